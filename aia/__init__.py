@@ -1,0 +1,1 @@
+"""aia: spatio-temporal action detection by Asynchronous Interaction Aggregation."""
