@@ -1,7 +1,7 @@
 """The settings of config.yaml as typed, frozen sections; whatever does not fit is one clear error.
 
-Numbers stand in config.yaml alone: no field has a default here. A part of the program takes its own
-section, never the whole. Nothing heavy is imported, since the workflow reads this file for each job.
+Numbers stand in config.yaml alone: no field has a default here. A part of the program takes its
+own section, never the whole. Nothing heavy is imported: the workflow reads this file in each job.
 """
 
 import dataclasses

@@ -1,0 +1,1 @@
+"""Data sets: who does what, where and when; and their clips in batches."""

@@ -1,0 +1,148 @@
+"""Clips of a data set in AVA's format: its key frames with boxes, labels and objects (§4).
+
+A key frame is a whole second of a film; its clip is the paper's v_t. Persons come from the
+annotations (training, and scoring on ground-truth boxes) or from the detector (§4.1).
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float, UInt8
+
+from aia.clip import ClipKey
+from aia.errors import InputError
+from aia.labels import ClassList
+from aia.tables import read_actions, read_boxes, read_excluded, read_objects
+
+_XYXY = ["x1", "y1", "x2", "y2"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClipSample:
+    """One clip to train on or to score."""
+
+    key: ClipKey
+    time_sec: float
+    persons_xyxy: Float[np.ndarray, "persons 4"]
+    """As fractions of the frame."""
+    persons_score: Float[np.ndarray, " persons"]
+    """Of the detector; 1 for annotated boxes."""
+    labels: UInt8[np.ndarray, "persons classes"]
+    """1 where the person does the action; all 0 for detected boxes."""
+    objects_xyxy: Float[np.ndarray, "objects 4"] = field(
+        default_factory=lambda: np.zeros((0, 4), np.float32)
+    )
+    """Best first."""
+
+
+def annotated_clips(
+    annotations: Path | str, *, labels: ClassList, excluded: Path | str | None = None
+) -> list[ClipSample]:
+    """The key frames of an AVA CSV with their annotated persons, by video and time.
+
+    The rows of one box are one person; a row's action is an entry of its label vector. Seconds
+    listed in `excluded` are left out.
+
+    Raises:
+        InputError: what read_actions finds, or no clip is left.
+    """
+    actions = read_actions(annotations, labels=labels)
+    left_out = read_excluded(excluded)
+    clips = []
+    for (video, time_sec), rows in actions.groupby(["video", "time_sec"], sort=True):
+        if (video, round(time_sec)) in left_out:
+            continue
+        rows = rows[rows["action"] >= 0]
+        persons = {}
+        boxes = rows[[*_XYXY, "person"]].itertuples(index=False, name=None)
+        for box, action in zip(boxes, rows["action"], strict=True):
+            persons.setdefault(box, []).append(labels.index[action])
+        marks = np.zeros((len(persons), len(labels)), np.uint8)
+        for person, actions_of_person in enumerate(persons.values()):
+            marks[person, actions_of_person] = 1
+        clips.append(
+            ClipSample(
+                key=ClipKey(str(video), round(time_sec)),
+                time_sec=float(time_sec),
+                persons_xyxy=np.array([box[:4] for box in persons], np.float32).reshape(-1, 4),
+                persons_score=np.ones(len(persons), np.float32),
+                labels=marks,
+            )
+        )
+    if not clips:
+        raise InputError(f"{annotations}: no key frame is left; are all of them excluded?")
+    return clips
+
+
+def detected_clips(
+    clips: Sequence[ClipSample], persons: Iterable[Path | str], *, threshold: float
+) -> list[ClipSample]:
+    """The same key frames with the detector's persons of at least this score.
+
+    Key frames without any such box are dropped, so that they do not enter the memory either.
+    """
+    boxes = _by_key(pd.concat([read_boxes(path) for path in persons], ignore_index=True))
+    found = []
+    for clip in clips:
+        rows = boxes.get(clip.key)
+        rows = rows[rows["score"] >= threshold] if rows is not None else None
+        if rows is None or rows.empty:
+            continue
+        found.append(
+            ClipSample(
+                key=clip.key,
+                time_sec=clip.time_sec,
+                persons_xyxy=rows[_XYXY].to_numpy(np.float32),
+                persons_score=rows["score"].to_numpy(np.float32),
+                labels=np.zeros((len(rows), clip.labels.shape[1]), np.uint8),
+            )
+        )
+    if not found:
+        raise InputError(
+            f"no person box has a score of {threshold} or more; is the detector trained, and "
+            "detector.person_threshold not too high?"
+        )
+    return found
+
+
+def with_objects(
+    clips: Sequence[ClipSample],
+    *,
+    annotated: Path | str | None = None,
+    detected: Iterable[Path | str] = (),
+    threshold: float = 0.0,
+    most: int,
+) -> list[ClipSample]:
+    """The clips with their objects: annotated ones, or the detector's `most` best by score."""
+    if annotated is not None:
+        boxes = read_objects(annotated).assign(score=1.0)
+    else:
+        tables = [read_boxes(path) for path in detected]
+        if not tables:
+            return list(clips)
+        boxes = pd.concat(tables, ignore_index=True)
+    boxes = boxes[boxes["score"] >= threshold].sort_values("score", ascending=False, kind="stable")
+    grouped = _by_key(boxes)
+    return [
+        ClipSample(
+            key=clip.key,
+            time_sec=clip.time_sec,
+            persons_xyxy=clip.persons_xyxy,
+            persons_score=clip.persons_score,
+            labels=clip.labels,
+            objects_xyxy=grouped[clip.key][_XYXY].to_numpy(np.float32)[:most]
+            if clip.key in grouped
+            else np.zeros((0, 4), np.float32),
+        )
+        for clip in clips
+    ]
+
+
+def _by_key(boxes: pd.DataFrame) -> dict[ClipKey, pd.DataFrame]:
+    seconds = boxes["time_sec"].round().astype(int)
+    return {
+        ClipKey(str(video), int(t)): rows for (video, t), rows in boxes.groupby(["video", seconds])
+    }

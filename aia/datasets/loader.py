@@ -1,0 +1,250 @@
+"""Clips in batches: frames as uint8, boxes and labels in slots.
+
+What is drawn at a step depends on the seed and the step alone. A run that goes on from a
+checkpoint, or loads with more processes, therefore sees the same clips with the same jitter.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, UInt8
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from aia.boxes import flip
+from aia.clip import ClipKey
+from aia.datasets.ava import ClipSample
+from aia.video.sampling import clip_indices, clip_offsets
+from aia.video.store import FrameStore
+from aia.video.transforms import extend_boxes, jitter_boxes, pad_batch
+
+
+class Batch(NamedTuple):
+    """Some clips, ready for the network."""
+
+    keys: list[ClipKey]
+    frames: UInt8[Tensor, "clips t h w 3"]
+    """RGB; the frames of all pathways one after the other; smaller clips padded below and right."""
+    sizes_hw: Float[Tensor, "clips 2"]
+    """Height and width without the padding, in pixels."""
+    flipped: Bool[Tensor, " clips"]
+    """Which clips are to be mirrored; their boxes already are."""
+    persons_xyxy: Float[Tensor, "clips persons 4"]
+    """As fractions of the clip's frame."""
+    persons_filled: Bool[Tensor, "clips persons"]
+    labels: UInt8[Tensor, "clips persons classes"]
+    objects_xyxy: Float[Tensor, "clips objects 4"]
+    objects_filled: Bool[Tensor, "clips objects"]
+
+    def to(self, device: torch.device) -> "Batch":
+        """The same batch on a device, copied while the host goes on."""
+        moved = (x.to(device, non_blocking=True) if isinstance(x, Tensor) else x for x in self)
+        return Batch(*moved)
+
+    def pin_memory(self) -> "Batch":
+        """The same batch in pinned memory; the loader calls this."""
+        return Batch(*(x.pin_memory() if isinstance(x, Tensor) else x for x in self))
+
+
+class Draw(NamedTuple):
+    """A clip by its place in the list, and the seed of its augmentation."""
+
+    index: int
+    seed: tuple[int, ...] | None
+
+
+class LoadedClip(NamedTuple):
+    """A clip with its frames."""
+
+    sample: ClipSample
+    frames: UInt8[np.ndarray, "t h w 3"]
+    persons_xyxy: Float[np.ndarray, "persons 4"]
+    objects_xyxy: Float[np.ndarray, "objects 4"]
+    labels: UInt8[np.ndarray, "persons classes"]
+    flipped: bool
+
+
+class ClipFrames(Dataset):
+    """Clips with their frames, read from the frame stores.
+
+    Args:
+        clips: What to load.
+        stores: The frame store of each video.
+        span: Frames that a clip spans.
+        strides: Steps between the frames of each pathway.
+        jitter: Whether boxes are jittered where a draw has a seed.
+        flip: Whether half of these clips are mirrored.
+        max_persons: Persons that are kept of a clip with a seed, at random.
+        extend: How much detected boxes grow, as shares of width and height.
+    """
+
+    def __init__(
+        self,
+        *,
+        clips: Sequence[ClipSample],
+        stores: Mapping[str, FrameStore],
+        span: int,
+        strides: Sequence[int],
+        jitter: bool = False,
+        flip: bool = False,
+        max_persons: int | None = None,
+        extend: tuple[float, float] = (0.0, 0.0),
+    ) -> None:
+        self.clips, self.stores, self.span = clips, stores, span
+        self.offsets = np.concatenate([clip_offsets(span, stride) for stride in strides])
+        self.jitter, self.flip, self.max_persons, self.extend = jitter, flip, max_persons, extend
+
+    def __len__(self) -> int:
+        return len(self.clips)
+
+    def __getitem__(self, draw: Draw) -> LoadedClip:
+        sample = self.clips[draw.index]
+        store = self.stores[sample.key.video]
+        indices = clip_indices(
+            store.nearest(sample.time_sec),
+            offsets=self.offsets,
+            span=self.span,
+            length=len(store),
+        )
+        persons, objects, labels = sample.persons_xyxy, sample.objects_xyxy, sample.labels
+        mirrored = False
+        if any(self.extend):
+            persons = extend_boxes(persons, self.extend)
+        if draw.seed is not None:
+            rng = np.random.default_rng(draw.seed)
+            if self.max_persons is not None and len(persons) > self.max_persons:
+                kept = rng.permutation(len(persons))[: self.max_persons]
+                persons, labels = persons[kept], labels[kept]
+            if self.flip and rng.random() < 0.5:
+                mirrored, persons, objects = True, flip(persons), flip(objects)
+            if self.jitter:
+                persons = jitter_boxes(persons, rng)
+        return LoadedClip(
+            sample=sample,
+            frames=store.read(indices),
+            persons_xyxy=persons.astype(np.float32),
+            objects_xyxy=objects.astype(np.float32),
+            labels=labels,
+            flipped=mirrored,
+        )
+
+
+def collate(clips: Sequence[LoadedClip]) -> Batch:
+    """Loaded clips as one batch, with as many slots as the fullest clip needs."""
+    frames, sizes_hw = pad_batch([clip.frames for clip in clips])
+    persons, persons_filled = _slots([clip.persons_xyxy for clip in clips])
+    objects, objects_filled = _slots([clip.objects_xyxy for clip in clips])
+    labels, _ = _slots([clip.labels for clip in clips])
+    return Batch(
+        keys=[clip.sample.key for clip in clips],
+        frames=torch.from_numpy(frames),
+        sizes_hw=torch.tensor(sizes_hw, dtype=torch.float32),
+        flipped=torch.tensor([clip.flipped for clip in clips]),
+        persons_xyxy=persons,
+        persons_filled=persons_filled,
+        labels=labels,
+        objects_xyxy=objects,
+        objects_filled=objects_filled,
+    )
+
+
+class StepSampler:
+    """Which clips each training step sees: a function of seed and step, so it needs no state.
+
+    Args:
+        clips: What is drawn from.
+        batch: Clips of a step.
+        steps: Number of the last step.
+        seed: Of the run.
+        balance: Draw clips by the inverse frequency of their rarest class, with replacement;
+            otherwise each epoch is a permutation of all.
+        first: Step to begin with; 1 unless a run goes on.
+    """
+
+    def __init__(
+        self,
+        clips: Sequence[ClipSample],
+        *,
+        batch: int,
+        steps: int,
+        seed: int,
+        balance: bool,
+        first: int = 1,
+    ) -> None:
+        self.count, self.batch, self.steps, self.seed, self.first = (
+            len(clips),
+            batch,
+            steps,
+            seed,
+            first,
+        )
+        self.weights = _inverse_frequency(clips) if balance else None
+        self.epochs: dict[int, np.ndarray] = {}
+
+    def __len__(self) -> int:
+        return self.steps - self.first + 1
+
+    def __iter__(self) -> Iterator[list[Draw]]:
+        for step in range(self.first, self.steps + 1):
+            yield [Draw(i, (self.seed, step, n)) for n, i in enumerate(self.indices(step))]
+
+    def indices(self, step: int) -> list[int]:
+        """The clips of a step (from 1), as places in the list."""
+        if self.weights is not None:
+            rng = np.random.default_rng((self.seed, step))
+            return rng.choice(self.count, self.batch, p=self.weights).tolist()
+        first = (step - 1) * self.batch
+        return [self._at(place) for place in range(first, first + self.batch)]
+
+    def _at(self, place: int) -> int:
+        epoch, place = divmod(place, self.count)
+        if epoch not in self.epochs:
+            order = np.random.default_rng((self.seed, epoch)).permutation(self.count)
+            self.epochs = {epoch: order} | {e: o for e, o in self.epochs.items() if e == epoch - 1}
+        return int(self.epochs[epoch][place])
+
+
+def training_batches(frames: ClipFrames, sampler: StepSampler, *, workers: int) -> DataLoader:
+    """Batches of the sampler's steps, in order."""
+    return DataLoader(
+        frames,
+        batch_sampler=sampler,  # type: ignore[arg-type]  # yields draws, not bare places
+        collate_fn=collate,
+        num_workers=workers,
+        pin_memory=torch.cuda.is_available(),
+        persistent_workers=False,
+    )
+
+
+def scoring_batches(frames: ClipFrames, *, batch: int, workers: int) -> DataLoader:
+    """All clips once, in order, without augmentation."""
+    draws = [Draw(index, None) for index in range(len(frames))]
+    return DataLoader(
+        frames,
+        batch_sampler=[draws[i : i + batch] for i in range(0, len(draws), batch)],  # type: ignore[arg-type]
+        collate_fn=collate,
+        num_workers=workers,
+        pin_memory=torch.cuda.is_available(),
+    )
+
+
+def _slots(rows: Sequence[np.ndarray]) -> tuple[Tensor, Bool[Tensor, "clips slots"]]:
+    """Rows of different lengths as one array, and which of its slots are filled."""
+    most = max((len(row) for row in rows), default=0)
+    slots = np.zeros((len(rows), most, *rows[0].shape[1:]), rows[0].dtype)
+    filled = np.zeros((len(rows), most), bool)
+    for slot, full, row in zip(slots, filled, rows, strict=True):
+        slot[: len(row)] = row
+        full[: len(row)] = True
+    return torch.from_numpy(slots), torch.from_numpy(filled)
+
+
+def _inverse_frequency(clips: Sequence[ClipSample]) -> Float[np.ndarray, " clips"]:
+    present = np.stack([clip.labels.max(axis=0, initial=0) for clip in clips]).astype(bool)
+    counts = present.sum(axis=0).clip(min=1)
+    weights = np.where(present, 1.0 / counts, 0.0).max(axis=1)
+    if not weights.any():
+        weights += 1.0
+    return weights / weights.sum()
