@@ -1,0 +1,66 @@
+"""From feature maps and boxes to P_t and O_t: one vector for each box (§3.1, §4.1).
+
+    map of each pathway ─ mean over time ─ RoIAlign ─┐
+                                                     cat ─ max over the bins → [clips, slots, d]
+    map of each pathway ─ mean over time ─ RoIAlign ─┘
+
+RoIAlign is the authors': not aligned (no half pixel), as many samples a bin as it has cells, and
+regions of at least one cell.
+"""
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+from torchvision.ops import roi_align
+
+from aia.clip import Slots
+
+
+def roi_features(
+    maps: list[Float[Tensor, "clips _ _ rows columns"]],
+    xyxy_px: Float[Tensor, "clips slots 4"],
+    filled: Bool[Tensor, "clips slots"],
+    *,
+    stride: int,
+    resolution: int,
+    mean_before: bool,
+) -> Slots:
+    """Features of every box from the maps of its own clip; empty slots are zero.
+
+    Every slot is pooled, filled or not, and the empty ones are wiped afterwards: which ones are
+    empty is known to the device only, and asking for it would make the device wait.
+
+    Args:
+        maps: of each pathway.
+        xyxy_px: boxes in pixels of the network's input; in an empty slot anything.
+        filled: which slots hold a box.
+        stride: pixels that one cell of the maps stands for.
+        resolution: bins of RoIAlign, each way.
+        mean_before: average over time before RoIAlign, not after. RoIAlign is linear, so this
+            changes the work (by the number of frames) and not the result.
+    """
+    clips, slots = filled.shape
+    of_clip = torch.arange(clips, device=filled.device).repeat_interleave(slots)
+    rois = torch.cat([of_clip[:, None].to(xyxy_px), xyxy_px.flatten(0, 1)], dim=1)
+
+    def pool(planes: Float[Tensor, "clips c rows columns"]) -> Float[Tensor, "rois c bins bins"]:
+        return roi_align(
+            planes,
+            rois.to(planes),
+            output_size=resolution,
+            spatial_scale=1 / stride,
+            sampling_ratio=-1,
+            aligned=False,
+        )
+
+    pooled = []
+    for map_ in maps:
+        # at least float32: the kernel has no bfloat16
+        wide = torch.promote_types(map_.dtype, torch.float32)
+        if mean_before:
+            pooled.append(pool(map_.mean(dim=2, dtype=wide)))
+        else:
+            frames = pool(map_.to(wide).flatten(1, 2))
+            pooled.append(frames.unflatten(1, map_.shape[1:3]).mean(dim=2))
+    features = torch.cat(pooled, dim=1).amax(dim=(2, 3)).unflatten(0, (clips, slots))
+    return Slots(features.masked_fill(~filled[:, :, None], 0), filled)
