@@ -461,6 +461,11 @@ def load_settings(raw: Mapping[str, Any], *, source: str = "config.yaml") -> Set
     return settings
 
 
+def build_section(kind: Any, value: Any, where: str) -> Any:
+    """`value` (plain YAML) as one section; errors begin with `where`."""
+    return _build(kind, value, source=where, path="")
+
+
 def section(kind: Any, text_or_path: str, name: str) -> Any:
     """One section, from a JSON object of sections or from a YAML file."""
     raw = read_sections(text_or_path)

@@ -141,6 +141,15 @@ def with_objects(
     ]
 
 
+def seconds_of(clips: Sequence[ClipSample]) -> dict[str, tuple[int, int]]:
+    """First and last second of each video."""
+    spans: dict[str, tuple[int, int]] = {}
+    for clip in clips:
+        first, last = spans.get(clip.key.video, (clip.key.t, clip.key.t))
+        spans[clip.key.video] = (min(first, clip.key.t), max(last, clip.key.t))
+    return spans
+
+
 def _by_key(boxes: pd.DataFrame) -> dict[ClipKey, pd.DataFrame]:
     seconds = boxes["time_sec"].round().astype(int)
     return {

@@ -1,0 +1,1 @@
+"""From a trained network to numbers: two-pass scoring, frame mAP, tables."""

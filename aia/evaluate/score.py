@@ -1,0 +1,229 @@
+"""Two-pass scoring: first fill Ω with the features of every clip, then score each with its memory.
+
+In training the memory is what the network saw some steps ago; at inference it can be fresh, so the
+first pass extracts all features once and the second runs IA and the classifier alone. A network
+without M-Blocks needs the first pass only for its features.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import torch
+from jaxtyping import Float
+from safetensors import safe_open
+from safetensors.torch import load_file
+from torch import Tensor
+
+from aia.clip import ClipKey, Slots
+from aia.config import (
+    BackboneConfig,
+    LossConfig,
+    MemoryConfig,
+    NetworkConfig,
+    RunName,
+    ScoreConfig,
+    TrainConfig,
+    build_section,
+    parse_run,
+)
+from aia.datasets.ava import ClipSample, seconds_of
+from aia.datasets.loader import ClipFrames, scoring_batches
+from aia.errors import InputError
+from aia.files import file_digest
+from aia.labels import ClassList
+from aia.log import progress, say
+from aia.memory import FeaturePool, recall
+from aia.network import Network, build_network
+from aia.video.store import FrameStore
+
+
+class TrainedRun(NamedTuple):
+    """A run's network and what it is made of."""
+
+    name: RunName
+    network: Network
+    backbone: BackboneConfig
+    memory: MemoryConfig | None
+    loss: LossConfig
+    labels: ClassList
+    digest: str
+
+
+class ScoredBoxes(NamedTuple):
+    """Persons with a score for each class."""
+
+    boxes: pd.DataFrame
+    """video, time_sec, x1, y1, x2, y2, score (of the detector)."""
+    scores: Float[np.ndarray, "boxes classes"]
+
+
+class ClipFeatures(NamedTuple):
+    """What the first pass keeps of some clips."""
+
+    keys: list[ClipKey]
+    P: Slots
+    O: Slots
+
+
+def load_trained(path: Path, *, device: torch.device) -> TrainedRun:
+    """The network of a published model.safetensors, ready to score.
+
+    Raises:
+        InputError: the file is missing, not ours, or lacks weights.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            described = json.loads((file.metadata() or {})["run"])
+    except FileNotFoundError:
+        raise InputError(f"{path}: there is no such model") from None
+    except Exception as error:  # safetensors raises its own classes for each kind of damage
+        raise InputError(f"{path}: not a model of aia train ({error})") from None
+    name = parse_run(described["run"])
+    backbone = build_section(BackboneConfig, described["backbone"], f"{path}: backbone")
+    network_config = build_section(NetworkConfig, described["network"], f"{path}: network")
+    memory = described["memory"]
+    memory = build_section(MemoryConfig, memory, f"{path}: memory") if memory else None
+    train_config = build_section(TrainConfig, described["train"], f"{path}: train")
+    classes = described["classes"]
+    labels = ClassList(*(tuple(classes[part]) for part in ("ids", "names", "groups")))
+    network = build_network(
+        backbone=backbone,
+        frozen_norm=train_config.frozen_norm,
+        structure=name.structure,
+        blocks=name.blocks,
+        network=network_config,
+        memory=memory,
+        classes=len(labels),
+    )
+    network.load_state_dict(load_file(path))
+    return TrainedRun(
+        name=name,
+        network=network.to(device).eval(),
+        backbone=backbone,
+        memory=memory,
+        loss=build_section(LossConfig, described["loss"], f"{path}: loss"),
+        labels=labels,
+        digest=file_digest(path),
+    )
+
+
+@torch.inference_mode()
+def score_clips(
+    trained: TrainedRun,
+    clips: Sequence[ClipSample],
+    stores: Mapping[str, FrameStore],
+    *,
+    config: ScoreConfig,
+    extend: bool,
+    device: torch.device,
+    attention_of: Sequence[ClipKey] = (),
+) -> tuple[ScoredBoxes, list[dict[str, Any]]]:
+    """Scores of every person of every clip, and the attention of some clips' blocks.
+
+    Args:
+        trained: The run.
+        clips: What to score; they also are the memory of each other.
+        stores: Frames of every video.
+        config: Batch size, growth of boxes.
+        extend: Whether boxes grow for RoIAlign (detected ones do).
+        device: Where to compute.
+        attention_of: Clips whose attention is wanted.
+
+    Returns:
+        Boxes with scores in the clips' order, and one record for each clip of `attention_of`.
+    """
+    network = trained.network
+    clips = [clip for clip in clips if len(clip.persons_xyxy)]
+    if not clips:
+        raise InputError("no clip has a person to score")
+    passed = list(_first_pass(trained, clips, stores, config=config, extend=extend, device=device))
+    pool = _filled_pool(trained, clips, passed, device) if network.remembers else None
+    scores, records = [], []
+    by_key = {clip.key: clip for clip in clips}
+    for features in passed:  # second pass
+        keys, P, O = features
+        M = None
+        if pool is not None and trained.memory is not None:
+            M, _ = recall(pool, keys, P, err=1.0, reach=trained.memory.reach, penalty=False)
+        logits = network.actions(P, O, M)
+        scores.append(_probabilities(logits[P.filled], trained).float().cpu().numpy())
+        if network.interaction is not None and set(attention_of) & set(keys):
+            attention = network.interaction.forward_with_attention(P, O, M).attention
+            records += [
+                _attention_record(by_key, key, clip, attention, trained)
+                for clip, key in enumerate(keys)
+                if key in attention_of
+            ]
+    return ScoredBoxes(_boxes_of(clips), np.concatenate(scores)), records
+
+
+def _first_pass(
+    trained: TrainedRun,
+    clips: Sequence[ClipSample],
+    stores: Mapping[str, FrameStore],
+    *,
+    config: ScoreConfig,
+    extend: bool,
+    device: torch.device,
+) -> Iterator[ClipFeatures]:
+    frames = ClipFrames(
+        clips=clips,
+        stores=stores,
+        span=trained.backbone.span,
+        strides=trained.backbone.strides,
+        extend=config.extend if extend else (0.0, 0.0),
+    )
+    batches = scoring_batches(frames, batch=config.batch, workers=config.workers)
+    for batch in progress(batches, what="features, batch", total=len(batches)):
+        batch = batch.to(device)
+        P, O = trained.network.features(batch)
+        yield ClipFeatures(batch.keys, P, O)
+
+
+def _filled_pool(
+    trained: TrainedRun,
+    clips: Sequence[ClipSample],
+    passed: Sequence[ClipFeatures],
+    device: torch.device,
+) -> FeaturePool:
+    """Ω with the fresh features of all clips."""
+    assert trained.memory is not None
+    pool = FeaturePool(
+        seconds=seconds_of(clips),
+        persons_per_clip=trained.memory.persons_per_clip,
+        d=trained.network.d,
+        dtype=getattr(torch, trained.memory.dtype),
+        device=device,
+    )
+    for keys, P, _ in passed:
+        pool.write(keys, P, loss_tag=1.0, step=0)
+    say(f"memory pool: {len(clips)} clips of {len(pool.videos)} videos")
+    return pool
+
+
+def _probabilities(
+    logits: Float[Tensor, "persons classes"], trained: TrainedRun
+) -> Float[Tensor, "persons classes"]:
+    """Sigmoid; with the focal loss, softmax over the poses (one at a time) as it was trained."""
+    probabilities = logits.sigmoid()
+    poses = [i for i, group in enumerate(trained.labels.groups) if group == "PERSON_MOVEMENT"]
+    if trained.loss.kind == "focal" and poses:
+        probabilities[:, poses] = logits[:, poses].softmax(dim=1)
+    return probabilities
+
+
+def _boxes_of(clips: Sequence[ClipSample]) -> pd.DataFrame:
+    counts = [len(clip.persons_xyxy) for clip in clips]
+    xyxy = np.concatenate([clip.persons_xyxy for clip in clips])
+    return pd.DataFrame(
+        {
+            "video": np.repeat([clip.key.video for clip in clips], counts),
+            "time_sec": np.repeat([clip.time_sec for clip in clips], counts),
+            **{name: xyxy[:, i] for i, name in enumerate(("x1", "y1", "x2", "y2"))},
+            "score": np.concatenate([clip.persons_score for clip in clips]),
+        }
+    )

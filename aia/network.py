@@ -1,0 +1,196 @@
+"""The whole network N of Figure 2: backbone and RoI features, IA, classifier.
+
+    frames ─▶ backbone ─▶ RoIAlign ─▶ P, O ─▶ IA(P, O, M) ─▶ classifier ─▶ scores
+                                      │            ▲
+                                      └─▶ Ω (memory/) ─▶ M
+
+The memory pool is not part of the network: train/loop.py and evaluate/score.py read and write it.
+Without an interaction structure this is the paper's baseline.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float, UInt8
+from torch import Tensor, nn
+
+from aia.clip import Slots
+from aia.config import BackboneConfig, MemoryConfig, NetworkConfig
+from aia.datasets.loader import Batch
+from aia.features import build_backbone
+from aia.features.roi import roi_features
+from aia.interact import build_interaction
+from aia.video.sampling import clip_offsets
+
+
+class Classifier(nn.Module):
+    """Two hidden layers and one score a class, as in the authors' code."""
+
+    def __init__(self, *, d: int, hidden: int, classes: int, dropout: float) -> None:
+        super().__init__()
+        self.fc1 = nn.Linear(d, hidden)
+        self.fc2 = nn.Linear(hidden, hidden)
+        self.dropout = nn.Dropout(dropout)
+        self.cls = nn.Linear(hidden, classes)
+        for layer in (self.fc1, self.fc2):
+            nn.init.kaiming_uniform_(layer.weight, a=1)
+            nn.init.zeros_(layer.bias)
+        nn.init.normal_(self.cls.weight, std=0.01)
+        nn.init.zeros_(self.cls.bias)
+
+    def forward(self, A: Float[Tensor, "clips persons d"]) -> Float[Tensor, "clips persons n"]:
+        """Logits of every class for every person."""
+        hidden = F.relu(self.fc2(F.relu(self.fc1(A))))
+        return self.cls(self.dropout(hidden))
+
+
+class Features(NamedTuple):
+    """P_t and O_t of a batch of clips (§3.1)."""
+
+    P: Slots
+    O: Slots
+
+
+class Network(nn.Module):
+    """N: its parts are passed in, `build_network` puts them together.
+
+    Args:
+        backbone: F(v_t, φ_F), takes one tensor of normalised frames a pathway.
+        interaction: IA, or None for the baseline.
+        classifier: From a person's features to logits.
+        span: Frames that a clip spans.
+        strides: Steps between the frames of each pathway.
+        mean: Of the frames' channels (RGB, 0..255).
+        std: Likewise.
+        roi_resolution: Bins of RoIAlign each way.
+        roi_mean_before: Mean over time before RoIAlign, not after.
+        feature_norm: LayerNorm on P and O (and so on M, which is made of P).
+    """
+
+    def __init__(
+        self,
+        *,
+        backbone: nn.Module,
+        interaction: nn.Module | None,
+        classifier: Classifier,
+        span: int,
+        strides: Sequence[int],
+        mean: Sequence[float],
+        std: Sequence[float],
+        roi_resolution: int,
+        roi_mean_before: bool,
+        feature_norm: bool,
+    ) -> None:
+        super().__init__()
+        self.backbone, self.interaction, self.classifier = backbone, interaction, classifier
+        self.lengths = [len(clip_offsets(span, stride)) for stride in strides]
+        self.roi_resolution, self.roi_mean_before = roi_resolution, roi_mean_before
+        self.feature_norm = feature_norm
+        self.d = sum(backbone.channels)
+        self.register_buffer("mean", torch.tensor(mean).view(-1, 1, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(std).view(-1, 1, 1, 1), persistent=False)
+
+    @property
+    def remembers(self) -> bool:
+        """Whether any block attends to the memory."""
+        return self.interaction is not None and "M" in self.interaction.blocks
+
+    def features(self, batch: Batch) -> Features:
+        """P_t and O_t: one pass of the backbone, one RoIAlign over all boxes of the batch.
+
+        Boxes are fractions of each clip's own frame, without the padding of the batch.
+        """
+        maps = self.backbone(
+            self.pathways(batch.frames, sizes_hw=batch.sizes_hw, flipped=batch.flipped)
+        )
+        scale = batch.sizes_hw.flip(1).repeat(1, 2)[:, None]  # w h w h
+        boxes = torch.cat([batch.persons_xyxy, batch.objects_xyxy], dim=1) * scale
+        filled = torch.cat([batch.persons_filled, batch.objects_filled], dim=1)
+        rois = roi_features(
+            maps,
+            boxes,
+            filled,
+            stride=self.backbone.stride,
+            resolution=self.roi_resolution,
+            mean_before=self.roi_mean_before,
+        ).features.float()
+        if self.feature_norm:
+            # Normalised here and not inside IA, so that Ω remembers normalised features and the
+            # weight of Eq. 2 still shrinks them.
+            rois = F.layer_norm(rois, (self.d,)) * filled[..., None]
+        persons = batch.persons_xyxy.shape[1]
+        return Features(
+            Slots(rois[:, :persons], batch.persons_filled),
+            Slots(rois[:, persons:], batch.objects_filled),
+        )
+
+    def pathways(
+        self,
+        frames: UInt8[Tensor, "clips t h w 3"],
+        *,
+        sizes_hw: Float[Tensor, "clips 2"],
+        flipped: Bool[Tensor, " clips"],
+    ) -> list[Float[Tensor, "clips 3 t h w"]]:
+        """Normalised frames of each pathway; mirrored where `flipped`; the padding is zero."""
+        clips, _, height, width, _ = frames.shape
+        pixels = (frames.permute(0, 4, 1, 2, 3).float() - self.mean) / self.std
+        column = torch.arange(width, device=frames.device)
+        mirrored = (sizes_hw[:, 1:].long() - 1 - column).clamp(min=0)
+        source = torch.where(flipped[:, None], mirrored, column)
+        pixels = pixels.gather(4, source.view(clips, 1, 1, 1, width).expand_as(pixels))
+        row = torch.arange(height, device=frames.device)
+        inside = (row < sizes_hw[:, :1])[:, :, None] & (column < sizes_hw[:, 1:])[:, None, :]
+        pixels = pixels * inside[:, None, None]
+        return list(pixels.split(self.lengths, dim=2))
+
+    def actions(self, P: Slots, O: Slots, M: Slots | None) -> Float[Tensor, "clips persons n"]:
+        """Logits of every person: classifier(P + IA(P, O, M)) (§3.2)."""
+        if self.interaction is None:
+            return self.classifier(P.features)
+        return self.classifier(P.features + self.interaction(P, O, M))
+
+
+def build_network(
+    *,
+    backbone: BackboneConfig,
+    frozen_norm: bool,
+    structure: str,
+    blocks: str,
+    network: NetworkConfig,
+    memory: MemoryConfig | None,
+    classes: int,
+) -> Network:
+    """The network of a run, with fresh weights."""
+    features = build_backbone(backbone, frozen_norm=frozen_norm)
+    d = sum(features.channels)
+    interaction = None
+    if structure != "none":
+        interaction = build_interaction(
+            structure,
+            blocks=blocks,
+            d_in=d,
+            width=network.width,
+            d_out=d,
+            dropout=network.dropout,
+            empty_slots=network.empty_slots,
+            max_persons=network.max_persons,
+            max_objects=network.max_objects,
+            steps=2 * memory.reach + 1 if memory else 1,
+            persons_per_clip=memory.persons_per_clip if memory else 1,
+            positions=network.positions,
+            zero_output=network.zero_output,
+        )
+    return Network(
+        backbone=features,
+        interaction=interaction,
+        classifier=Classifier(d=d, hidden=network.hidden, classes=classes, dropout=network.dropout),
+        span=backbone.span,
+        strides=backbone.strides,
+        mean=backbone.mean,
+        std=backbone.std,
+        roi_resolution=network.roi_resolution,
+        roi_mean_before=network.roi_mean_before,
+        feature_norm=network.feature_norm,
+    )

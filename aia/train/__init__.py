@@ -1,0 +1,1 @@
+"""Training: Algorithm 1 (loop.py), its loss, schedule and checkpoints, and the run around them."""

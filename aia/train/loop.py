@@ -1,0 +1,88 @@
+"""Algorithm 1: training with asynchronous memory update (§3.3).
+
+The numbers in comments are the algorithm's lines. Here a step sees a batch of clips where the
+paper writes one; the memory of each is read before the step and written after it.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from aia.datasets.loader import Batch
+from aia.memory import FeaturePool, recall
+from aia.network import Network
+from aia.train.schedule import set_rate
+
+Loss = Callable[[Tensor, Tensor], Tensor]
+
+
+class Step(NamedTuple):
+    """What a step leaves behind; tensors stay on the device until somebody asks."""
+
+    number: int
+    loss: Float[Tensor, ""]
+    """err of Algorithm 1, detached."""
+    trust: Float[Tensor, ""]
+    """Mean weight w of what was remembered (Eq. 2); it should near 1. NaN without a memory."""
+    rate: float
+    """Learning rate of IA and the classifier."""
+    clips: int
+
+
+def train(
+    *,
+    network: Network,
+    pool: FeaturePool | None,
+    batches: Iterable[Batch],
+    loss_of: Loss,
+    optimizer: torch.optim.Optimizer,
+    rate_at: Callable[[int], float],
+    reach: int,
+    penalty: bool,
+    clip_norm: float | None,
+    device: torch.device,
+    first_step: int = 1,
+    err: Float[Tensor, ""] | None = None,
+) -> Iterator[Step]:
+    """Optimise N on `batches`, one step each.
+
+    Args:
+        network: N.
+        pool: Ω; None for a network without M-Blocks. Line 1, an empty pool, is its beginning.
+        batches: Clips with their labels.
+        loss_of: Logits and labels of the present persons -> loss.
+        optimizer: Of N's parameters.
+        rate_at: Learning rate of a step.
+        reach: L, seconds of memory on each side.
+        penalty: Whether remembered features are weighted (line 8, 9).
+        clip_norm: Largest norm of the gradient, or None.
+        device: Where N is.
+        first_step: The number of the first step; above 1 when a run goes on.
+        err: The loss of the step before, when a run goes on.
+    """
+    if err is None:
+        err = torch.tensor(math.inf, device=device)  # 2
+    network.train()
+    for step, batch in enumerate(batches, start=first_step):  # 3, 4
+        batch = batch.to(device)
+        set_rate(optimizer, rate_at(step))
+        P, O = network.features(batch)  # 12
+        M, trust = None, torch.tensor(math.nan)
+        if pool is not None:
+            M, w = recall(pool, batch.keys, P, err=err, reach=reach, penalty=penalty)  # 5-11, 13
+            trust = w
+        logits = network.actions(P, O, M)  # 14
+        loss = loss_of(logits[P.filled], batch.labels[P.filled])
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        if clip_norm is not None:
+            torch.nn.utils.clip_grad_norm_(network.parameters(), clip_norm)
+        optimizer.step()
+        err = loss.detach()  # 15
+        if pool is not None:
+            pool.write(batch.keys, P, loss_tag=err, step=step)  # 16
+        yield Step(step, err, trust, rate_at(step), len(batch.keys))

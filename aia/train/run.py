@@ -1,0 +1,348 @@
+"""One training run from its files to its published weights: what `aia train` does.
+
+The work folder holds the checkpoints. Outputs are published at the very end, the model last, so
+that whoever sees a model sees a finished run; a run that was killed goes on from its checkpoint
+and ends with the same weights, bit for bit (same machine, same number of threads).
+"""
+
+import dataclasses
+import functools
+import json
+import math
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+import yaml
+from safetensors.torch import load_file, save_file
+
+from aia.config import LossConfig, MemoryConfig, NetworkConfig, RunName, TrainConfig
+from aia.datasets.ava import ClipSample, seconds_of
+from aia.datasets.loader import ClipFrames, StepSampler, training_batches
+from aia.errors import InputError
+from aia.files import atomic_path, sync, write_text
+from aia.labels import ClassList
+from aia.log import Pace, say
+from aia.memory import FeaturePool
+from aia.network import Network, build_network
+from aia.train import checkpoint
+from aia.train.loop import Step, train
+from aia.train.loss import action_loss
+from aia.train.schedule import build_optimizer, rate_share
+from aia.video.store import FrameStore
+
+LOG_EVERY = 10  # steps between lines of metrics.jsonl
+
+
+class Sections(NamedTuple):
+    """The settings that a run is made of."""
+
+    backbone: Any
+    network: NetworkConfig
+    memory: MemoryConfig | None
+    loss: LossConfig
+    train: TrainConfig
+
+
+def train_run(
+    *,
+    run: RunName,
+    sections: Sections,
+    clips: Sequence[ClipSample],
+    stores: Mapping[str, FrameStore],
+    labels: ClassList,
+    init: Path | None,
+    data_digests: Mapping[str, str],
+    work: Path,
+    output: Path,
+) -> None:
+    """Train the run, going on from the work folder's checkpoint where there is one.
+
+    Args:
+        run: Its name.
+        sections: Its settings.
+        clips: What it learns from; clips without a person are left out.
+        stores: Frames of every video.
+        labels: The classes.
+        init: Weights that the backbone begins with; None: none.
+        data_digests: Content of all inputs; a change makes it another run.
+        work: Where checkpoints live.
+        output: Folder that gets model.safetensors, metrics.jsonl and config.yaml.
+    """
+    config = sections.train
+    device = pick_device(config.device)
+    torch.set_num_threads(usable_threads(config.threads))
+    clips = [clip for clip in clips if len(clip.persons_xyxy)]
+    if not clips:
+        raise InputError("the annotations hold no person at all; is it the right file?")
+    described = describe_run(run, sections, labels)
+    with checkpoint.only_one(work):
+        checkpoint.claim(work, {"run": described, "data": dict(sorted(data_digests.items()))})
+        torch.manual_seed(run.seed)
+        network = build(run, sections, classes=len(labels))
+        if init is not None:
+            load_backbone(network, init)
+        network.to(device)
+        pool = empty_pool(clips, network, sections.memory, device) if network.remembers else None
+        optimizer = build_optimizer(network, config)
+        start = checkpoint.resume(
+            work, network=network, optimizer=optimizer, pool=pool, device=device
+        )
+        say_beginning(run, network, pool, clips, start.step)
+        _optimise(
+            network=network,
+            pool=pool,
+            optimizer=optimizer,
+            sections=sections,
+            clips=clips,
+            stores=stores,
+            labels=labels,
+            seed=run.seed,
+            start=start,
+            work=work,
+            device=device,
+        )
+        publish(network, described, work=work, output=output)
+
+
+def build(run: RunName, sections: Sections, *, classes: int) -> Network:
+    """The run's network with fresh weights."""
+    return build_network(
+        backbone=sections.backbone,
+        frozen_norm=sections.train.frozen_norm,
+        structure=run.structure,
+        blocks=run.blocks,
+        network=sections.network,
+        memory=sections.memory,
+        classes=classes,
+    )
+
+
+def empty_pool(
+    clips: Sequence[ClipSample],
+    network: Network,
+    memory: MemoryConfig | None,
+    device: torch.device,
+) -> FeaturePool:
+    """Ω with a place for every second of every video (Algorithm 1, line 1)."""
+    assert memory is not None, "an M-Block needs the memory section"
+    return FeaturePool(
+        seconds=seconds_of(clips),
+        persons_per_clip=memory.persons_per_clip,
+        d=network.d,
+        dtype=getattr(torch, memory.dtype),
+        device=device,
+    )
+
+
+def load_backbone(network: Network, path: Path) -> None:
+    """Take the backbone's weights from a model of ours or a converted backbone.
+
+    IA and classifier stay fresh: a classifier that was trained without IA has learned to do
+    without it (docs/LOG.md).
+    """
+    weights = load_file(path)
+    found = {
+        key.removeprefix("backbone."): value
+        for key, value in weights.items()
+        if key.startswith("backbone.")
+    }
+    expected = network.backbone.state_dict()
+    missing = sorted(expected.keys() - found.keys())
+    wrong = sorted(
+        key for key in expected.keys() & found.keys() if expected[key].shape != found[key].shape
+    )
+    if missing or wrong:
+        key = (missing or wrong)[0]
+        raise InputError(
+            f"{path}: does not fit the backbone: {len(missing)} weights are missing and "
+            f"{len(wrong)} have another shape, the first is {key}; were they trained with another "
+            "backbone?"
+        )
+    network.backbone.load_state_dict({key: found[key] for key in expected})
+
+
+def publish(network: Network, described: dict[str, Any], *, work: Path, output: Path) -> None:
+    """Put the finished run's files in place, the model last."""
+    write_text(output / "config.yaml", yaml.safe_dump(described, sort_keys=False))
+    metrics = work / "metrics.jsonl"
+    write_text(output / "metrics.jsonl", metrics.read_text(encoding="utf-8"))
+    weights = {key: value.contiguous().cpu() for key, value in network.state_dict().items()}
+    with atomic_path(output / "model.safetensors") as temporary:
+        save_file(weights, temporary, metadata={"run": json.dumps(described, sort_keys=True)})
+
+
+def describe_run(run: RunName, sections: Sections, labels: ClassList) -> dict[str, Any]:
+    """What a run is made of, as plain values: enough to build its network again."""
+    return {
+        "run": str(run),
+        "classes": {
+            "ids": list(labels.ids),
+            "names": list(labels.names),
+            "groups": list(labels.groups),
+        },
+        **{
+            name: None if part is None else json.loads(json.dumps(dataclasses.asdict(part)))
+            for name, part in sections._asdict().items()
+        },
+    }
+
+
+def pick_device(name: str) -> torch.device:
+    """`auto` is the GPU where there is one."""
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise InputError(f"train.device = '{name}', expected auto, cpu or cuda") from None
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise InputError("train.device = 'cuda', but torch sees no GPU; use auto or cpu")
+    return device
+
+
+def usable_threads(wanted: int) -> int:
+    """No more threads than this process may use."""
+    return max(1, min(wanted, len(os.sched_getaffinity(0))))
+
+
+def say_beginning(
+    run: RunName,
+    network: Network,
+    pool: FeaturePool | None,
+    clips: Sequence[ClipSample],
+    step: int,
+) -> None:
+    """Tell what will be trained, in three lines."""
+    parameters = sum(parameter.numel() for parameter in network.parameters())
+    persons = sum(len(clip.persons_xyxy) for clip in clips)
+    say(f"{run}: {parameters / 1e6:.2f} M parameters, {len(clips)} clips, {persons} persons")
+    if pool is not None:
+        say(f"memory pool: {pool.features.numel() * pool.features.element_size() / 1e6:.1f} MB")
+    if step:
+        say(f"going on after step {step}")
+
+
+def _optimise(
+    *,
+    network: Network,
+    pool: FeaturePool | None,
+    optimizer: torch.optim.Optimizer,
+    sections: Sections,
+    clips: Sequence[ClipSample],
+    stores: Mapping[str, FrameStore],
+    labels: ClassList,
+    seed: int,
+    start: checkpoint.Resumed,
+    work: Path,
+    device: torch.device,
+) -> None:
+    """Run Algorithm 1 to its last step, with checkpoints and a line of metrics now and then."""
+    config, memory = sections.train, sections.memory
+    sampler = StepSampler(
+        clips,
+        batch=config.batch,
+        steps=config.steps,
+        seed=seed,
+        balance=config.balance,
+        first=start.step + 1,
+    )
+    frames = ClipFrames(
+        clips=clips,
+        stores=stores,
+        span=sections.backbone.span,
+        strides=sections.backbone.strides,
+        jitter=config.jitter,
+        flip=config.flip,
+        max_persons=config.max_persons,
+    )
+    steps = train(
+        network=network,
+        pool=pool,
+        batches=training_batches(frames, sampler, workers=config.workers),
+        loss_of=functools.partial(
+            action_loss,
+            kind=sections.loss.kind,
+            gamma=sections.loss.focal_gamma,
+            groups=labels.groups,
+            group_weights=sections.loss.group_weights,
+        ),
+        optimizer=optimizer,
+        rate_at=lambda step: config.learning_rate * rate_share(step, config),
+        reach=memory.reach if memory else 0,
+        penalty=memory.penalty if memory else False,
+        clip_norm=config.clip_norm,
+        device=device,
+        first_step=start.step + 1,
+        err=start.err,
+    )
+    metrics = Metrics(work / "metrics.jsonl", start.step)
+    pace = Pace(total=config.steps, done=start.step)
+    for step in steps:
+        last = step.number == config.steps
+        if step.number % LOG_EVERY == 0 or last or step.number == 1:
+            metrics.write(step, pace)
+            if pace.due() or last:
+                say(metrics.line(step, config.steps, pace))
+        if step.number % config.checkpoint_every == 0 or last:
+            metrics.flush()
+            checkpoint.save(
+                work,
+                step=step.number,
+                network=network,
+                optimizer=optimizer,
+                pool=pool,
+                err=step.loss,
+                keep=config.keep_checkpoints,
+            )
+
+
+class Metrics:
+    """metrics.jsonl: one JSON object a line; lines after the checkpoint are written again."""
+
+    def __init__(self, path: Path, step: int) -> None:
+        kept = []
+        if path.exists():
+            for line in path.read_text(encoding="utf-8").splitlines():
+                try:
+                    if json.loads(line)["step"] <= step:
+                        kept.append(line + "\n")
+                except (ValueError, KeyError):  # the line that a kill cut short
+                    continue
+        write_text(path, "".join(kept))
+        self.file = open(path, "a", encoding="utf-8")  # noqa: SIM115 (open as long as the run)
+        self.path = path
+
+    def write(self, step: Step, pace: Pace) -> None:
+        """Add a step; this reads its numbers off the device."""
+        loss = step.loss.item()
+        if not math.isfinite(loss):
+            raise InputError(
+                f"step {step.number}: the loss is {loss}; the learning rate {step.rate:.1e} is "
+                "likely too high (train.learning_rate), or train.warmup_steps too few"
+            )
+        trust = step.trust.item()
+        entry = {
+            "step": step.number,
+            "loss": loss,
+            "lr": step.rate,
+            "trust": None if math.isnan(trust) else trust,
+        }
+        self.file.write(json.dumps(entry) + "\n")
+
+    def line(self, step: Step, steps: int, pace: Pace) -> str:
+        """The step as a person reads it."""
+        trust = step.trust.item()
+        memory = "" if math.isnan(trust) else f"  trust {trust:.2f}"
+        return (
+            f"step {step.number:6d}/{steps}  loss {step.loss.item():8.4f}  lr {step.rate:.1e}"
+            f"{memory}  {pace.rate(step.number) * step.clips:6.1f} clips/s  "
+            f"eta {pace.eta(step.number)}"
+        )
+
+    def flush(self) -> None:
+        """Bring all lines to the disk."""
+        self.file.flush()
+        sync(self.path)
