@@ -1,0 +1,49 @@
+"""What passes between the rooms as tables: CSV that people write, Parquet that programs write.
+
+Boxes are fractions of the frame, `x1 y1 x2 y2`; times are seconds of the film. Everything that
+comes from outside is checked once, here, a column at a time; what is wrong is one `InputError`
+that names the file and the line.
+"""
+
+from aia.tables.csv_files import (
+    ACTION_COLUMNS,
+    OBJECT_COLUMNS,
+    TRACK_COLUMNS,
+    check_video_id,
+    read_actions,
+    read_excluded,
+    read_metrics,
+    read_objects,
+    read_tracks,
+    write_metrics,
+)
+from aia.tables.detections import DetectionBlock, read_detections
+from aia.tables.parquet_files import (
+    BOX_COLUMNS,
+    ScoreTable,
+    read_boxes,
+    read_scores,
+    write_boxes,
+    write_scores,
+)
+
+__all__ = [
+    "ACTION_COLUMNS",
+    "BOX_COLUMNS",
+    "OBJECT_COLUMNS",
+    "TRACK_COLUMNS",
+    "DetectionBlock",
+    "ScoreTable",
+    "check_video_id",
+    "read_actions",
+    "read_boxes",
+    "read_detections",
+    "read_excluded",
+    "read_metrics",
+    "read_objects",
+    "read_scores",
+    "read_tracks",
+    "write_boxes",
+    "write_metrics",
+    "write_scores",
+]

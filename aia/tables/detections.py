@@ -1,0 +1,99 @@
+"""Detections of actions as a stream of column blocks, from AVA's CSV or from a table of scores.
+
+A validation split has millions of rows; the evaluator looks at each once, so they never have to
+be in memory as text or as a DataFrame.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+from jaxtyping import Float, Int
+
+from aia.errors import InputError
+from aia.tables.csv_files import NAME, check_actions, check_boxes, check_videos_and_times
+from aia.tables.csv_reader import Layout, Rows, read_blocks
+from aia.tables.parquet_files import read_scores
+
+_LAYOUT = Layout(
+    "detections",
+    {
+        "video": NAME,
+        "second": pa.float64(),
+        "x1": pa.float64(),
+        "y1": pa.float64(),
+        "x2": pa.float64(),
+        "y2": pa.float64(),
+        "action": pa.int64(),
+        "score": pa.float64(),
+    },
+)
+_BOXES = 4096  # of a table of scores at once
+
+
+class DetectionBlock(NamedTuple):
+    """Consecutive detections: a box, an action, a score. Boxes may be inverted, scores are ≥ 0."""
+
+    videos: tuple[str, ...]
+    video: Int[np.ndarray, " rows"]
+    """Index into `videos`."""
+    time_sec: Float[np.ndarray, " rows"]
+    xyxy: Float[np.ndarray, "rows 4"]
+    action: Int[np.ndarray, " rows"]
+    score: Float[np.ndarray, " rows"]
+
+
+def read_detections(path: Path | str) -> Iterator[DetectionBlock]:
+    """Blocks of a CSV file of AVA's form, or (named *.parquet) of a table of scores."""
+    if Path(path).suffix == ".parquet":
+        yield from _from_parquet(path)
+    else:
+        yield from _from_csv(path)
+
+
+def _from_csv(path: Path | str) -> Iterator[DetectionBlock]:
+    start = 0
+    for batch in read_blocks(path, _LAYOUT):
+        rows = Rows(path, _LAYOUT, start)
+        check_videos_and_times(batch, rows)
+        check_boxes(batch, rows, inverted_is_wrong=False)
+        check_actions(batch, rows)
+        score = batch["score"].to_numpy()
+        rows.refuse(
+            ~((score >= 0) & (score < np.inf)),
+            "score is {}, expected a number from 0 on; is it a logit, before the sigmoid?",
+            score,
+        )
+        video = batch["video"]
+        yield DetectionBlock(
+            videos=tuple(video.dictionary.to_pylist()),
+            video=video.indices.to_numpy(),
+            time_sec=batch["second"].to_numpy(),
+            xyxy=np.stack([batch[side].to_numpy() for side in ("x1", "y1", "x2", "y2")], axis=1),
+            action=batch["action"].to_numpy(),
+            score=score,
+        )
+        start += len(batch)
+    if start == 0:
+        raise InputError(f"{path}: is empty; expected lines of {_LAYOUT.form}")
+
+
+def _from_parquet(path: Path | str) -> Iterator[DetectionBlock]:
+    boxes, scores, class_ids, _ = read_scores(path)
+    names = {video: index for index, video in enumerate(dict.fromkeys(boxes["video"]))}
+    video = boxes["video"].map(names).to_numpy(np.int32)
+    time_sec = boxes["time_sec"].to_numpy()
+    xyxy = boxes[["x1", "y1", "x2", "y2"]].to_numpy(np.float64)
+    classes = len(class_ids)
+    for start in range(0, len(boxes), _BOXES):
+        some = slice(start, start + _BOXES)
+        yield DetectionBlock(
+            videos=tuple(names),
+            video=video[some].repeat(classes),
+            time_sec=time_sec[some].repeat(classes),
+            xyxy=xyxy[some].repeat(classes, axis=0),
+            action=np.tile(np.array(class_ids), len(video[some])),
+            score=scores[some].astype(np.float64).ravel(),
+        )

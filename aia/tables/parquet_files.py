@@ -1,0 +1,157 @@
+"""The two Parquet tables: boxes that a detector found, and scores that the network gave them.
+
+Both carry where they come from (`provenance`: model, hash of its weights, settings) in the file
+itself, so that a number can be traced back to its boxes.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from jaxtyping import Float
+
+from aia.errors import InputError
+from aia.files import atomic_path
+from aia.tables.csv_files import check_video_id
+
+_KEY = {
+    "video": pa.string(),
+    "time_sec": pa.float64(),
+    "x1": pa.float32(),
+    "y1": pa.float32(),
+    "x2": pa.float32(),
+    "y2": pa.float32(),
+    "score": pa.float32(),
+}
+_BOXES = _KEY | {"label": pa.string(), "track": pa.int32()}
+BOX_COLUMNS = tuple(_BOXES)
+_OURS = b"aia"  # key of our entry in the file's metadata
+
+
+class ScoreTable(NamedTuple):
+    """Boxes with a score for each class: what every metric of a run is computed from."""
+
+    boxes: pd.DataFrame
+    """Columns video, time_sec, x1, y1, x2, y2, score (the detector's)."""
+    scores: Float[np.ndarray, "boxes classes"]
+    class_ids: tuple[int, ...]
+    provenance: dict[str, str]
+
+
+def write_boxes(path: Path | str, boxes: pd.DataFrame, *, provenance: Mapping[str, str]) -> None:
+    """Write boxes with the columns `BOX_COLUMNS`; `track` may be missing or null."""
+    if "track" not in boxes:
+        boxes = boxes.assign(track=pd.array([pd.NA] * len(boxes), dtype="Int32"))
+    arrays = [_array(boxes[name], kind) for name, kind in _BOXES.items()]
+    _write(path, dict(zip(_BOXES, arrays, strict=True)), {"provenance": dict(provenance)})
+
+
+def read_boxes(path: Path | str) -> pd.DataFrame:
+    """Boxes with the columns `BOX_COLUMNS`; `attrs["provenance"]` says where they come from."""
+    table, ours = _read(path, _BOXES, "boxes")
+    frame = table.select(BOX_COLUMNS).to_pandas(types_mapper={pa.int32(): pd.Int32Dtype()}.get)
+    frame.attrs["provenance"] = ours.get("provenance", {})
+    return frame
+
+
+def write_scores(
+    path: Path | str,
+    *,
+    boxes: pd.DataFrame,
+    scores: Float[np.ndarray, "boxes classes"],
+    class_ids: tuple[int, ...],
+    provenance: Mapping[str, str],
+) -> None:
+    """Write one row per box, its scores as a list in the order of `class_ids`."""
+    if scores.shape != (len(boxes), len(class_ids)):
+        raise ValueError(f"scores {scores.shape}, {len(boxes)} boxes, {len(class_ids)} classes")
+    columns = {name: _array(boxes[name], kind) for name, kind in _KEY.items()}
+    flat = pa.array(scores.astype(np.float32).ravel())
+    columns["scores"] = pa.FixedSizeListArray.from_arrays(flat, max(len(class_ids), 1))
+    _write(path, columns, {"class_ids": list(class_ids), "provenance": dict(provenance)})
+
+
+def read_scores(path: Path | str) -> ScoreTable:
+    """Read what `write_scores` wrote, checking that it can be scored."""
+    table, ours = _read(path, _KEY | {"scores": None}, "scores")
+    class_ids = ours.get("class_ids")
+    if not class_ids:
+        raise InputError(f"{path}: says nothing of its classes; was it written by `aia score`?")
+    column = table["scores"].combine_chunks()
+    lengths = pc.list_value_length(column)
+    if len(table) and pc.unique(lengths).to_pylist() != [len(class_ids)]:
+        raise InputError(f"{path}: rows do not have {len(class_ids)} scores each; is it damaged?")
+    scores = column.flatten().to_numpy().astype(np.float32).reshape(-1, len(class_ids))
+    wrong = ~((scores >= 0) & (scores < np.inf)).all(axis=1)
+    if wrong.any():
+        row = int(wrong.argmax())
+        raise InputError(
+            f"{path}, row {row}: a score is {scores[row].min()}, expected numbers from 0 on; "
+            "did training diverge?"
+        )
+    frame = table.select(list(_KEY)).to_pandas()
+    return ScoreTable(frame, scores, tuple(class_ids), ours.get("provenance", {}))
+
+
+def _array(column: pd.Series, kind: pa.DataType) -> pa.Array:
+    return pa.Array.from_pandas(column, type=kind, safe=False)
+
+
+def _write(path: Path | str, columns: dict[str, pa.Array], ours: dict[str, Any]) -> None:
+    metadata = {_OURS: json.dumps(ours, sort_keys=True).encode()}
+    table = pa.table(columns).replace_schema_metadata(metadata)
+    with atomic_path(path) as temporary:
+        pq.write_table(table, temporary, compression="zstd")
+
+
+def _read(
+    path: Path | str, columns: Mapping[str, pa.DataType | None], what: str
+) -> tuple[pa.Table, dict[str, Any]]:
+    if not Path(path).exists():
+        raise InputError(f"{path}: there is no such file; {what} (Parquet) expected")
+    try:
+        table = pq.read_table(path, partitioning=None)
+    except (pa.ArrowInvalid, OSError) as problem:
+        raise InputError(f"{path}: is not Parquet or is damaged ({problem})") from None
+    missing = [name for name in columns if name not in table.column_names]
+    if missing:
+        raise InputError(
+            f"{path}: has no column {missing[0]!r}; {what} have {', '.join(columns)}; "
+            f"is it another table? (it has {', '.join(table.column_names)})"
+        )
+    table = table.cast(
+        pa.schema(
+            [
+                pa.field(name, columns.get(name) or table.schema.field(name).type)
+                for name in table.column_names
+            ],
+            metadata=table.schema.metadata,
+        )
+    )
+    _check(path, table)
+    return table, json.loads((table.schema.metadata or {}).get(_OURS, b"{}"))
+
+
+def _check(path: Path | str, table: pa.Table) -> None:
+    for name in _KEY:
+        if table[name].null_count:
+            raise InputError(f"{path}: column {name} has empty cells")
+    for video in table["video"].unique().to_pylist():
+        check_video_id(video, path)
+    time_sec = table["time_sec"].to_numpy()
+    sides = [table[side].to_numpy() for side in ("x1", "y1", "x2", "y2")]
+    outside = np.any([~((side >= 0) & (side <= 1)) for side in sides], axis=0)
+    if outside.any():
+        row = int(outside.argmax())
+        box = [float(side[row]) for side in sides]
+        raise InputError(
+            f"{path}, row {row}: box {box} is outside 0..1; boxes are fractions of the frame"
+        )
+    if not (np.isfinite(time_sec) & (time_sec >= 0)).all():
+        raise InputError(f"{path}: a time_sec is negative or not a number")
