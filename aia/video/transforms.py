@@ -1,0 +1,88 @@
+"""Sizes of frames, batches of clips, and the boxes that go with them.
+
+Boxes are fractions of the frame, so resizing and padding leave them alone; what is left is how a box
+is jittered in training and extended at inference (§4.1).
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int, UInt8
+from torch import Tensor
+
+JITTER = ((-0.2, 0.1), (-0.1, 0.05), (-0.1, 0.2), (-0.05, 0.1))
+"""How far x1, y1, x2, y2 may move, as shares of the box's width and height: outwards rather than
+inwards, and sideways rather than up and down (the authors' code; §4.1 gives no numbers)."""
+
+SMALLEST = 1e-3
+"""Least width and height of a jittered or extended box, as fractions of the frame."""
+
+
+def resize_size_hw(
+    size_hw: tuple[int, int], short_side: int, max_long: int | None = None
+) -> tuple[int, int]:
+    """Size of a frame whose short side is scaled to `short_side`, the other side by the same factor.
+
+    Where that makes the long side longer than `max_long`, the long side gets `max_long` instead.
+    The authors' code cuts the long side to whole pixels where this rounds, so that it may differ by
+    one pixel.
+
+    >>> resize_size_hw((360, 640), 256), resize_size_hw((640, 272), 256, max_long=464)
+    ((256, 455), (464, 197))
+    """
+    short, long = sorted(size_hw)
+    new_short, new_long = short_side, max(1, round(short_side * long / short))
+    if max_long is not None and new_long > max_long:
+        new_short, new_long = max(1, round(max_long * short / long)), max_long
+    return (new_short, new_long) if size_hw[0] <= size_hw[1] else (new_long, new_short)
+
+
+def pad_batch(
+    clips: Sequence[UInt8[np.ndarray, "_frames _height _width 3"]], *, multiple: int = 16
+) -> tuple[UInt8[Tensor, "clips frames height width 3"], Int[Tensor, "clips 2"]]:
+    """Clips of one length and any size as one batch, with the height and width of each.
+
+    Smaller clips are filled with zeros at the bottom and on the right, up to the largest height and
+    width of the batch and on to a `multiple` (the authors': 16, the backbone's stride). The authors
+    fill after normalisation, so the fill must be set to zero again there; the sizes say where it is.
+    """
+    if not clips:
+        raise ValueError("pad_batch: no clips")
+    sizes_hw = torch.tensor([clip.shape[1:3] for clip in clips])
+    height, width = ((int(side) + multiple - 1) // multiple * multiple for side in sizes_hw.amax(0))
+    batch = torch.zeros(len(clips), len(clips[0]), height, width, 3, dtype=torch.uint8)
+    for row, clip in zip(batch.numpy(), clips, strict=True):
+        row[:, : clip.shape[1], : clip.shape[2]] = clip
+    return batch, sizes_hw
+
+
+def jitter_boxes(
+    xyxy: Float[np.ndarray, "boxes 4"], rng: np.random.Generator
+) -> Float[np.ndarray, "boxes 4"]:
+    """Move each side of each box at random, within `JITTER`; the boxes stay inside the frame."""
+    low, high = np.array(JITTER).T
+    return move_sides(xyxy, rng.uniform(low, high, size=xyxy.shape))
+
+
+def extend_boxes(
+    xyxy: Float[np.ndarray, "boxes 4"], by: tuple[float, float]
+) -> Float[np.ndarray, "boxes 4"]:
+    """Boxes that are wider by a share `by[0]` and taller by a share `by[1]`, half on each side.
+
+    >>> extend_boxes(np.array([[0.25, 0.25, 0.75, 0.75]]), (0.5, 0.0))
+    array([[0.125, 0.25 , 0.875, 0.75 ]])
+    """
+    half = np.array([-by[0], -by[1], by[0], by[1]]) / 2
+    return move_sides(xyxy, np.broadcast_to(half, xyxy.shape))
+
+
+def move_sides(
+    xyxy: Float[np.ndarray, "boxes 4"], shares: Float[np.ndarray, "boxes 4"]
+) -> Float[np.ndarray, "boxes 4"]:
+    """Move x1, y1, x2, y2 by `shares` of the box's width and height; never out of the frame or empty."""
+    size = np.tile(xyxy[:, 2:] - xyxy[:, :2], 2)
+    moved = xyxy + size * shares
+    low = np.clip(moved[:, :2], 0, 1 - SMALLEST)
+    high = np.clip(moved[:, 2:], low + SMALLEST, 1)
+    return np.concatenate([low, high], axis=1).astype(xyxy.dtype)
