@@ -182,8 +182,9 @@ def _explain(path: Path | str, layout: Layout, problem: Exception) -> NoReturn:
         empty = False
         marker = layout.markers and len(cells) == 2
         if len(cells) != len(names) and not marker:
+            count = "1 column" if len(cells) == 1 else f"{len(cells)} columns"
             raise InputError(
-                f"{path}, line {line}: {len(cells)} column{'s'[: len(cells) > 1]}, expected {len(names)}: "
+                f"{path}, line {line}: {count}, expected {len(names)}: "
                 f"{layout.form}{_separator_hint(cells)}"
             )
         for name, kind, text in zip(names, types, cells, strict=False):
