@@ -1,0 +1,396 @@
+"""The command line: one thin command for each stage, each of which also works by hand.
+
+Exit status: 0 done, 2 bad arguments or input (one clear message), 1 anything else.
+"""
+
+import argparse
+import sys
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from aia import log
+from aia.config import (
+    BackboneConfig,
+    DetectorConfig,
+    FramesConfig,
+    LossConfig,
+    MemoryConfig,
+    NetworkConfig,
+    PlayhouseConfig,
+    RunName,
+    ScoreConfig,
+    TrainConfig,
+    build_section,
+    parse_run,
+    read_sections,
+    run_settings,
+    section,
+)
+from aia.errors import InputError
+
+# Commands import what they need when they run: torch takes seconds, and most do without it.
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit status."""
+    options = _parser().parse_args(arguments)
+    log.copy_to(options.log)
+    try:
+        options.run(options)
+    except InputError as error:
+        log.say(f"error: {error}")
+        return 2
+    except KeyboardInterrupt:
+        log.say("interrupted")
+        return 130
+    except Exception:
+        log.say(traceback.format_exc().rstrip())
+        return 1
+    finally:
+        log.copy_to(None)
+    return 0
+
+
+def playhouse(options: argparse.Namespace) -> None:
+    """Draw the embedded data set."""
+    from aia.datasets.playhouse import draw_playhouse
+
+    config = section(PlayhouseConfig, options.settings, "playhouse")
+    draw_playhouse(options.folder, config=config, processes=options.processes)
+
+
+def frames(options: argparse.Namespace) -> None:
+    """Decode one film into its frame store."""
+    from aia.video.store import make_store
+
+    config = section(FramesConfig, options.settings, "frames")
+    info = make_store(options.film, options.output, config=config)
+    log.say(f"{options.film}: {info}")
+
+
+def finetune_detector(options: argparse.Namespace) -> None:
+    """Fine-tune Faster R-CNN on a data set's boxes."""
+    from aia.detect.finetune import finetune_on_files
+
+    finetune_on_files(
+        stores=options.frames,
+        annotations=options.annotations,
+        excluded=options.excluded,
+        objects=options.objects,
+        tracks=options.tracks,
+        config=section(DetectorConfig, options.settings, "detector"),
+        output=options.output,
+        metrics=options.metrics,
+        seed=options.seed,
+        threads=options.threads,
+    )
+
+
+def detect(options: argparse.Namespace) -> None:
+    """Detect persons and objects on the key frames of one film."""
+    from aia.detect.predict import detect_to_files
+
+    detect_to_files(
+        store=options.frames,
+        weights=options.weights,
+        annotations=options.annotations,
+        persons=options.persons,
+        objects=options.objects,
+        config=section(DetectorConfig, options.settings, "detector"),
+        threads=options.threads,
+    )
+
+
+def train(options: argparse.Namespace) -> None:
+    """Train a run, going on from its last checkpoint."""
+    from aia.datasets.ava import annotated_clips
+    from aia.files import file_digest
+    from aia.labels import read_labels
+    from aia.train.run import train_run
+
+    run = parse_run(options.name)
+    sections = _run_sections(options.settings, run)
+    labels = read_labels(options.labels)
+    stores = _stores(options.frames)
+    clips = annotated_clips(options.annotations, labels=labels, excluded=options.excluded)
+    clips = _add_objects(clips, options, most=sections.network.max_objects)
+    check_clips(clips, stores, options.annotations)
+    inputs = [options.annotations, options.labels, options.excluded, options.objects, options.init]
+    digests = {str(path): file_digest(path) for path in [*inputs, *options.object_boxes] if path}
+    digests |= {f"film {name}": store.fingerprint["digest"] for name, store in stores.items()}
+    train_run(
+        run=run,
+        sections=sections,
+        clips=clips,
+        stores=stores,
+        labels=labels,
+        init=options.init,
+        data_digests=digests,
+        work=options.work,
+        output=options.output_dir,
+    )
+
+
+def score(options: argparse.Namespace) -> None:
+    """Score every person of the annotated key frames, in two passes."""
+    import torch
+
+    from aia.datasets.ava import annotated_clips, detected_clips
+    from aia.evaluate.attention import choose_clips, write_attention
+    from aia.evaluate.score import load_trained, score_clips
+    from aia.labels import read_labels
+    from aia.tables import write_scores
+    from aia.train.run import pick_device, usable_threads
+
+    torch.set_num_threads(usable_threads(options.threads))
+    device = pick_device(options.device)
+    config = section(ScoreConfig, options.settings, "score")
+    trained = load_trained(options.model, device=device)
+    labels = read_labels(options.labels)
+    if labels.ids != trained.labels.ids:
+        raise InputError(
+            f"{options.labels}: has other classes than {options.model} was trained on "
+            f"({len(labels)} against {len(trained.labels)}); is it of another data set?"
+        )
+    stores = _stores(options.frames)
+    clips = annotated_clips(options.annotations, labels=labels, excluded=options.excluded)
+    annotated = clips
+    if options.persons:
+        clips = detected_clips(clips, options.persons, threshold=options.person_threshold)
+    clips = _add_objects(clips, options, most=options.max_objects)
+    check_clips(clips, stores, options.annotations)
+    wanted = choose_clips(annotated, options.attention_clips) if options.attention else []
+    scored, attention = score_clips(
+        trained,
+        clips,
+        stores,
+        config=config,
+        extend=bool(options.persons),
+        device=device,
+        attention_of=wanted,
+    )
+    write_scores(
+        options.output,
+        boxes=scored.boxes,
+        scores=scored.scores,
+        class_ids=labels.ids,
+        provenance={
+            "run": str(trained.name),
+            "model": trained.digest,
+            "boxes": "detected" if options.persons else "ground truth",
+        },
+    )
+    if options.attention:
+        write_attention(options.attention, attention)
+
+
+def evaluate_ava(options: argparse.Namespace) -> None:
+    """AVA frame mAP under a named protocol."""
+    from aia.evaluate.frame_map import evaluate_ava as evaluate
+    from aia.evaluate.frame_map import write_frame_map
+
+    result = evaluate(
+        options.groundtruth,
+        options.detections,
+        excluded=options.excluded,
+        labels=options.labels,
+        protocol=options.protocol,
+        iou=options.iou,
+    )
+    write_frame_map(options.output, result)
+    log.say(f"frame mAP@{options.iou:g} ({options.protocol}): {100 * result.mean:.2f}")
+
+
+def evaluate_persons(options: argparse.Namespace) -> None:
+    """Person AP of a detector's boxes."""
+    from aia.evaluate.person_ap import evaluate_persons as evaluate
+    from aia.evaluate.person_ap import write_person_ap
+
+    result = evaluate(options.groundtruth, options.boxes, excluded=options.excluded)
+    write_person_ap(options.output, result)
+    log.say(f"person AP@0.5: {100 * result.ap:.2f}")
+
+
+def table(options: argparse.Namespace) -> None:
+    """Put the metrics of runs together as a table."""
+    from aia.evaluate.result_table import table_from_json
+
+    table_from_json(options.rows, labels=options.labels, output=options.output)
+
+
+def weights_fetch(options: argparse.Namespace) -> None:
+    """Fetch published weights by name and convert them."""
+    from aia.weights.i3d import fetch_i3d
+
+    fetch_i3d(options.output)
+
+
+def check_clips(clips: Sequence[Any], stores: dict[str, Any], where: Path) -> None:
+    """Every clip needs its film's frames, and a time within the film."""
+    for clip in clips:
+        store = stores.get(clip.key.video)
+        if store is None:
+            raise InputError(
+                f"{where}: has video '{clip.key.video}', but no frame store of it was given"
+            )
+        end_sec = store.times_sec[-1] + 1 / store.fps
+        if not 0 <= clip.time_sec <= end_sec:
+            raise InputError(
+                f"{where}: {clip.key.video} has second {clip.time_sec:g}, but the film ends at "
+                f"{end_sec:.2f} s; is the film cut, or does its clock start elsewhere?"
+            )
+
+
+def _stores(paths: Sequence[Path]) -> dict[str, Any]:
+    from aia.video.store import FrameStore
+
+    stores = [FrameStore(path) for path in paths]
+    return {store.video: store for store in stores}
+
+
+def _add_objects(clips: list[Any], options: argparse.Namespace, *, most: int) -> list[Any]:
+    from aia.datasets.ava import with_objects
+
+    return with_objects(
+        clips,
+        annotated=options.objects,
+        detected=options.object_boxes,
+        threshold=options.object_threshold,
+        most=most,
+    )
+
+
+def _run_sections(settings: str, run: RunName) -> Any:
+    """The sections of a run, its variant applied."""
+    from aia.train.run import Sections
+
+    raw = read_sections(settings)
+    if "variants" in raw:  # a whole config.yaml, rather than what a rule already picked
+        raw = run_settings(raw, run)
+
+    def read(kind: Any, name: str) -> Any:
+        return build_section(kind, raw[name], f"settings: {name}")
+
+    return Sections(
+        backbone=build_section(BackboneConfig, raw["backbones"][run.backbone], "backbones"),
+        network=read(NetworkConfig, "network"),
+        memory=read(MemoryConfig, "memory") if run.memory != "none" else None,
+        loss=read(LossConfig, "loss"),
+        train=read(TrainConfig, "train"),
+    )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="aia", description=__doc__.split("\n")[0])
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    command = _command(commands, "playhouse", playhouse)
+    command.add_argument("folder", type=Path)
+    command.add_argument("--processes", type=int, default=1)
+
+    command = _command(commands, "frames", frames)
+    command.add_argument("film", type=Path)
+    command.add_argument("--output", type=Path, required=True)
+
+    command = _command(commands, "finetune-detector", finetune_detector)
+    command.add_argument("--frames", type=Path, nargs="+", required=True)
+    command.add_argument("--annotations", type=Path, required=True)
+    command.add_argument("--excluded", type=Path)
+    command.add_argument("--objects", type=Path)
+    command.add_argument("--tracks", type=Path)
+    command.add_argument("--output", type=Path, required=True)
+    command.add_argument("--metrics", type=Path)
+    command.add_argument("--seed", type=int, default=0)
+    command.add_argument("--threads", type=int, default=1)
+
+    command = _command(commands, "detect", detect)
+    command.add_argument("frames", type=Path)
+    command.add_argument("--weights", type=Path, required=True)
+    command.add_argument("--annotations", type=Path, nargs="+", required=True)
+    command.add_argument("--persons", type=Path, required=True)
+    command.add_argument("--objects", type=Path, required=True)
+    command.add_argument("--threads", type=int, default=1)
+
+    command = _command(commands, "train", train)
+    command.add_argument("--run", dest="name", required=True, help="name of the run")
+    _add_clip_inputs(command)
+    command.add_argument("--init", type=Path, help="weights that the backbone begins with")
+    command.add_argument("--work", type=Path, required=True, help="folder of the checkpoints")
+    command.add_argument("--output-dir", type=Path, required=True)
+
+    command = _command(commands, "score", score)
+    command.add_argument("--model", type=Path, required=True)
+    _add_clip_inputs(command)
+    command.add_argument(
+        "--persons", type=Path, nargs="+", help="detected boxes; without: annotated ones"
+    )
+    command.add_argument("--person-threshold", type=float, default=0.8, help="§4.1: 0.8")
+    command.add_argument("--max-objects", type=int, default=5)
+    command.add_argument("--output", type=Path, required=True)
+    command.add_argument("--attention", type=Path, help="also keep the attention of some clips")
+    command.add_argument("--attention-clips", type=int, default=12)
+    command.add_argument("--device", default="auto")
+    command.add_argument("--threads", type=int, default=1)
+
+    evaluate = commands.add_parser("evaluate", help="numbers from scores")
+    kinds = evaluate.add_subparsers(required=True, metavar="KIND")
+    command = _command(kinds, "ava", evaluate_ava)
+    command.add_argument("--groundtruth", type=Path, required=True)
+    command.add_argument("--detections", type=Path, required=True)
+    command.add_argument("--excluded", type=Path)
+    command.add_argument("--labels", type=Path)
+    command.add_argument(
+        "--protocol",
+        default="paper",
+        choices=("paper", "activitynet", "slowfast", "mmaction", "acar"),
+    )
+    command.add_argument("--iou", type=float, default=0.5)
+    command.add_argument("--output", type=Path, required=True)
+    command = _command(kinds, "persons", evaluate_persons)
+    command.add_argument("--groundtruth", type=Path, required=True)
+    command.add_argument("--excluded", type=Path)
+    command.add_argument("--boxes", type=Path, nargs="+", required=True)
+    command.add_argument("--output", type=Path, required=True)
+
+    command = _command(commands, "table", table)
+    command.add_argument("--rows", required=True, help="JSON: what the rows are made of")
+    command.add_argument("--labels", type=Path, required=True)
+    command.add_argument("--output", type=Path, required=True)
+
+    weights = commands.add_parser("weights", help="published weights")
+    kinds = weights.add_subparsers(required=True, metavar="WHAT")
+    command = _command(kinds, "fetch", weights_fetch)
+    command.add_argument("name", choices=("i3d_kinetics400",))
+    command.add_argument("--output", type=Path, required=True)
+
+    from aia.figures.commands import add_parsers
+
+    add_parsers(commands)
+    return parser
+
+
+def _command(commands: Any, name: str, run: Any) -> argparse.ArgumentParser:
+    command = commands.add_parser(name, help=run.__doc__, description=run.__doc__)
+    command.set_defaults(run=run)
+    command.add_argument(
+        "--settings", default="config.yaml", help="a YAML file, or sections as a JSON object"
+    )
+    command.add_argument("--log", help="file that gets a copy of all lines")
+    return command
+
+
+def _add_clip_inputs(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--frames", type=Path, nargs="+", required=True, help="frame stores")
+    command.add_argument("--annotations", type=Path, required=True)
+    command.add_argument("--excluded", type=Path)
+    command.add_argument("--labels", type=Path, required=True)
+    objects = command.add_mutually_exclusive_group()
+    objects.add_argument("--objects", type=Path, help="annotated boxes of objects")
+    objects.add_argument("--object-boxes", type=Path, nargs="+", default=[], help="detected ones")
+    command.add_argument("--object-threshold", type=float, default=0.5, help="§4.1: 0.5")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
