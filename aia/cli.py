@@ -4,6 +4,7 @@ Exit status: 0 done, 2 bad arguments or input (one clear message), 1 anything el
 """
 
 import argparse
+import dataclasses
 import sys
 import traceback
 from collections.abc import Sequence
@@ -112,6 +113,9 @@ def train(options: argparse.Namespace) -> None:
 
     run = parse_run(options.name)
     sections = _run_sections(options.settings, run)
+    if options.threads is not None:
+        config = dataclasses.replace(sections.train, threads=options.threads)
+        sections = sections._replace(train=config)
     labels = read_labels(options.labels)
     stores = _stores(options.frames)
     clips = annotated_clips(options.annotations, labels=labels, excluded=options.excluded)
@@ -319,6 +323,7 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--init", type=Path, help="weights that the backbone begins with")
     command.add_argument("--work", type=Path, required=True, help="folder of the checkpoints")
     command.add_argument("--output-dir", type=Path, required=True)
+    command.add_argument("--threads", type=int, help="instead of train.threads")
 
     command = _command(commands, "score", score)
     command.add_argument("--model", type=Path, required=True)

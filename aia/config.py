@@ -595,13 +595,13 @@ def _suggestion(word: str, known: Any, prefix: str = "") -> str:
     return f", did you mean {prefix}{near[0]}?" if near else ""
 
 
-def _at_least(section: Any, **least: float) -> None:
+def _at_least(section: Any, **least: int | float) -> None:
     for name, bound in least.items():
         if getattr(section, name) < bound:
             raise ValueError(f"{name} = {getattr(section, name)} is less than {bound}")
 
 
-def _at_most(section: Any, **most: float) -> None:
+def _at_most(section: Any, **most: int | float) -> None:
     for name, bound in most.items():
         if getattr(section, name) > bound:
             raise ValueError(f"{name} = {getattr(section, name)} is more than {bound}")
