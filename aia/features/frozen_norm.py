@@ -8,7 +8,6 @@ so the frozen unit is one convolution, with no pass over the feature map for the
 tensors stay where they are: live and frozen units have the same keys in their state dict.
 """
 
-import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -56,7 +55,8 @@ class ConvNorm(nn.Module):
     def folded(self) -> tuple[Float[Tensor, "out in t h w"], Float[Tensor, " out"]]:
         """Weight and bias of the one convolution that stands for both."""
         norm = self.norm
-        assert norm.running_var is not None and norm.running_mean is not None  # always tracked
+        assert norm.running_mean is not None  # BatchNorm tracks both unless told otherwise
+        assert norm.running_var is not None
         scale = norm.weight * (norm.running_var + norm.eps).rsqrt()
         weight = self.conv.weight * scale[:, None, None, None, None]
         return weight, norm.bias - scale * norm.running_mean
@@ -75,7 +75,7 @@ class ConvNorm(nn.Module):
             bias,
             conv.stride,
             conv.padding,
-            conv.dilation,  # type: ignore[arg-type]
+            conv.dilation,
         )
 
     def extra_repr(self) -> str:

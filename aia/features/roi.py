@@ -41,7 +41,8 @@ def roi_features(
     """
     clips, slots = filled.shape
     of_clip = torch.arange(clips, device=filled.device).repeat_interleave(slots)
-    rois = torch.cat([of_clip[:, None].to(xyxy_px), xyxy_px.flatten(0, 1)], dim=1)
+    boxes = xyxy_px.masked_fill(~filled[:, :, None], 0).flatten(0, 1)
+    rois = torch.cat([of_clip[:, None].to(boxes), boxes], dim=1)
 
     def pool(planes: Float[Tensor, "clips c rows columns"]) -> Float[Tensor, "rois c bins bins"]:
         return roi_align(

@@ -1,4 +1,4 @@
-"""SlowFast: f_t = F(v_t, φ_F), the map that the features of persons and objects are read from (§4.1).
+"""SlowFast: f_t = F(v_t, φ_F), the map that persons and objects are read from (§4.1).
 
     slow, few frames   ─ stem ─ cat ─ stage ─ cat ─ stage ─ …  → slow map
                                  ↑             ↑
