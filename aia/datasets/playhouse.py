@@ -1,0 +1,159 @@
+"""Playhouse, the embedded data set: scripted, drawn films that need no download (docs/data.md).
+
+A folder of films and annotations in AVA's format, all from one seed:
+
+    films/{video}.mp4                H.264
+    annotations/actions.pbtxt        the classes and their groups
+    annotations/{split}.csv          who does what: video,second,x1,y1,x2,y2,action,person
+    annotations/{split}_objects.csv  things on the wall: video,second,x1,y1,x2,y2,label
+    annotations/{split}_excluded.csv seconds in which the light is out: video,second
+
+playhouse_script.py writes the plays, playhouse_draw.py draws them.
+"""
+
+import multiprocessing
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from aia.config import PlayhouseConfig
+from aia.errors import InputError
+from aia.files import atomic_path, write_text
+from aia.labels import ClassList, write_labels
+from aia.log import progress
+
+# The workflow asks for the names in each of its jobs, so whatever draws is imported where it draws.
+
+SPLITS = ("train", "val")
+
+
+class _Film(NamedTuple):
+    split: str
+    number: int
+
+
+class _Rows(NamedTuple):
+    """A film's lines of the three CSV files."""
+
+    actions: list[str]
+    objects: list[str]
+    excluded: list[str]
+
+
+def video_names(config: PlayhouseConfig, split: str) -> list[str]:
+    """Names of the films of a split, "train" or "val"."""
+    if split not in SPLITS:
+        raise InputError(f"playhouse has the splits {' and '.join(SPLITS)}, not {split!r}")
+    count = {"train": config.train_films, "val": config.val_films}[split]
+    return [f"playhouse_{split}_{number:03d}" for number in range(count)]
+
+
+def class_list() -> ClassList:
+    """The classes, in the order of their ids."""
+    from aia.datasets.playhouse_script import CLASSES
+
+    names, groups = zip(*CLASSES, strict=True)
+    return ClassList(ids=tuple(range(1, len(CLASSES) + 1)), names=names, groups=groups)
+
+
+def draw_playhouse(folder: Path, *, config: PlayhouseConfig, processes: int) -> None:
+    """Draw all films into `folder` and write their annotations, with so many processes.
+
+    The annotations are written last: a folder that has them is complete.
+    """
+    if any(side % 2 or side < 32 for side in config.size_hw):
+        raise InputError(
+            f"playhouse.size_hw is {list(config.size_hw)}: height and width of an H.264 film are "
+            "even, and below 32 pixels nothing can be told apart"
+        )
+    annotations = folder / "annotations"
+    for old in annotations.glob("*.csv"):
+        old.unlink()
+    films = [
+        _Film(split, number)
+        for split in SPLITS
+        for number in range(len(video_names(config, split)))
+    ]
+    draw = partial(_draw_film, folder / "films", config)
+    rows = list(progress(_spread(draw, films, processes), what="films", total=len(films)))
+
+    write_labels(annotations / "actions.pbtxt", class_list())
+    for split in SPLITS:
+        own = [row for film, row in zip(films, rows, strict=True) if film.split == split]
+        for kind, suffix in (("objects", "_objects"), ("excluded", "_excluded"), ("actions", "")):
+            lines = [line for row in own for line in getattr(row, kind)]
+            write_text(annotations / f"{split}{suffix}.csv", "".join(lines))
+
+
+def _spread(draw: "partial[_Rows]", films: list[_Film], processes: int) -> Iterator[_Rows]:
+    if processes <= 1 or len(films) == 1:
+        yield from map(draw, films)
+        return
+    # Spawned, not forked: the caller may have threads, of which a fork keeps only the locks.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(min(processes, len(films)), mp_context=context) as pool:
+        yield from pool.map(draw, films, chunksize=4)
+
+
+def _draw_film(folder: Path, config: PlayhouseConfig, film: _Film) -> _Rows:
+    """Draw one film; what it shows follows from the seed, its split and its number alone."""
+    import numpy as np
+
+    from aia.datasets import playhouse_draw, playhouse_script
+
+    split, number = SPLITS.index(film.split), film.number
+    streams = [np.random.default_rng([config.seed, split, number, use]) for use in range(3)]
+    script = playhouse_script.write_script(streams[0], seconds=config.seconds)
+    persons, columns = script.states.shape
+    cast = playhouse_draw.draw_cast(streams[1], persons=persons, seconds=columns)
+    video = video_names(config, film.split)[number]
+    pictures = playhouse_draw.frames(
+        script, cast, rng=streams[2], fps=config.fps, size_hw=config.size_hw
+    )
+    with atomic_path(folder / f"{video}.mp4") as path:
+        _encode(path, pictures, fps=config.fps, size_hw=config.size_hw)
+
+    ids = {name: number for number, (name, _) in enumerate(playhouse_script.CLASSES, start=1)}
+    rows = _Rows([], [], [])
+    for second in range(1, config.seconds):
+        where = f"{video},{second:04d}"
+        for person in range(persons):
+            xyxy = playhouse_draw.person_xyxy(
+                script, cast, person=person, second=second, fps=config.fps
+            )
+            for name in playhouse_script.actions(script, person=person, second=second):
+                rows.actions.append(f"{where},{_four(xyxy)},{ids[name]},{person}\n")
+        for thing in cast.things:
+            rows.objects.append(f"{where},{_four(playhouse_draw.thing_xyxy(thing))},{thing.name}\n")
+        if script.dark[second]:
+            rows.excluded.append(f"{where}\n")
+    return rows
+
+
+def _four(xyxy: Iterable[float]) -> str:
+    return ",".join(f"{side:.5f}" for side in xyxy)
+
+
+def _encode(path: Path, pictures: Iterable[Any], *, fps: int, size_hw: tuple[int, int]) -> None:
+    import av
+
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=fps)
+        stream.height, stream.width = size_hw
+        stream.pix_fmt = "yuv420p"
+        # The same quantizer everywhere: one that follows the picture would tell one corner of
+        # what moves in another. One thread: the films are drawn side by side.
+        stream.options = {
+            "preset": "veryfast",
+            "qp": "18",
+            "g": str(2 * fps),
+            "bf": "0",
+            "threads": "1",
+        }
+        for picture in pictures:
+            for packet in stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")):
+                container.mux(packet)
+        for packet in stream.encode():
+            container.mux(packet)

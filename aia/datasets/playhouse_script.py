@@ -1,0 +1,265 @@
+"""Playhouse, who does what when: short plays that make each interaction necessary (§3.2).
+
+    APPEARANCE  a person's own pixels tell       talk, dance, drink, chop ...
+    PERSON      the others in this second tell   listen: somebody else talks
+    OBJECT      a thing on the wall tells        watch_tv: sits, and the television is on
+    MEMORY      the past or the future tells     open: will drink; close: has drunk
+
+What tells never shows in the clip of the person it tells about. Persons stand too far apart to be
+seen together, and seconds pass between an act and its evidence. Nor does anything else give it
+away: each play holds both answers, and where, when and by whom things are done is left to chance.
+
+A second k of a script is the time from k - 0.5 s to k + 0.5 s, which is the clip around key frame k.
+playhouse_draw.py draws scripts, playhouse.py makes films of them.
+"""
+
+import enum
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Int
+
+CLASSES = (
+    ("stand", "APPEARANCE"),
+    ("sit", "APPEARANCE"),
+    ("walk", "APPEARANCE"),
+    ("talk", "APPEARANCE"),
+    ("dance", "APPEARANCE"),
+    ("drink", "APPEARANCE"),
+    ("chop", "APPEARANCE"),
+    ("brush", "APPEARANCE"),
+    ("listen", "PERSON"),
+    ("watch_person", "PERSON"),
+    ("watch_tv", "OBJECT"),
+    ("answer_phone", "OBJECT"),
+    ("open", "MEMORY"),
+    ("close", "MEMORY"),
+    ("cook", "MEMORY"),
+    ("paint", "MEMORY"),
+)
+"""Name and group of each class; ids count from 1."""
+
+REACH_SEC = 15
+"""No second farther away than this decides a label, and nothing nearer contradicts it."""
+SPELL_SEC = 4
+"""Length of an act of the memory classes, and of its evidence."""
+GAP_SEC = 3
+"""Idle time on both sides of an act, so that no clip shows an act and its evidence."""
+
+_PAIR_SEC = 2 * SPELL_SEC + GAP_SEC
+# Between the two pairs of a play: the later evidence is out of the earlier act's reach.
+_PAUSE_SEC = REACH_SEC - GAP_SEC - SPELL_SEC
+_PLAY_SEC = 2 * _PAIR_SEC + _PAUSE_SEC
+
+
+class State(enum.IntEnum):
+    """What a person's own pixels show."""
+
+    IDLE = 0
+    TALK = 1
+    DANCE = 2
+    SIT = 3
+    SIT_TALK = 4
+    WALK = 5
+    EAR = 6  # a hand at the ear: answers the phone, if it is lit
+    DRINK = 7
+    CHOP = 8
+    BRUSH = 9
+    REACH = 10  # opens or closes
+    STIR = 11  # cooks or paints
+
+
+_FREE = -1
+_OWN = {
+    State.TALK: ("talk",),
+    State.SIT_TALK: ("talk",),
+    State.DANCE: ("dance",),
+    State.DRINK: ("drink",),
+    State.CHOP: ("chop",),
+    State.BRUSH: ("brush",),
+}
+_WANTED_SEC = {State.SIT: 11.0, State.EAR: 10.5, State.DANCE: 11.5, State.WALK: 2.5}  # of 30
+_PARTY = (State.DANCE, State.TALK, State.IDLE)
+_PARTY_SHARES = (0.5, 0.28, 0.22)
+_POSES = {State.SIT: "sit", State.SIT_TALK: "sit", State.WALK: "walk"}
+
+
+class Script(NamedTuple):
+    """A film's play, second by second; the last second is cut after its first half."""
+
+    states: Int[np.ndarray, "persons seconds"]
+    """A State for each person."""
+    tv_on: Bool[np.ndarray, " seconds"]
+    phone_lit: Bool[np.ndarray, " seconds"]
+    dark: Bool[np.ndarray, " seconds"]
+    """The light is out: nobody can tell what happens, so these seconds are not counted."""
+
+
+def write_script(rng: np.random.Generator, *, seconds: int) -> Script:
+    """Write the play of a film of so many seconds.
+
+    Two or three persons. A stretch of 30 s holds both answers of each question: a person opens
+    and closes, others cook and paint. Shorter films keep a half of it, or none. All remaining
+    time is filled with what needs no memory.
+    """
+    persons = 2 if rng.random() < 1 / 6 else 3
+    columns = seconds + 1
+    states = np.full((persons, columns), _FREE)
+    for start, length in _stretches(rng, columns):
+        reacher, *stirrers = rng.permutation(persons).tolist()
+        # Two persons with memory at once would leave nobody to look at.
+        roles = (
+            (True, True) if persons > 2 else (False, True) if rng.random() < 0.5 else (True, False)
+        )
+        if roles[0]:
+            _open_and_close(rng, states[:, start : start + length], reacher)
+        if roles[1]:
+            _cook_and_paint(rng, states[:, start : start + length], stirrers)
+    _stand_idle_around_acts(states)
+    _fill(rng, states)
+
+    dark = np.zeros(columns, bool)
+    if seconds > 2 and rng.random() < 1 / 3:
+        dark[rng.integers(1, seconds)] = True
+    return Script(states, _switched(rng, columns), _switched(rng, columns), dark)
+
+
+def actions(script: Script, *, person: int, second: int) -> tuple[str, ...]:
+    """The classes that hold for a person in a second, its pose first."""
+    state = State(script.states[person, second])
+    others = np.delete(script.states[:, second], person)
+    names = [_POSES.get(state, "stand"), *_OWN.get(state, ())]
+    match state:
+        case State.IDLE:
+            if np.isin(others, (State.TALK, State.SIT_TALK)).any():
+                names.append("listen")
+            if (others == State.DANCE).any():
+                names.append("watch_person")
+        case State.SIT | State.SIT_TALK if script.tv_on[second]:
+            names.append("watch_tv")
+        case State.EAR if script.phone_lit[second]:
+            names.append("answer_phone")
+        case State.REACH:
+            drinks = _seconds_to(script.states[person], second, State.DRINK)
+            names.append("open" if drinks > 0 else "close")
+        case State.STIR:
+            chops = _seconds_to(script.states[person], second, State.CHOP)
+            brushes = _seconds_to(script.states[person], second, State.BRUSH)
+            names.append("cook" if abs(chops) < abs(brushes) else "paint")
+    return tuple(names)
+
+
+def _seconds_to(own: Int[np.ndarray, " seconds"], second: int, state: State) -> float:
+    """Time from `second` to the nearest one in which the person is in `state`; inf if never."""
+    (times,) = np.nonzero(own == state)
+    return float(min(times - second, key=abs)) if times.size else float("inf")
+
+
+def _stretches(rng: np.random.Generator, columns: int) -> Iterator[tuple[int, int]]:
+    """Start and length of the stretches that hold plays, out of each other's reach."""
+    if columns < _PLAY_SEC:
+        yield 0, columns
+        return
+    count = max(1, (columns + REACH_SEC) // (_PLAY_SEC + REACH_SEC))
+    spare = columns - count * _PLAY_SEC - (count - 1) * REACH_SEC
+    starts = np.sort(rng.integers(0, spare + 1, count))
+    for number, start in enumerate(starts.tolist()):
+        yield start + number * (_PLAY_SEC + REACH_SEC), _PLAY_SEC
+
+
+def _open_and_close(
+    rng: np.random.Generator, states: Int[np.ndarray, "persons seconds"], person: int
+) -> None:
+    """Reach before a drink (open) and after one (close), in either order of the two."""
+    length = states.shape[1]
+    once = 2 * _PAIR_SEC - SPELL_SEC  # open, drink, close
+    if length >= _PLAY_SEC and rng.random() < 0.5:
+        _pair(states, person, 0, State.DRINK, State.REACH)
+        _pair(states, person, length - _PAIR_SEC, State.REACH, State.DRINK)
+    elif length >= once:
+        start = rng.integers(length - once + 1)
+        _pair(states, person, start, State.REACH, State.DRINK)
+        _pair(states, person, start + once - _PAIR_SEC, State.DRINK, State.REACH)
+    elif length >= _PAIR_SEC:
+        start = rng.integers(length - _PAIR_SEC + 1)
+        _pair(states, person, start, *rng.permutation((State.REACH, State.DRINK)))
+
+
+def _cook_and_paint(
+    rng: np.random.Generator, states: Int[np.ndarray, "persons seconds"], persons: list[int]
+) -> None:
+    """Stir and chop (cook), and stir and brush (paint), the two out of each other's reach."""
+    length = states.shape[1]
+    kinds = rng.permutation((State.CHOP, State.BRUSH))
+    if length >= _PLAY_SEC:
+        stir_inside = rng.random() < 0.5
+        for start, kind, mirrored in (
+            (0, kinds[0], not stir_inside),
+            (length - _PAIR_SEC, kinds[1], stir_inside),
+        ):
+            order = (State.STIR, kind) if mirrored else (kind, State.STIR)
+            for person in _performers(rng, persons):
+                _pair(states, person, start, *order)
+    elif length >= _PAIR_SEC:
+        start = rng.integers(length - _PAIR_SEC + 1)
+        _pair(states, rng.choice(persons), start, *rng.permutation((State.STIR, kinds[0])))
+
+
+def _performers(rng: np.random.Generator, persons: list[int]) -> list[int]:
+    """One of the persons, or now and then all."""
+    return persons if rng.random() < 0.25 else [rng.choice(persons)]
+
+
+def _pair(
+    states: Int[np.ndarray, "persons seconds"], person: int, start: int, first: int, second: int
+) -> None:
+    """`first`, idle, `second`."""
+    own = states[person, start : start + _PAIR_SEC]
+    own[:SPELL_SEC], own[SPELL_SEC:-SPELL_SEC], own[-SPELL_SEC:] = first, State.IDLE, second
+
+
+def _stand_idle_around_acts(states: Int[np.ndarray, "persons seconds"]) -> None:
+    # On both sides, so that the idle side does not betray where the evidence is.
+    for person, second in np.argwhere(np.isin(states, (State.REACH, State.STIR))):
+        around = states[person, max(0, second - GAP_SEC) : second + GAP_SEC + 1]
+        around[around == _FREE] = State.IDLE
+
+
+def _fill(rng: np.random.Generator, states: Int[np.ndarray, "persons seconds"]) -> None:
+    """Fill free time, one spell at a time, with what is most missing."""
+    missing = {state: sec * states.shape[1] / 30 for state, sec in _WANTED_SEC.items()}
+    runs = list(_free_runs(states))
+    for run in rng.permutation(len(runs)):
+        person, start, stop = runs[run]
+        while start < stop:
+            spell = slice(start, min(stop, start + rng.integers(2, 6)))
+            seen = (np.delete(states[:, spell], person, axis=0) == State.IDLE).any(axis=0)
+            weights = np.clip(list(missing.values()), 0.5, None)
+            weights[list(missing).index(State.DANCE)] *= 2 * seen.mean()  # dance for somebody
+            state = State(rng.choice(list(missing), p=weights / weights.sum()))
+            own = states[person, spell]
+            match state:
+                case State.DANCE:  # a party: each second anew, or the next one would tell of this
+                    own[:] = rng.choice(_PARTY, own.size, p=_PARTY_SHARES)
+                case State.SIT:
+                    own[:] = rng.choice((State.SIT, State.SIT_TALK), own.size, p=(0.6, 0.4))
+                case _:
+                    own[:] = state
+            missing[state] -= own.size
+            start += own.size
+
+
+def _free_runs(states: Int[np.ndarray, "persons seconds"]) -> Iterator[tuple[int, int, int]]:
+    """Person, start and stop of each free stretch of time."""
+    for person, own in enumerate(states):
+        edges = np.flatnonzero(np.diff(np.concatenate([[False], own == _FREE, [False]])))
+        for start, stop in edges.reshape(-1, 2).tolist():
+            yield person, start, stop
+
+
+def _switched(rng: np.random.Generator, columns: int) -> Bool[np.ndarray, " seconds"]:
+    """On and off by turns of 2 to 5 s."""
+    turns = np.repeat(np.arange(columns) % 2 == rng.integers(2), rng.integers(2, 6, columns))
+    first = rng.integers(5)
+    return turns[first : first + columns]
