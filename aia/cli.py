@@ -142,10 +142,11 @@ def score(options: argparse.Namespace) -> None:
     import torch
 
     from aia.datasets.ava import annotated_clips, detected_clips
-    from aia.evaluate.attention import choose_clips, write_attention
+    from aia.evaluate.attention import choose_clips
     from aia.evaluate.score import load_trained, score_clips
     from aia.labels import read_labels
     from aia.tables import write_scores
+    from aia.tables.attention import write_attention
     from aia.train.run import pick_device, usable_threads
 
     torch.set_num_threads(usable_threads(options.threads))

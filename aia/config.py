@@ -350,9 +350,11 @@ class RunName(NamedTuple):
     """A run is named by what it is."""
 
     backbone: str
-    structure: Literal["none", "parallel", "serial", "dense"]
+    structure: str
+    """none, parallel, serial or dense."""
     blocks: str
-    memory: Literal["none", "amu", "frozen"]
+    memory: str
+    """none, amu or frozen."""
     seed: int
     variant: str | None
 
@@ -413,9 +415,9 @@ def run_settings(raw: Mapping[str, Any], run: RunName) -> dict[str, Any]:
                 f"{_suggestion(run.variant, raw['variants'])}"
             )
         raw = overlay(raw, raw["variants"][run.variant])
-    sections = ("network", "memory", "loss", "train")
-    if run.structure == "none":  # a baseline neither reads a memory nor knows its settings
-        sections = ("network", "loss", "train")
+    sections = ["network", "loss", "train"]
+    if run.memory != "none":  # a run without memory does not depend on its settings
+        sections.append("memory")
     picked = {name: raw[name] for name in sections}
     if run.backbone not in raw["backbones"]:
         raise InputError(

@@ -4,7 +4,7 @@ A key frame is a whole second of a film; its clip is the paper's v_t. Persons co
 annotations (training, and scoring on ground-truth boxes) or from the detector (§4.1).
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -52,7 +52,7 @@ def annotated_clips(
     actions = read_actions(annotations, labels=labels)
     left_out = read_excluded(excluded)
     clips = []
-    for (video, time_sec), rows in actions.groupby(["video", "time_sec"], sort=True):
+    for (video, time_sec), rows in _groups(actions, actions["time_sec"]):
         if (video, round(time_sec)) in left_out:
             continue
         rows = rows[rows["action"] >= 0]
@@ -65,8 +65,8 @@ def annotated_clips(
             marks[person, actions_of_person] = 1
         clips.append(
             ClipSample(
-                key=ClipKey(str(video), round(time_sec)),
-                time_sec=float(time_sec),
+                key=ClipKey(video, round(time_sec)),
+                time_sec=time_sec,
                 persons_xyxy=np.array([box[:4] for box in persons], np.float32).reshape(-1, 4),
                 persons_score=np.ones(len(persons), np.float32),
                 labels=marks,
@@ -151,7 +151,13 @@ def seconds_of(clips: Sequence[ClipSample]) -> dict[str, tuple[int, int]]:
 
 
 def _by_key(boxes: pd.DataFrame) -> dict[ClipKey, pd.DataFrame]:
-    seconds = boxes["time_sec"].round().astype(int)
-    return {
-        ClipKey(str(video), int(t)): rows for (video, t), rows in boxes.groupby(["video", seconds])
-    }
+    seconds = boxes["time_sec"].round()
+    return {ClipKey(video, int(t)): rows for (video, t), rows in _groups(boxes, seconds)}
+
+
+def _groups(
+    rows: pd.DataFrame, times: pd.Series
+) -> Iterator[tuple[tuple[str, float], pd.DataFrame]]:
+    """Rows of each video and time, in this order."""
+    for (video, time_sec), group in rows.groupby([rows["video"], times], sort=True):
+        yield (str(video), float(time_sec)), group

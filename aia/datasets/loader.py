@@ -4,7 +4,7 @@ What is drawn at a step depends on the seed and the step alone. A run that goes 
 checkpoint, or loads with more processes, therefore sees the same clips with the same jitter.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -40,18 +40,21 @@ class Batch(NamedTuple):
 
     def to(self, device: torch.device) -> "Batch":
         """The same batch on a device, copied while the host goes on."""
-        moved = (x.to(device, non_blocking=True) if isinstance(x, Tensor) else x for x in self)
-        return Batch(*moved)
+        return self._map(lambda tensor: tensor.to(device, non_blocking=True))
 
     def pin_memory(self) -> "Batch":
         """The same batch in pinned memory; the loader calls this."""
-        return Batch(*(x.pin_memory() if isinstance(x, Tensor) else x for x in self))
+        return self._map(lambda tensor: tensor.pin_memory())
+
+    def _map(self, change: Callable[[Tensor], Tensor]) -> "Batch":
+        keys, *tensors = self
+        return Batch(keys, *map(change, tensors))
 
 
 class Draw(NamedTuple):
     """A clip by its place in the list, and the seed of its augmentation."""
 
-    index: int
+    place: int
     seed: tuple[int, ...] | None
 
 
@@ -100,7 +103,7 @@ class ClipFrames(Dataset):
         return len(self.clips)
 
     def __getitem__(self, draw: Draw) -> LoadedClip:
-        sample = self.clips[draw.index]
+        sample = self.clips[draw.place]
         store = self.stores[sample.key.video]
         indices = clip_indices(
             store.nearest(sample.time_sec),
@@ -210,7 +213,7 @@ def training_batches(frames: ClipFrames, sampler: StepSampler, *, workers: int) 
     """Batches of the sampler's steps, in order."""
     return DataLoader(
         frames,
-        batch_sampler=sampler,  # type: ignore[arg-type]  # yields draws, not bare places
+        batch_sampler=sampler,
         collate_fn=collate,
         num_workers=workers,
         pin_memory=torch.cuda.is_available(),
@@ -220,10 +223,10 @@ def training_batches(frames: ClipFrames, sampler: StepSampler, *, workers: int) 
 
 def scoring_batches(frames: ClipFrames, *, batch: int, workers: int) -> DataLoader:
     """All clips once, in order, without augmentation."""
-    draws = [Draw(index, None) for index in range(len(frames))]
+    draws = [Draw(place, None) for place in range(len(frames))]
     return DataLoader(
         frames,
-        batch_sampler=[draws[i : i + batch] for i in range(0, len(draws), batch)],  # type: ignore[arg-type]
+        batch_sampler=[draws[i : i + batch] for i in range(0, len(draws), batch)],
         collate_fn=collate,
         num_workers=workers,
         pin_memory=torch.cuda.is_available(),

@@ -8,7 +8,7 @@ without M-Blocks needs the first pass only for its features.
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -33,6 +33,7 @@ from aia.config import (
 from aia.datasets.ava import ClipSample, seconds_of
 from aia.datasets.loader import ClipFrames, scoring_batches
 from aia.errors import InputError
+from aia.evaluate.attention import attention_rows
 from aia.files import file_digest
 from aia.labels import ClassList
 from aia.log import progress, say
@@ -121,7 +122,7 @@ def score_clips(
     extend: bool,
     device: torch.device,
     attention_of: Sequence[ClipKey] = (),
-) -> tuple[ScoredBoxes, list[dict[str, Any]]]:
+) -> tuple[ScoredBoxes, pd.DataFrame]:
     """Scores of every person of every clip, and the attention of some clips' blocks.
 
     Args:
@@ -134,7 +135,7 @@ def score_clips(
         attention_of: Clips whose attention is wanted.
 
     Returns:
-        Boxes with scores in the clips' order, and one record for each clip of `attention_of`.
+        Boxes with scores in the clips' order, and the rows of aia.tables.attention.
     """
     network = trained.network
     clips = [clip for clip in clips if len(clip.persons_xyxy)]
@@ -142,7 +143,7 @@ def score_clips(
         raise InputError("no clip has a person to score")
     passed = list(_first_pass(trained, clips, stores, config=config, extend=extend, device=device))
     pool = _filled_pool(trained, clips, passed, device) if network.remembers else None
-    scores, records = [], []
+    scores, rows = [], []
     by_key = {clip.key: clip for clip in clips}
     for features in passed:  # second pass
         keys, P, O = features
@@ -151,14 +152,21 @@ def score_clips(
             M, _ = recall(pool, keys, P, err=1.0, reach=trained.memory.reach, penalty=False)
         logits = network.actions(P, O, M)
         scores.append(_probabilities(logits[P.filled], trained).float().cpu().numpy())
-        if network.interaction is not None and set(attention_of) & set(keys):
+        wanted = [place for place, key in enumerate(keys) if key in attention_of]
+        if network.interaction is not None and wanted:
             attention = network.interaction.forward_with_attention(P, O, M).attention
-            records += [
-                _attention_record(by_key, key, clip, attention, trained)
-                for clip, key in enumerate(keys)
-                if key in attention_of
+            rows += [
+                attention_rows(
+                    by_key[keys[place]],
+                    {block: weights[place].cpu().numpy() for block, weights in attention.items()},
+                    clips=by_key,
+                    reach=trained.memory.reach if trained.memory else 0,
+                    persons_per_clip=trained.memory.persons_per_clip if trained.memory else 1,
+                )
+                for place in wanted
             ]
-    return ScoredBoxes(_boxes_of(clips), np.concatenate(scores)), records
+    attention_table = pd.concat(rows) if rows else pd.DataFrame()
+    return ScoredBoxes(_boxes_of(clips), np.concatenate(scores)), attention_table
 
 
 def _first_pass(

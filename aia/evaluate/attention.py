@@ -1,0 +1,103 @@
+"""Whom, what and which second each person attended to, as rows of a table (Fig. 4)."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float
+
+from aia.clip import ClipKey
+from aia.datasets.ava import ClipSample
+from aia.tables.attention import ATTENTION_COLUMNS
+
+
+def choose_clips(clips: Sequence[ClipSample], most: int) -> list[ClipKey]:
+    """Some clips worth looking at: those whose persons do the rarest actions, each action once.
+
+    The choice depends on the annotations alone, so that runs can be compared on the same clips.
+    """
+    labelled = [clip for clip in clips if len(clip.persons_xyxy)]
+    if not labelled:
+        return []
+    marks = np.stack([clip.labels.max(axis=0) for clip in labelled])
+    counts = marks.sum(axis=0)
+    chosen: list[int] = []
+    for action in np.argsort(np.where(counts > 0, counts, np.iinfo(np.int64).max), kind="stable"):
+        candidates = [int(i) for i in np.flatnonzero(marks[:, action]) if i not in chosen]
+        if candidates and len(chosen) < most:  # the middle one: memory on both sides
+            chosen.append(candidates[len(candidates) // 2])
+    return [labelled[i].key for i in sorted(chosen)]
+
+
+def attention_rows(
+    clip: ClipSample,
+    weights: Mapping[str, Float[np.ndarray, "persons slots"]],
+    *,
+    clips: Mapping[ClipKey, ClipSample],
+    reach: int,
+    persons_per_clip: int,
+) -> pd.DataFrame:
+    """One row for each target person, block and filled slot of one clip.
+
+    Args:
+        clip: Its persons are the targets.
+        weights: Of each block (P1, O1, M1, P2 ...), softmax over its slots.
+        clips: All clips that were scored; they are the memory of each other.
+        reach: L, seconds on each side.
+        persons_per_clip: Memory slots of each second.
+    """
+    parts = [pd.DataFrame(columns=list(ATTENTION_COLUMNS))]
+    for block, weight in weights.items():
+        seconds, slots, boxes, places = _attended(
+            clip, block[0], clips=clips, reach=reach, persons_per_clip=persons_per_clip
+        )
+        for target, target_xyxy in enumerate(clip.persons_xyxy):
+            part = {
+                "video": clip.key.video,
+                "time_sec": clip.time_sec,
+                "target": target,
+                **_corners("target_", np.tile(target_xyxy, (len(places), 1))),
+                "block": block,
+                "slot_sec": seconds,
+                "slot": slots,
+                **_corners("", boxes),
+                "weight": weight[target, places],
+            }
+            parts.append(pd.DataFrame(part, index=range(len(places))))
+    filled = [part for part in parts if len(part)]
+    return pd.concat(filled, ignore_index=True) if filled else parts[0]
+
+
+def _attended(
+    clip: ClipSample,
+    kind: str,
+    *,
+    clips: Mapping[ClipKey, ClipSample],
+    reach: int,
+    persons_per_clip: int,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Second, number in its second, box and place in the softmax of every filled slot."""
+    if kind != "M":
+        boxes = clip.persons_xyxy if kind == "P" else clip.objects_xyxy
+        numbers = np.arange(len(boxes))
+        return np.full(len(boxes), clip.time_sec), numbers, boxes, numbers
+    seconds, numbers, boxes, places = [], [], [np.zeros((0, 4), np.float32)], []
+    for step, t in enumerate(range(clip.key.t - reach, clip.key.t + reach + 1)):
+        remembered = clips.get(ClipKey(clip.key.video, t))
+        if remembered is None:
+            continue
+        kept = remembered.persons_xyxy[:persons_per_clip]  # the pool keeps the first ones
+        seconds += [remembered.time_sec] * len(kept)
+        numbers += range(len(kept))
+        boxes.append(kept)
+        places += range(step * persons_per_clip, step * persons_per_clip + len(kept))
+    return (
+        np.array(seconds, np.float64),
+        np.array(numbers, np.int64),
+        np.concatenate(boxes),
+        np.array(places, np.int64),
+    )
+
+
+def _corners(prefix: str, xyxy: Float[np.ndarray, "boxes 4"]) -> dict[str, np.ndarray]:
+    return {f"{prefix}{name}": xyxy[:, i] for i, name in enumerate(("x1", "y1", "x2", "y2"))}
