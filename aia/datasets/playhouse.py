@@ -27,6 +27,8 @@ from aia.log import progress
 # The workflow asks for the names in each of its jobs, so whatever draws is imported where it draws.
 
 SPLITS = ("train", "val")
+BLACKOUT_EVERY = 3
+"""One film in so many has a second without light, which is excluded."""
 
 
 class _Film(NamedTuple):
@@ -105,7 +107,9 @@ def _draw_film(folder: Path, config: PlayhouseConfig, film: _Film) -> _Rows:
 
     split, number = SPLITS.index(film.split), film.number
     streams = [np.random.default_rng([config.seed, split, number, use]) for use in range(3)]
-    script = playhouse_script.write_script(streams[0], seconds=config.seconds)
+    script = playhouse_script.write_script(
+        streams[0], seconds=config.seconds, blackout=number % BLACKOUT_EVERY == 0
+    )
     persons, columns = script.states.shape
     cast = playhouse_draw.draw_cast(streams[1], persons=persons, seconds=columns)
     video = video_names(config, film.split)[number]

@@ -19,7 +19,7 @@ from aia.datasets.playhouse_script import Script, State
 STAGE_HW = (112, 160)
 OBJECTS = ("tv", "phone", "picture")
 
-_RGB = tuple[int, int, int]
+_RGB = tuple[int, ...]
 
 _PLACES_X = (26, 80, 134)
 _GROUND_Y = 109
@@ -210,7 +210,7 @@ def _draw_person(person: Person, state: State, phase: float) -> UInt8[np.ndarray
             _box(sprite, foot - 2, ground - 1, foot + 3, ground, shoes)
 
     def arm(hand: tuple[float, float], elbow: tuple[float, float] | None = None) -> None:
-        start = (x, shoulder + 3)
+        start: tuple[float, float] = (x, shoulder + 3)
         for end in filter(None, (elbow, hand)):
             _line(sprite, start, end, sleeve, 3)
             start = end

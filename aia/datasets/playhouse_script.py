@@ -9,7 +9,7 @@ What tells never shows in the clip of the person it tells about. Persons stand t
 seen together, and seconds pass between an act and its evidence. Nor does anything else give it
 away: each play holds both answers, and where, when and by whom things are done is left to chance.
 
-A second k of a script is the time from k - 0.5 s to k + 0.5 s, which is the clip around key frame k.
+Second k of a script is the time from k - 0.5 s to k + 0.5 s, the clip around key frame k.
 playhouse_draw.py draws scripts, playhouse.py makes films of them.
 """
 
@@ -48,6 +48,7 @@ GAP_SEC = 3
 """Idle time on both sides of an act, so that no clip shows an act and its evidence."""
 
 _PAIR_SEC = 2 * SPELL_SEC + GAP_SEC
+_TRIPLE_SEC = 3 * (SPELL_SEC + 1) + 2 * GAP_SEC
 # Between the two pairs of a play: the later evidence is out of the earlier act's reach.
 _PAUSE_SEC = REACH_SEC - GAP_SEC - SPELL_SEC
 _PLAY_SEC = 2 * _PAIR_SEC + _PAUSE_SEC
@@ -79,9 +80,9 @@ _OWN = {
     State.CHOP: ("chop",),
     State.BRUSH: ("brush",),
 }
-_WANTED_SEC = {State.SIT: 11.0, State.EAR: 10.5, State.DANCE: 11.5, State.WALK: 2.5}  # of 30
+_WANTED_SEC = {State.SIT: 10.0, State.EAR: 10.0, State.DANCE: 15.0, State.WALK: 1.5}  # of 30
 _PARTY = (State.DANCE, State.TALK, State.IDLE)
-_PARTY_SHARES = (0.5, 0.28, 0.22)
+_PARTY_SHARES = (0.53, 0.33, 0.14)
 _POSES = {State.SIT: "sit", State.SIT_TALK: "sit", State.WALK: "walk"}
 
 
@@ -96,32 +97,28 @@ class Script(NamedTuple):
     """The light is out: nobody can tell what happens, so these seconds are not counted."""
 
 
-def write_script(rng: np.random.Generator, *, seconds: int) -> Script:
-    """Write the play of a film of so many seconds.
+def write_script(rng: np.random.Generator, *, seconds: int, blackout: bool) -> Script:
+    """Write the play of a film of so many seconds, with a dark second or without.
 
-    Two or three persons. A stretch of 30 s holds both answers of each question: a person opens
-    and closes, others cook and paint. Shorter films keep a half of it, or none. All remaining
+    Two or three persons. A stretch of 30 s holds both answers of each question: one person opens
+    and closes, another cooks and paints. Shorter films keep a half of it, or none. All remaining
     time is filled with what needs no memory.
     """
     persons = 2 if rng.random() < 1 / 6 else 3
     columns = seconds + 1
     states = np.full((persons, columns), _FREE)
-    for start, length in _stretches(rng, columns):
+    for stretch in _stretches(rng, columns):
         reacher, *stirrers = rng.permutation(persons).tolist()
-        # Two persons with memory at once would leave nobody to look at.
-        roles = (
-            (True, True) if persons > 2 else (False, True) if rng.random() < 0.5 else (True, False)
-        )
-        if roles[0]:
-            _open_and_close(rng, states[:, start : start + length], reacher)
-        if roles[1]:
-            _cook_and_paint(rng, states[:, start : start + length], stirrers)
+        _open_and_close(rng, states[reacher, stretch])
+        if persons > 2:  # of two, one stays free to be looked at
+            both = rng.random() < 0.4
+            _cook_and_paint(rng, states[:, stretch], stirrers if both else stirrers[:1])
     _stand_idle_around_acts(states)
-    _fill(rng, states)
+    # From either end, for time itself to tell nothing either.
+    _fill(rng, states[:, :: rng.choice((1, -1))])
 
     dark = np.zeros(columns, bool)
-    if seconds > 2 and rng.random() < 1 / 3:
-        dark[rng.integers(1, seconds)] = True
+    dark[rng.integers(1, seconds)] = blackout
     return Script(states, _switched(rng, columns), _switched(rng, columns), dark)
 
 
@@ -156,67 +153,65 @@ def _seconds_to(own: Int[np.ndarray, " seconds"], second: int, state: State) -> 
     return float(min(times - second, key=abs)) if times.size else float("inf")
 
 
-def _stretches(rng: np.random.Generator, columns: int) -> Iterator[tuple[int, int]]:
-    """Start and length of the stretches that hold plays, out of each other's reach."""
+def _stretches(rng: np.random.Generator, columns: int) -> Iterator[slice]:
+    """The stretches that hold plays, out of each other's reach; all of a film too short for one."""
     if columns < _PLAY_SEC:
-        yield 0, columns
+        yield slice(0, columns)
         return
     count = max(1, (columns + REACH_SEC) // (_PLAY_SEC + REACH_SEC))
     spare = columns - count * _PLAY_SEC - (count - 1) * REACH_SEC
-    starts = np.sort(rng.integers(0, spare + 1, count))
-    for number, start in enumerate(starts.tolist()):
-        yield start + number * (_PLAY_SEC + REACH_SEC), _PLAY_SEC
+    for number, shift in enumerate(np.sort(rng.integers(0, spare + 1, count)).tolist()):
+        start = shift + number * (_PLAY_SEC + REACH_SEC)
+        yield slice(start, start + _PLAY_SEC)
 
 
-def _open_and_close(
-    rng: np.random.Generator, states: Int[np.ndarray, "persons seconds"], person: int
-) -> None:
+def _open_and_close(rng: np.random.Generator, own: Int[np.ndarray, " seconds"]) -> None:
     """Reach before a drink (open) and after one (close), in either order of the two."""
-    length = states.shape[1]
-    once = 2 * _PAIR_SEC - SPELL_SEC  # open, drink, close
-    if length >= _PLAY_SEC and rng.random() < 0.5:
-        _pair(states, person, 0, State.DRINK, State.REACH)
-        _pair(states, person, length - _PAIR_SEC, State.REACH, State.DRINK)
-    elif length >= once:
-        start = rng.integers(length - once + 1)
-        _pair(states, person, start, State.REACH, State.DRINK)
-        _pair(states, person, start + once - _PAIR_SEC, State.DRINK, State.REACH)
-    elif length >= _PAIR_SEC:
-        start = rng.integers(length - _PAIR_SEC + 1)
-        _pair(states, person, start, *rng.permutation((State.REACH, State.DRINK)))
+    if own.size >= _PLAY_SEC and rng.random() < 0.5:
+        _perform(own[:_PAIR_SEC], State.DRINK, State.REACH)
+        _perform(own[-_PAIR_SEC:], State.REACH, State.DRINK)
+    elif own.size >= _TRIPLE_SEC:
+        _perform(_anywhere(rng, own, _TRIPLE_SEC), State.REACH, State.DRINK, State.REACH)
+    else:
+        _perform(_anywhere(rng, own, _PAIR_SEC), *rng.permutation((State.REACH, State.DRINK)))
 
 
 def _cook_and_paint(
     rng: np.random.Generator, states: Int[np.ndarray, "persons seconds"], persons: list[int]
 ) -> None:
-    """Stir and chop (cook), and stir and brush (paint), the two out of each other's reach."""
-    length = states.shape[1]
-    kinds = rng.permutation((State.CHOP, State.BRUSH))
-    if length >= _PLAY_SEC:
-        stir_inside = rng.random() < 0.5
-        for start, kind, mirrored in (
-            (0, kinds[0], not stir_inside),
-            (length - _PAIR_SEC, kinds[1], stir_inside),
-        ):
-            order = (State.STIR, kind) if mirrored else (kind, State.STIR)
-            for person in _performers(rng, persons):
-                _pair(states, person, start, *order)
-    elif length >= _PAIR_SEC:
-        start = rng.integers(length - _PAIR_SEC + 1)
-        _pair(states, rng.choice(persons), start, *rng.permutation((State.STIR, kinds[0])))
+    """Stir and chop (cook), stir and brush (paint), all persons in step.
+
+    The same persons do both, so that looks tell nothing of it, and each out of the other's reach.
+    """
+    kinds = rng.permutation((State.CHOP, State.BRUSH)).tolist()
+    if states.shape[1] >= _PLAY_SEC:
+        order = slice(None, None, rng.choice((1, -1)))  # both evidence outside, or both inside
+        for person in persons:
+            _perform(states[person, :_PAIR_SEC], *[kinds[0], State.STIR][order])
+            _perform(states[person, -_PAIR_SEC:], *[State.STIR, kinds[1]][order])
+    else:
+        own = _anywhere(rng, states[persons[0]], _PAIR_SEC)
+        _perform(own, *rng.permutation((State.STIR, kinds[0])))
 
 
-def _performers(rng: np.random.Generator, persons: list[int]) -> list[int]:
-    """One of the persons, or now and then all."""
-    return persons if rng.random() < 0.25 else [rng.choice(persons)]
+def _anywhere(
+    rng: np.random.Generator, own: Int[np.ndarray, " seconds"], length: int
+) -> Int[np.ndarray, " seconds"]:
+    """A view of so many seconds; of none, where they do not fit."""
+    if own.size < length:
+        return own[:0]
+    start = rng.integers(own.size - length + 1)
+    return own[start : start + length]
 
 
-def _pair(
-    states: Int[np.ndarray, "persons seconds"], person: int, start: int, first: int, second: int
-) -> None:
-    """`first`, idle, `second`."""
-    own = states[person, start : start + _PAIR_SEC]
-    own[:SPELL_SEC], own[SPELL_SEC:-SPELL_SEC], own[-SPELL_SEC:] = first, State.IDLE, second
+def _perform(own: Int[np.ndarray, " seconds"], *spells: int) -> None:
+    """Do one thing after the other, with idle gaps between, all as long as each other."""
+    if not own.size:
+        return
+    own[:] = State.IDLE
+    length = (own.size - (len(spells) - 1) * GAP_SEC) // len(spells)
+    for number, state in enumerate(spells):
+        own[number * (length + GAP_SEC) :][:length] = state
 
 
 def _stand_idle_around_acts(states: Int[np.ndarray, "persons seconds"]) -> None:
@@ -233,7 +228,7 @@ def _fill(rng: np.random.Generator, states: Int[np.ndarray, "persons seconds"]) 
     for run in rng.permutation(len(runs)):
         person, start, stop = runs[run]
         while start < stop:
-            spell = slice(start, min(stop, start + rng.integers(2, 6)))
+            spell = slice(start, min(stop, start + int(rng.integers(2, 6))))
             seen = (np.delete(states[:, spell], person, axis=0) == State.IDLE).any(axis=0)
             weights = np.clip(list(missing.values()), 0.5, None)
             weights[list(missing).index(State.DANCE)] *= 2 * seen.mean()  # dance for somebody
@@ -243,7 +238,7 @@ def _fill(rng: np.random.Generator, states: Int[np.ndarray, "persons seconds"]) 
                 case State.DANCE:  # a party: each second anew, or the next one would tell of this
                     own[:] = rng.choice(_PARTY, own.size, p=_PARTY_SHARES)
                 case State.SIT:
-                    own[:] = rng.choice((State.SIT, State.SIT_TALK), own.size, p=(0.6, 0.4))
+                    own[:] = rng.choice((State.SIT, State.SIT_TALK), own.size, p=(0.65, 0.35))
                 case _:
                     own[:] = state
             missing[state] -= own.size
