@@ -1,0 +1,171 @@
+"""Frames with boxes and words on them.
+
+A frame fills its axes from 0 to 1 each way, so that boxes, which are fractions of the frame, are
+drawn as they are.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float, UInt8
+from matplotlib.axes import Axes
+from matplotlib.offsetbox import AnchoredOffsetbox, HPacker, TextArea, VPacker
+from matplotlib.patches import Rectangle
+from matplotlib.patheffects import withStroke
+
+from aia.errors import InputError
+from aia.video.store import FrameStore
+
+OUTLINE = [withStroke(linewidth=1.6, foreground="white")]
+"""Keeps words legible on any frame."""
+
+
+class Films:
+    """The frame stores of some films, by id, opened when asked for."""
+
+    def __init__(self, stores: Iterable[Path | str]) -> None:
+        # an empty file stands for a film that could not be read (data.bad_films: skip)
+        self._paths = {Path(path).stem: Path(path) for path in stores if Path(path).stat().st_size}
+
+    def __contains__(self, video: str) -> bool:
+        return video in self._paths
+
+    def frame(self, video: str, time_sec: float) -> UInt8[np.ndarray, "h w 3"]:
+        """The frame that is shown at this time."""
+        if video not in self._paths:
+            raise InputError(
+                f"{video}: no frame store of that name among {len(self._paths)} given; "
+                "do boxes and frames belong to the same data set?"
+            )
+        with FrameStore(self._paths[video]) as store:
+            return store.read([store.nearest(time_sec)])[0]
+
+
+def show_frame(axes: Axes, rgb: UInt8[np.ndarray, "h w 3"]) -> None:
+    """Fill the axes with a frame, undistorted."""
+    height, width = rgb.shape[:2]
+    axes.imshow(rgb, extent=(0, 1, 1, 0), aspect=height / width, interpolation="bilinear")
+    axes.set_xticks([])
+    axes.set_yticks([])
+    axes.grid(visible=False)
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+
+
+def draw_box(
+    axes: Axes,
+    xyxy: Sequence[float] | Float[np.ndarray, "4"],
+    *,
+    colour: str,
+    width: float = 1.8,
+    dashed: bool = False,
+    alpha: float = 1.0,
+) -> None:
+    """Outline a box, with a thin light edge that keeps it visible on dark frames."""
+    x1, y1, x2, y2 = (float(side) for side in xyxy)
+    for line, edge in ((width + 1.2, "white"), (width, colour)):
+        if edge == "white" and (dashed or alpha < 1):
+            continue
+        axes.add_patch(
+            Rectangle(
+                (x1, y1),
+                x2 - x1,
+                y2 - y1,
+                fill=False,
+                edgecolor=edge,
+                linewidth=line,
+                linestyle=(0, (3, 2)) if dashed else "solid",
+                alpha=alpha,
+            )
+        )
+
+
+def tag_box(
+    axes: Axes,
+    xyxy: Sequence[float] | Float[np.ndarray, "4"],
+    text: str,
+    *,
+    colour: str,
+    below: bool = False,
+    size: float = 7.5,
+) -> None:
+    """A word at a box's upper (or lower) left corner, inside the frame, on the box's colour."""
+    x1, y1, _, y2 = (float(side) for side in xyxy)
+    inside = y1 < 0.08
+    axes.text(
+        max(x1, 0.0),
+        min(y2, 1.0) if below else max(y1, 0.0),
+        text,
+        color="white",
+        fontsize=size,
+        va="bottom" if below != (not inside) else "top",
+        ha="left",
+        clip_on=True,
+        bbox={"boxstyle": "square,pad=0.15", "facecolor": colour, "edgecolor": "none"},
+    )
+
+
+def line_width(weight: float) -> float:
+    """How thick a box is drawn for an attention weight of 0 to 1."""
+    return 0.8 + 4.2 * weight
+
+
+def write_lines(
+    axes: Axes, lines: Sequence[Sequence[tuple[str, str]]], *, size: float = 7.5
+) -> None:
+    """Lines of words below the axes, each word in its colour; the layout leaves room for them.
+
+    Args:
+        axes: Below which to write.
+        lines: Each a sequence of (word, colour).
+        size: Of the letters, in points.
+    """
+    rows = [
+        HPacker(
+            children=[
+                TextArea(word, textprops={"color": colour, "fontsize": size})
+                for word, colour in words
+            ],
+            align="baseline",
+            pad=0,
+            sep=size * 0.7,
+        )
+        for words in lines
+    ]
+    if rows:
+        column = VPacker(children=rows, align="left", pad=0, sep=2)
+        axes.add_artist(
+            AnchoredOffsetbox(
+                loc="upper left",
+                child=column,
+                pad=0.0,
+                borderpad=0.4,
+                frameon=False,
+                bbox_to_anchor=(0.0, 0.0),
+                bbox_transform=axes.transAxes,
+            )
+        )
+
+
+def crop(
+    rgb: UInt8[np.ndarray, "h w 3"], xyxy: Sequence[float], *, margin: float = 0.35
+) -> UInt8[np.ndarray, "h2 w2 3"]:
+    """The part of a frame around a box, with some of what is around it."""
+    height, width = rgb.shape[:2]
+    x1, y1, x2, y2 = (float(side) for side in xyxy)
+    dx, dy = margin * (x2 - x1), margin * (y2 - y1)
+    left, right = max(int((x1 - dx) * width), 0), min(int((x2 + dx) * width) + 1, width)
+    top, bottom = max(int((y1 - dy) * height), 0), min(int((y2 + dy) * height) + 1, height)
+    return rgb[top : max(bottom, top + 1), left : max(right, left + 1)]
+
+
+def by_name(paths: Sequence[str]) -> Mapping[str, list[str]]:
+    """Files given as NAME=PATH, several of one name kept together in their order."""
+    named: dict[str, list[str]] = {}
+    for text in paths:
+        name, equals, path = text.partition("=")
+        if not (name and equals and path):
+            raise InputError(f"'{text}': expected NAME=PATH, as in slowfast_tiny-none=metrics.csv")
+        named.setdefault(name, []).append(path)
+    return named
