@@ -6,13 +6,15 @@
 Both keep colour at half the resolution, as films do.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
+from typing import Any
 
 import av
 import cv2
 import numpy as np
 import simplejpeg
+from av.codec.context import Flags
 from jaxtyping import Int, UInt8
 
 GROUP = 16
@@ -32,8 +34,6 @@ H264_OPTIONS = {
 class JpegCodec:
     """Frames that are compressed one by one."""
 
-    name = "jpeg"
-
     def __init__(self, *, size_hw: tuple[int, int], quality: int) -> None:
         self.size_hw, self.quality, self.header = size_hw, quality, b""
 
@@ -47,43 +47,41 @@ class JpegCodec:
             yield piece
 
     def needed(self, wanted: Int[np.ndarray, " frames"]) -> Int[np.ndarray, " pieces"]:
-        """The pieces that must be read for the `wanted` frames (rising, each once)."""
+        """The frames whose bytes must be read for the `wanted` ones: just those."""
         return wanted
 
     def decode(
-        self, pieces: Mapping[int, memoryview], wanted: Iterable[int]
-    ) -> Iterator[np.ndarray]:
-        """The `wanted` frames."""
-        height, width = self.size_hw
-        for index in wanted:
-            rgb = simplejpeg.decode_jpeg(pieces[index])
-            if rgb.shape != (height, width, 3):
+        self,
+        pieces: Mapping[int, memoryview],
+        wanted: Sequence[int],
+        outs: Sequence[UInt8[np.ndarray, "height width 3"]],
+    ) -> None:
+        """Decode the `wanted` frames into `outs`."""
+        for index, rgb in zip(wanted, outs, strict=True):
+            # the size is asked first: a larger picture would be written beyond `rgb`
+            if simplejpeg.decode_jpeg_header(pieces[index])[:2] != self.size_hw:
                 raise ValueError(f"frame {index} has another size than the store says")
-            yield rgb
+            simplejpeg.decode_jpeg(pieces[index], buffer=rgb)
 
 
 class H264Codec:
     """Frames that are compressed in groups of `GROUP`; no group needs another one."""
 
-    name = "h264"
-
     def __init__(self, *, size_hw: tuple[int, int], header: bytes = b"") -> None:
         self.size_hw, self.header = size_hw, header
-        self._decoder: av.CodecContext | None = None
+        self._decoder: Any = None
 
     def encode(self, frames: Iterable[UInt8[np.ndarray, "height width 3"]]) -> Iterator[bytes]:
         """The bytes of each frame; `header`, which decoding needs, is known after the last one."""
         height, width = self.size_hw
         encoder = av.CodecContext.create("libx264", "w")
         encoder.height, encoder.width = height + height % 2, width + width % 2
-        encoder.pix_fmt, encoder.time_base, encoder.framerate = (
-            "yuv420p",
-            Fraction(1, 25),
-            Fraction(25),
-        )
-        encoder.options, encoder.thread_count = H264_OPTIONS, 1
-        encoder.flags |= av.codec.context.Flags.global_header
+        encoder.pix_fmt, encoder.framerate = "yuv420p", Fraction(25)  # any rate: time is not kept
+        encoder.time_base, encoder.thread_count = Fraction(1, 25), 1
+        encoder.options = H264_OPTIONS
+        encoder.flags |= Flags.global_header
         for number, rgb in enumerate(frames):
+            # sides must be even: the last row and column are repeated, and cut off again
             even = cv2.copyMakeBorder(rgb, 0, height % 2, 0, width % 2, cv2.BORDER_REPLICATE)
             planes = cv2.cvtColor(even, cv2.COLOR_RGB2YUV_I420)
             frame = av.VideoFrame.from_ndarray(planes, format="yuv420p")
@@ -93,24 +91,26 @@ class H264Codec:
         self.header = encoder.extradata or b""
 
     def needed(self, wanted: Int[np.ndarray, " frames"]) -> Int[np.ndarray, " pieces"]:
-        """The pieces that must be read for the `wanted` frames: their groups up to the last wanted."""
+        """The frames whose bytes must be read: each group touched, up to its last wanted frame."""
         last = {index // GROUP: index for index in wanted.tolist()}
-        ranges = [np.arange(group * GROUP, end + 1) for group, end in last.items()]
-        return np.concatenate(ranges) if ranges else wanted
+        return np.concatenate([np.arange(group * GROUP, end + 1) for group, end in last.items()])
 
     def decode(
-        self, pieces: Mapping[int, memoryview], wanted: Iterable[int]
-    ) -> Iterator[np.ndarray]:
-        """The `wanted` frames; `pieces` are those `needed`, in rising order."""
+        self,
+        pieces: Mapping[int, memoryview],
+        wanted: Sequence[int],
+        outs: Sequence[UInt8[np.ndarray, "height width 3"]],
+    ) -> None:
+        """Decode the `wanted` frames into `outs`; `pieces` are those `needed`, in rising order."""
         height, width = self.size_hw
         if self._decoder is None:
             self._decoder = av.CodecContext.create("h264", "r")
             self._decoder.extradata, self._decoder.thread_count = self.header, 1
-        wanted = set(wanted)
+        out_of = dict(zip(wanted, outs, strict=True))
         for index, piece in pieces.items():
             if index % GROUP == 0:
                 self._decoder.flush_buffers()
             (frame,) = self._decoder.decode(av.Packet(piece))
-            if index in wanted:
+            if index in out_of:
                 rgb = cv2.cvtColor(frame.to_ndarray(), cv2.COLOR_YUV2RGB_I420)
-                yield rgb[:height, :width]
+                out_of[index][:] = rgb[:height, :width]

@@ -1,7 +1,7 @@
-"""Which frames a clip is made of: v_t is a window of frames around the key frame of second t (§3.1).
+"""Which frames make up a clip: v_t is a window of frames around the key frame of second t (§3.1).
 
-A window spans `span` frames, `span // 2` of them before the key frame. A pathway of a backbone looks
-at every `stride`-th frame of it; with span 64 and strides 16 and 2 that is SlowFast 4x16 (§4.1).
+A window spans `span` frames, `span // 2` of them before the key frame. A pathway of a backbone
+looks at every `stride`-th of them; span 64 with strides 16 and 2 is SlowFast 4x16 (§4.1).
 """
 
 import numpy as np

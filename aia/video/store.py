@@ -1,18 +1,18 @@
 """The frame store: one HDF5 file a film, from which any window of frames can be read.
 
-    data        every frame, compressed (codecs.py), one after the other: flat bytes, contiguous
-    offsets     where each frame begins; one more than there are frames
-    crc32       of each frame's bytes, so that damage is found by whoever reads them
-    times_sec   when each frame is shown
-    attributes  settings it was made with, the source's fingerprint, and a checksum of all this
+    data          every frame, compressed (codecs.py), one after the other: flat bytes, contiguous
+    offsets       where each frame begins; one more than there are frames
+    crc32         of each frame's bytes, so that damage is found by whoever reads them
+    times_sec     when each frame is shown
+    codec_header  what the H.264 decoder must know beforehand
+    attributes    the settings it was made with, the source's fingerprint, a checksum of the above
 
-The bytes lie in the file as they are, so a window is one read of the operating system: HDF5 is asked
-once, for the index. A file is opened for each read and not kept: thousands of stores can be in use at
-once, and a store travels to another process as its path.
+The bytes lie in the file as they are, so a window is one read of the operating system; HDF5 is
+asked once, for the index. A file is opened for each read and not kept: thousands of stores can be
+in use at once, and a store travels to another process as its path.
 """
 
 import json
-import os
 import tempfile
 import zlib
 from collections.abc import Iterator, Sequence
@@ -54,7 +54,7 @@ def make_store(
 ) -> StoreInfo:
     """Decode a film once and keep its frames, small and at a steady rate, in the file `output`.
 
-    A film that breaks off is kept as far as it decodes; by how much it ends early is said and stored.
+    A film that breaks off is kept as far as it decodes; how early it ends is said and stored.
 
     Args:
         film: any film that FFmpeg reads.
@@ -77,26 +77,24 @@ def make_store(
             spool.write(piece)
             lengths.append(len(piece))
             checks.append(zlib.crc32(piece))
-        if len(checks) < max(min_frames, 1):
+        if len(checks) < min_frames:
             raise InputError(
-                f"{film}: {len(checks)} frames at {config.fps:g} a second, but a clip needs {min_frames}"
-                f" ({min_frames / config.fps:g} s); is the film cut off, or only a trailer?"
+                f"{film}: {len(checks)} frames at {config.fps:g} a second, but a clip needs "
+                f"{min_frames}; {_too_short(source)}"
             )
         ends_early_sec = max(source.stated_sec - source.end_sec, 0.0)
         if ends_early_sec > 1:
             say(
-                f"{film}: ends at {source.end_sec:.2f} s, {ends_early_sec:.2f} s earlier than it says;"
-                " what there is was kept"
+                f"{film}: breaks off at {source.end_sec:.2f} s of {source.stated_sec:.2f} s; "
+                "what there is was kept"
             )
-        index = {
+        index: dict[str, np.ndarray] = {
             "offsets": np.cumsum(lengths, dtype=np.int64),
             "crc32": np.array(checks, dtype=np.uint32),
             "times_sec": np.array(times_sec, dtype=np.float64),
             "codec_header": np.frombuffer(codec.header, dtype=np.uint8),
         }
-        about = {
-            "format": FORMAT,
-            "version": VERSION,
+        about: dict[str, Any] = {
             "fps": float(config.fps),
             "short_side": config.short_side,
             "size_hw": list(size_hw),
@@ -172,21 +170,21 @@ class FrameStore:
         """The frames at `indices`, in their order; a frame may be asked for more than once."""
         index = self._index
         asked = np.asarray(indices, dtype=np.int64).reshape(-1)
-        out = np.empty((len(asked), *index.codec.size_hw, 3), dtype=np.uint8)
-        if len(asked) == 0:
-            return out
-        if asked.min() < 0 or asked.max() >= len(self):
+        if len(asked) and (asked.min() < 0 or asked.max() >= len(self)):
             raise IndexError(
                 f"{self.path}: frames {asked.min()} to {asked.max()} were asked for, "
                 f"but there are {len(self)}, numbered from 0"
             )
-        wanted, places = np.unique(asked, return_inverse=True)
-        pieces = self._pieces(index, index.codec.needed(wanted))
-        try:
-            for number, rgb in enumerate(index.codec.decode(pieces, wanted.tolist())):
-                out[places == number] = rgb
-        except (ValueError, av.FFmpegError) as error:
-            raise InputError(f"{self.path}: damaged ({error}); make it again") from None
+        out = np.empty((len(asked), *index.codec.size_hw, 3), dtype=np.uint8)
+        wanted, firsts, places = np.unique(asked, return_index=True, return_inverse=True)
+        if len(wanted):
+            pieces = self._pieces(index, index.codec.needed(wanted))
+            try:
+                index.codec.decode(pieces, wanted.tolist(), [out[first] for first in firsts])
+            except (ValueError, av.FFmpegError) as error:
+                raise InputError(f"{self.path}: damaged ({error}); make the store again") from None
+        for place in np.flatnonzero(firsts[places] != np.arange(len(asked))):
+            out[place] = out[firsts[places[place]]]  # asked for more than once
         return out
 
     def nearest(self, time_sec: float) -> int:
@@ -201,8 +199,8 @@ class FrameStore:
     def check_settings(self, config: FramesConfig) -> None:
         """Raise an InputError if the store was made with other settings than these."""
         about = self._index.about
-        names = ["fps", "short_side", "codec"] + ["quality"] * (config.codec == "jpeg")
-        for name in names:
+        names = ("fps", "short_side", "codec", "quality")
+        for name in names if config.codec == "jpeg" else names[:-1]:
             if about[name] != getattr(config, name):
                 raise InputError(
                     f"{self.path}: made with frames.{name} = {about[name]}, but the settings say "
@@ -233,17 +231,22 @@ class FrameStore:
         starts, ends = index.offsets[needed], index.offsets[needed + 1]
         breaks = np.flatnonzero(starts[1:] - ends[:-1] > FARTHEST_BYTES) + 1
         pieces = {}
-        with open(self.path, "rb", buffering=0) as file:
+        try:
+            file = open(self.path, "rb")  # noqa: SIM115 (the block follows)
+        except OSError as error:
+            raise InputError(f"{self.path}: cannot be read any more ({error.strerror})") from None
+        with file:
             for run in np.split(np.arange(len(needed)), breaks):
                 start, end = int(starts[run[0]]), int(ends[run[-1]])
-                window = memoryview(os.pread(file.fileno(), end - start, index.data_at + start))
+                file.seek(index.data_at + start)
+                window = memoryview(file.read(end - start))
                 for place in run.tolist():
                     piece = window[int(starts[place]) - start : int(ends[place]) - start]
                     number = int(needed[place])
                     if zlib.crc32(piece) != index.crc32[number]:
                         raise InputError(
-                            f"{self.path}: frame {number} is damaged (its checksum is wrong); "
-                            "make the store again, and check the disk"
+                            f"{self.path}: frame {number} is damaged (its checksum is wrong), or "
+                            "the file changed while it was in use; make the store again"
                         )
                     pieces[number] = piece
         return pieces
@@ -280,12 +283,10 @@ def _write(
     path: Path, index: dict[str, np.ndarray], about: dict[str, Any], spool: BinaryIO
 ) -> None:
     with h5py.File(path, "w", libver=("v110", "v110")) as file:  # it checks its own headers
+        file.attrs.update(about)
+        file.attrs.update(format=FORMAT, version=VERSION, index_crc32=_index_crc32(index, about))
         for name, values in index.items():
             file.create_dataset(name, data=values)
-        text = json.dumps(about, sort_keys=True)
-        file.attrs.update(
-            format=FORMAT, version=VERSION, about=text, index_crc32=_index_crc32(index, text)
-        )
         data = file.create_dataset("data", shape=(spool.tell(),), dtype=np.uint8)
         spool.seek(0)
         done = 0
@@ -308,19 +309,19 @@ def _load(path: Path) -> _Index:
                     f"{path}: a frame store of version {file.attrs['version']}, this program reads "
                     f"{VERSION}; make the store again"
                 )
-            names = ("offsets", "crc32", "times_sec", "codec_header")
-            index = {name: file[name][()] for name in names}
-            text, check = file.attrs["about"], int(file.attrs["index_crc32"])
+            index = {name: file[name][()] for name in file if name != "data"}
+            about = {name: np.asarray(value).tolist() for name, value in file.attrs.items()}
             data_at, data_bytes = file["data"].id.get_offset(), file["data"].size
     except (OSError, KeyError, ValueError, TypeError, RuntimeError) as error:
         raise InputError(
             f"{path}: not a frame store, or a damaged one ({error}); make the store again"
         ) from None
-    if _index_crc32(index, text) != check or data_at is None:
-        raise InputError(f"{path}: its index is damaged; make the store again, and check the disk")
+    for name in ("format", "version"):
+        del about[name]
+    if about.pop("index_crc32", None) != _index_crc32(index, about) or data_at is None:
+        raise InputError(f"{path}: its index is damaged; make the store again")
     if data_at + data_bytes > path.stat().st_size or data_bytes != index["offsets"][-1]:
-        raise InputError(f"{path}: the file is cut off; make the store again, and check the disk")
-    about = json.loads(text)
+        raise InputError(f"{path}: the file is cut off; make the store again")
     codec = _codec(
         about["codec"],
         size_hw=tuple(about["size_hw"]),
@@ -330,8 +331,16 @@ def _load(path: Path) -> _Index:
     return _Index(about, codec, index["offsets"], index["crc32"], index["times_sec"], data_at)
 
 
-def _index_crc32(index: dict[str, np.ndarray], text: str) -> int:
-    check = zlib.crc32(text.encode())
+def _index_crc32(index: dict[str, np.ndarray], about: dict[str, Any]) -> int:
+    check = zlib.crc32(json.dumps(about, sort_keys=True).encode())
     for name in sorted(index):
-        check = zlib.crc32(np.ascontiguousarray(index[name]).tobytes(), check)
+        check = zlib.crc32(index[name].tobytes(), check)
     return check
+
+
+def _too_short(source: Film) -> str:
+    """Why a film may have too few frames."""
+    lasts = f"it lasts {source.end_sec:.2f} s"
+    if source.stated_sec > source.end_sec + 1:
+        return f"{lasts} but says {source.stated_sec:.2f} s, so it is damaged or cut off"
+    return lasts

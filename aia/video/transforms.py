@@ -1,15 +1,13 @@
 """Sizes of frames, batches of clips, and the boxes that go with them.
 
-Boxes are fractions of the frame, so resizing and padding leave them alone; what is left is how a box
-is jittered in training and extended at inference (§4.1).
+Boxes are fractions of the frame, so resizing leaves them alone; what is left is how a box is
+jittered in training (§4.1) and extended at inference.
 """
 
 from collections.abc import Sequence
 
 import numpy as np
-import torch
 from jaxtyping import Float, Int, UInt8
-from torch import Tensor
 
 JITTER = ((-0.2, 0.1), (-0.1, 0.05), (-0.1, 0.2), (-0.05, 0.1))
 """How far x1, y1, x2, y2 may move, as shares of the box's width and height: outwards rather than
@@ -22,7 +20,7 @@ SMALLEST = 1e-3
 def resize_size_hw(
     size_hw: tuple[int, int], short_side: int, max_long: int | None = None
 ) -> tuple[int, int]:
-    """Size of a frame whose short side is scaled to `short_side`, the other side by the same factor.
+    """Size of a frame when its short side is scaled to `short_side`, the other by the same factor.
 
     Where that makes the long side longer than `max_long`, the long side gets `max_long` instead.
     The authors' code cuts the long side to whole pixels where this rounds, so that it may differ by
@@ -40,19 +38,19 @@ def resize_size_hw(
 
 def pad_batch(
     clips: Sequence[UInt8[np.ndarray, "_frames _height _width 3"]], *, multiple: int = 16
-) -> tuple[UInt8[Tensor, "clips frames height width 3"], Int[Tensor, "clips 2"]]:
+) -> tuple[UInt8[np.ndarray, "clips frames height width 3"], Int[np.ndarray, "clips 2"]]:
     """Clips of one length and any size as one batch, with the height and width of each.
 
     Smaller clips are filled with zeros at the bottom and on the right, up to the largest height and
-    width of the batch and on to a `multiple` (the authors': 16, the backbone's stride). The authors
-    fill after normalisation, so the fill must be set to zero again there; the sizes say where it is.
+    width of the batch and on to a `multiple` (the authors' code: 16, the backbone's stride). It
+    fills after normalisation, where zero is the mean colour; the sizes say where to do so.
     """
     if not clips:
-        raise ValueError("pad_batch: no clips")
-    sizes_hw = torch.tensor([clip.shape[1:3] for clip in clips])
-    height, width = ((int(side) + multiple - 1) // multiple * multiple for side in sizes_hw.amax(0))
-    batch = torch.zeros(len(clips), len(clips[0]), height, width, 3, dtype=torch.uint8)
-    for row, clip in zip(batch.numpy(), clips, strict=True):
+        raise ValueError("pad_batch: a batch needs at least one clip")
+    sizes_hw = np.array([clip.shape[1:3] for clip in clips])
+    height, width = -(-sizes_hw.max(axis=0) // multiple) * multiple
+    batch = np.zeros((len(clips), len(clips[0]), height, width, 3), dtype=np.uint8)
+    for row, clip in zip(batch, clips, strict=True):
         row[:, : clip.shape[1], : clip.shape[2]] = clip
     return batch, sizes_hw
 
@@ -80,7 +78,7 @@ def extend_boxes(
 def move_sides(
     xyxy: Float[np.ndarray, "boxes 4"], shares: Float[np.ndarray, "boxes 4"]
 ) -> Float[np.ndarray, "boxes 4"]:
-    """Move x1, y1, x2, y2 by `shares` of the box's width and height; never out of the frame or empty."""
+    """Move x1, y1, x2, y2 by shares of the box's size; boxes stay in the frame and not empty."""
     size = np.tile(xyxy[:, 2:] - xyxy[:, :2], 2)
     moved = xyxy + size * shares
     low = np.clip(moved[:, :2], 0, 1 - SMALLEST)
