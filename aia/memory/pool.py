@@ -1,0 +1,205 @@
+"""Ω, the pool of memory features, with READ, WRITE and the weight of Eq. 2 (§3.3, Algorithm 1).
+
+Ω is one array with a row for each second of each video, so that a batch of any size is read by one
+gather and written by one scatter, on whatever device the pool lives. Row 0 stays empty: seconds
+outside a video point to it. Which rows to touch is computed on the host from the keys alone, so a
+device never has to wait for READ or WRITE.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from aia.clip import ClipKey, Slots
+from aia.errors import InputError
+
+
+class Recalled(NamedTuple):
+    """What READ gives."""
+
+    slots: Slots
+    """M̂_t: persons_per_clip slots for each of the 2L+1 seconds, oldest second first."""
+    trust: Float[Tensor, ""]
+    """Mean weight w (Eq. 2) of the remembered seconds; NaN where nothing is remembered yet."""
+
+
+class FeaturePool:
+    """Ω = {(P̂_t⁽ⁱ⁾, δ_t⁽ⁱ⁾)}, at first empty (Algorithm 1, line 1).
+
+    Args:
+        seconds: First and last second of each video, both included.
+        persons_per_clip: Persons that are remembered of a clip, the first ones where there are
+            more. They are chosen when written; the authors choose anew at each read.
+        d: Channels of a person's features.
+        dtype: Of the features. float16 halves the pool and loses nothing that matters.
+        device: Where the pool lives; on the network's device READ costs nearly nothing.
+    """
+
+    def __init__(
+        self,
+        *,
+        seconds: Mapping[str, tuple[int, int]],
+        persons_per_clip: int,
+        d: int,
+        dtype: torch.dtype = torch.float32,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        self.seconds = dict(sorted(seconds.items()))
+        self.persons_per_clip, self.d = persons_per_clip, d
+        self._first_row: dict[str, int] = {}
+        rows = 1
+        for video, (first, last) in self.seconds.items():
+            if last < first:
+                raise InputError(f"{video}: its last second {last} is before its first {first}")
+            self._first_row[video] = rows
+            rows += last - first + 1
+
+        self.features = torch.zeros(rows, persons_per_clip, d, dtype=dtype, device=device)
+        """P̂, zero beyond `count`."""
+        self.count = torch.zeros(rows, dtype=torch.int64, device=device)
+        """Remembered persons."""
+        self.loss_tag = torch.zeros(rows, dtype=torch.float32, device=device)
+        """δ; 0 where nothing was written."""
+        self.step = torch.zeros(rows, dtype=torch.int64, device=device)
+        """Training step of the last write."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where the pool lives."""
+        return self.features.device
+
+    def rows(
+        self, keys: Sequence[ClipKey], offsets: Int[np.ndarray, " n"]
+    ) -> Int[Tensor, "clips n"]:
+        """Row of each second t + offset of each clip; 0, the empty one, outside the video."""
+        for video, _ in keys:
+            if video not in self.seconds:
+                raise InputError(f"{video}: not a video of this memory pool")
+        first, last = (
+            np.array([self.seconds[key.video] for key in keys]).reshape(-1, 2, 1).swapaxes(0, 1)
+        )
+        start = np.array([self._first_row[key.video] for key in keys]).reshape(-1, 1)
+        t = np.array([key.t for key in keys]).reshape(-1, 1) + offsets
+        return self._to_device(np.where((first <= t) & (t <= last), start + t - first, 0))
+
+    @torch.no_grad()
+    def write(
+        self,
+        keys: Sequence[ClipKey],
+        P: Slots,
+        *,
+        loss_tag: float | Float[Tensor, ""],
+        step: int,
+        generator: torch.Generator | None = None,
+    ) -> None:
+        """WRITE P̂_t ← P_t, δ_t ← err (Algorithm 1, line 16).
+
+        Args:
+            keys: Clips of the batch. Of a clip that is in it twice the last one stays.
+            P: Their persons; a clip may be without any.
+            loss_tag: err, the loss at which these features were made.
+            step: Number of the training step.
+            generator: Draws which persons are kept of clips with more than `persons_per_clip`;
+                None keeps the first, the best by score where boxes come from a detector.
+        """
+        last = {key: place for place, key in enumerate(keys)}
+        for video, t in last:
+            first_sec, last_sec = self.seconds.get(video, (0, -1))
+            if not first_sec <= t <= last_sec:
+                raise InputError(f"{video}, second {t}: the memory pool has no place for it")
+        rows = self.rows(list(last), np.zeros(1, int))[:, 0]
+        kept = self._to_device(np.array(list(last.values()), int))
+        features, filled = _fill(P, self.persons_per_clip, generator)
+        features = (features.detach() * filled[..., None])[kept]
+        tag = torch.as_tensor(loss_tag, dtype=torch.float32, device=self.device)
+        self.features.index_copy_(0, rows, features.to(self.features))
+        self.count.index_copy_(0, rows, filled.sum(dim=1)[kept].to(self.device))
+        self.loss_tag.index_copy_(0, rows, tag.detach().expand(len(rows)))
+        self.step.index_fill_(0, rows, step)
+
+    def _to_device(self, index: np.ndarray) -> Tensor:
+        host = torch.from_numpy(index.astype(np.int64))
+        if self.device.type == "cuda":
+            host = host.pin_memory()
+        return host.to(self.device, non_blocking=True)
+
+
+@torch.no_grad()
+def recall(
+    pool: FeaturePool,
+    keys: Sequence[ClipKey],
+    P: Slots,
+    *,
+    err: float | Float[Tensor, ""],
+    reach: int,
+    penalty: bool = True,
+    rate: int = 1,
+    generator: torch.Generator | None = None,
+) -> Recalled:
+    """READ the memory of a batch of clips (Algorithm 1, lines 5-11 and 13).
+
+        M̂_t = [w P̂_{t-L}, ..., w P̂_{t-1}, P_t, w P̂_{t+1}, ..., w P̂_{t+L}]
+
+    The present second is always the clip's own fresh P_t, neither weighted nor read. No gradient
+    flows into the memory, into P_t neither (as in the authors' code).
+
+    Args:
+        pool: Ω.
+        keys: Which clips.
+        P: Their persons.
+        err: Loss of the step before; ∞ before the first.
+        reach: L, seconds on each side.
+        penalty: Whether remembered features are weighted. At test they are not.
+        rate: Seconds from one remembered clip to the next.
+        generator: Draws which of a clip's own persons enter M where there are more than slots;
+            None takes the first.
+    """
+    rows = pool.rows(keys, np.arange(-reach, reach + 1) * rate)
+    clips, steps = rows.shape
+    count, w = pool.count[rows], trust(err, pool.loss_tag[rows])
+    count[:, reach] = 0  # the present second comes fresh
+    present = count > 0
+    features = pool.features.index_select(0, rows.flatten())
+    features = features.view(clips, steps, pool.persons_per_clip, pool.d).to(P.features.dtype)
+    filled = torch.arange(pool.persons_per_clip, device=pool.device) < count[..., None]
+    if penalty:
+        features *= w.to(features)[..., None, None]
+        filled &= (w > 0)[..., None]  # what has no weight is no memory
+    fresh = _fill(P, pool.persons_per_clip, generator)
+    features[:, reach], filled[:, reach] = fresh.features.detach(), fresh.filled
+    mean_trust = (w * present).sum() / present.sum()
+    return Recalled(Slots(features.flatten(1, 2), filled.flatten(1, 2)), mean_trust)
+
+
+def trust(
+    err: float | Float[Tensor, ""], loss_tag: float | Float[Tensor, "*seconds"]
+) -> Float[Tensor, "*seconds"]:
+    """Weight of a remembered feature by the age its loss tag betrays (Eq. 2).
+
+    w = min(err / δ, δ / err): 1 if written at the present loss, falling towards 0 the
+    further the network has moved. Algorithm 1 starts from err = ∞, δ = 0; both give 0.
+
+    >>> trust(err=0.2, loss_tag=torch.tensor([0.4, 0.2, 0.0]))
+    tensor([0.5000, 1.0000, 0.0000])
+    """
+    loss_tag = torch.as_tensor(loss_tag, dtype=torch.float32)
+    w = torch.minimum(err / loss_tag, loss_tag / err)
+    return torch.where(w > 0, w, 0.0)  # also where w is NaN: 0/0, ∞/∞
+
+
+def _fill(P: Slots, slots: int, generator: torch.Generator | None) -> Slots:
+    """Persons in exactly so many slots: the first ones, or a random choice where they are more."""
+    features, filled = P
+    if generator is not None and filled.shape[1] > slots:
+        draw = torch.rand(filled.shape, generator=generator, device=generator.device)
+        order = (draw.to(filled.device) + ~filled).argsort(dim=1)[:, :slots].sort(dim=1).values
+        filled = filled.gather(1, order)
+        features = features.gather(1, order[..., None].expand(-1, -1, features.shape[-1]))
+    missing = max(slots - filled.shape[1], 0)
+    features = F.pad(features[:, :slots], (0, 0, 0, missing))
+    return Slots(features, F.pad(filled[:, :slots], (0, missing)))

@@ -1,0 +1,109 @@
+"""The loss of a batch of persons, each with one label a class; the paper is silent on its form.
+
+    bce      binary cross-entropy of each class, as usual where a person does several things
+    focal    what the authors released: softmax over the poses (a person has one at a time),
+             sigmoid for each other class, easy examples played down
+
+Both are summed over the classes and averaged over the persons. It is this number that err and the
+loss tags of Algorithm 1 mean.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float, Int, Shaped
+from torch import Tensor
+
+from aia.errors import InputError
+
+POSE_GROUP = "PERSON_MOVEMENT"
+
+
+def action_loss(
+    logits: Float[Tensor, "*persons classes"],
+    labels: Shaped[Tensor, "*persons classes"],
+    *,
+    kind: Literal["bce", "focal"] = "bce",
+    gamma: float = 2.0,
+    groups: Sequence[str] = (),
+    group_weights: Mapping[str, float] | None = None,
+    missing_pose: Literal["skip", "first"] = "skip",
+    filled: Bool[Tensor, "*persons"] | None = None,
+) -> Float[Tensor, ""]:
+    """Sum over classes, mean over persons; 0 where there is no person.
+
+    Args:
+        logits: Of every person and class.
+        labels: 1 where a person does the action.
+        kind: "bce" or "focal".
+        gamma: How much the focal loss plays down easy examples; 0: not.
+        groups: Group of each class, as in AVA's list (PERSON_MOVEMENT are the poses).
+        group_weights: Weight of the sum over a group's classes; 1 for groups that are not named.
+            The authors' 1.2, 49 and 17, which weigh means over 49 and 17 classes, are 1.2 for
+            the poses and 1 for the others here.
+        missing_pose: What a person without pose label has as pose in the focal loss: "skip"
+            none; "first" the first one, as in the authors' code.
+        filled: Which persons there are; None: all.
+    """
+    labels = labels.to(logits.dtype)
+    groups = list(groups) or [""] * logits.shape[-1]
+    weight = logits.new_tensor(_class_weights(groups, group_weights or {}))
+    if kind == "bce":
+        each = F.binary_cross_entropy_with_logits(logits, labels, reduction="none")
+        of_person = (each * weight).sum(dim=-1)
+    else:
+        poses = [i for i, group in enumerate(groups) if group == POSE_GROUP]
+        others = [i for i, group in enumerate(groups) if group != POSE_GROUP]
+        each = sigmoid_focal(logits[..., others], labels[..., others], gamma=gamma)
+        of_person = (each * weight[others]).sum(dim=-1)
+        if poses:
+            one_hot = labels[..., poses]
+            of_pose = softmax_focal(logits[..., poses], one_hot.argmax(dim=-1), gamma=gamma)
+            if missing_pose == "skip":
+                of_pose = of_pose * one_hot.any(dim=-1)
+            of_person = of_person + of_pose * weight[poses[0]]
+    if filled is None:
+        return of_person.sum() / max(of_person.numel(), 1)
+    return of_person.where(filled, 0.0).sum() / filled.sum().clamp(min=1)
+
+
+def sigmoid_focal(
+    logits: Float[Tensor, "*n"], labels: Float[Tensor, "*n"], *, gamma: float
+) -> Float[Tensor, "*n"]:
+    """-(1 - p)^γ log p, where p is the sigmoid's probability of what is true (Lin et al. 2017).
+
+    In logarithms throughout: 1 - p = σ(-z), so neither value nor gradient can be NaN.
+    """
+    z = torch.where(labels > 0, logits, -logits)
+    return -(gamma * F.logsigmoid(-z)).exp() * _floored(F.logsigmoid(z))
+
+
+def softmax_focal(
+    logits: Float[Tensor, "*n classes"], label: Int[Tensor, "*n"], *, gamma: float
+) -> Float[Tensor, "*n"]:
+    """The same, where exactly one class is true and p is the softmax's probability of it."""
+    true = F.one_hot(label, logits.shape[-1]).bool()
+    lowest = torch.finfo(logits.dtype).min
+    total = logits.logsumexp(dim=-1)
+    log_p = logits.where(true, 0.0).sum(dim=-1) - total
+    log_rest = logits.masked_fill(true, lowest).logsumexp(dim=-1) - total
+    return -(gamma * log_rest).exp() * _floored(log_p)
+
+
+def _floored(log_p: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
+    """The authors' floor: the value of log p goes no lower than a float's p; its gradient stays."""
+    floor = math.log(torch.finfo(torch.float32).tiny)
+    return log_p + (log_p.clamp(min=floor) - log_p).detach()
+
+
+def _class_weights(groups: Sequence[str], group_weights: Mapping[str, float]) -> list[float]:
+    unknown = sorted(set(group_weights) - set(groups))
+    if unknown:
+        known = ", ".join(sorted(set(groups) - {""})) or "no group at all"
+        raise InputError(
+            f"loss.group_weights: '{unknown[0]}' is no group of these classes (they have {known})"
+        )
+    return [group_weights.get(group, 1.0) for group in groups]
