@@ -4,11 +4,12 @@ A validation split has millions of rows; the evaluator looks at each once, so th
 be in memory as text or as a DataFrame.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 from jaxtyping import Float, Int
 
@@ -45,21 +46,32 @@ class DetectionBlock(NamedTuple):
     score: Float[np.ndarray, " rows"]
 
 
-def read_detections(path: Path | str) -> Iterator[DetectionBlock]:
-    """Blocks of a CSV file of AVA's form, or (named *.parquet) of a table of scores."""
+def read_detections(
+    path: Path | str, *, actions: Collection[int] | None = None
+) -> Iterator[DetectionBlock]:
+    """Blocks of a CSV file of AVA's form, or (named *.parquet) of a table of scores.
+
+    Args:
+        path: the file.
+        actions: ids in use. A data set may list only some of its classes, so that an id between
+            them is no mistake; one below or above all of them is an error.
+    """
     if Path(path).suffix == ".parquet":
-        yield from _from_parquet(path)
-    else:
-        yield from _from_csv(path)
+        return _from_parquet(path, actions)
+    return _from_csv(path, actions)
 
 
-def _from_csv(path: Path | str) -> Iterator[DetectionBlock]:
+def _from_csv(path: Path | str, actions: Collection[int] | None) -> Iterator[DetectionBlock]:
     start = 0
     for batch in read_blocks(path, _LAYOUT):
         rows = Rows(path, _LAYOUT, start)
         check_videos_and_times(batch, rows)
         check_boxes(batch, rows, inverted_is_wrong=False)
         check_actions(batch, rows)
+        if actions:
+            action = batch["action"].to_numpy()
+            beyond = (action < min(actions)) | (action > max(actions))
+            rows.refuse(beyond, f"action {{}} {_beyond(actions)}", action)
         score = batch["score"].to_numpy()
         rows.refuse(
             ~((score >= 0) & (score < np.inf)),
@@ -80,10 +92,15 @@ def _from_csv(path: Path | str) -> Iterator[DetectionBlock]:
         raise InputError(f"{path}: is empty; expected lines of {_LAYOUT.form}")
 
 
-def _from_parquet(path: Path | str) -> Iterator[DetectionBlock]:
+def _from_parquet(path: Path | str, actions: Collection[int] | None) -> Iterator[DetectionBlock]:
     boxes, scores, class_ids, _ = read_scores(path)
-    names = {video: index for index, video in enumerate(dict.fromkeys(boxes["video"]))}
-    video = boxes["video"].map(names).to_numpy(np.int32)
+    if not len(boxes):
+        raise InputError(f"{path}: holds no box; did the detector find none above its threshold?")
+    if actions:
+        for action in class_ids:
+            if not min(actions) <= action <= max(actions):
+                raise InputError(f"{path}: class {action} {_beyond(actions)}")
+    video, names = pd.factorize(boxes["video"])
     time_sec = boxes["time_sec"].to_numpy()
     xyxy = boxes[["x1", "y1", "x2", "y2"]].to_numpy(np.float64)
     classes = len(class_ids)
@@ -97,3 +114,10 @@ def _from_parquet(path: Path | str) -> Iterator[DetectionBlock]:
             action=np.tile(np.array(class_ids), len(video[some])),
             score=scores[some].astype(np.float64).ravel(),
         )
+
+
+def _beyond(actions: Collection[int]) -> str:
+    return (
+        f"is none of the classes, whose ids are {min(actions)} to {max(actions)}; "
+        "is it a position in the list rather than an id? AVA counts from 1"
+    )

@@ -1,0 +1,175 @@
+"""Frame mAP on AVA (§4.1): average precision of each action's boxes on key frames, and its mean.
+
+    read (aia.tables) ─▶ match, protocol-free (matching.py) ─▶ choose and order (protocols.py) ─▶ AP
+
+The usual evaluator loops over key frames and classes and takes minutes at AVA's size; here each
+step is one operation over all detections, with the same result to the last bit.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from aia.errors import InputError
+from aia.evaluate.matching import Matches, match
+from aia.evaluate.protocols import Protocol, protocol_named
+from aia.evaluate.turns import in_turn
+from aia.labels import ClassList, read_labels
+from aia.log import say
+from aia.tables import read_actions, read_detections, read_excluded, write_metrics
+
+
+class Ranked(NamedTuple):
+    """Detections of one class, from the best score to the worst."""
+
+    score: Float[np.ndarray, " detections"]
+    hit: Bool[np.ndarray, " detections"]
+    """Whether it took a ground-truth box."""
+    truths: int
+    """Ground-truth boxes there are."""
+
+
+class FrameMap(NamedTuple):
+    """Average precisions as fractions."""
+
+    mean: float
+    """Over the classes that have ground truth."""
+    per_class: dict[int, float]
+    """By class id, in the class list's order; NaN for a class without ground truth."""
+    labels: ClassList
+    iou: float
+
+
+def evaluate_ava(
+    groundtruth: Path | str,
+    detections: Path | str,
+    *,
+    excluded: Path | str | None = None,
+    labels: Path | str | None = None,
+    protocol: str = "paper",
+    iou: float = 0.5,
+) -> FrameMap:
+    """Frame mAP of a file of detections.
+
+    Args:
+        groundtruth: annotations in AVA's format.
+        detections: AVA's CSV (video,second,x1,y1,x2,y2,action,score) or a table of scores.
+        excluded: key frames (video,second) that are left out.
+        labels: the classes that are evaluated; others are dropped, as in AVA's 60 of 80. Without
+            it, the classes of the ground truth.
+        protocol: one of `aia.evaluate.protocols.PROTOCOLS`.
+        iou: least intersection over union of a hit.
+    """
+    rules = protocol_named(protocol)
+    matches, classes = match_files(
+        groundtruth, detections, excluded=excluded, labels=labels, iou=iou
+    )
+    result = frame_map(matches, rules, labels=classes, iou=iou)
+    if np.isnan(result.mean):
+        raise InputError(f"{groundtruth}: every key frame is excluded, nothing is left to score")
+    return result
+
+
+def match_files(
+    groundtruth: Path | str,
+    detections: Path | str,
+    *,
+    excluded: Path | str | None = None,
+    labels: Path | str | None = None,
+    iou: float = 0.5,
+) -> tuple[Matches, ClassList]:
+    """Read and match once, for `frame_map` under any number of protocols."""
+    if not 0 < iou <= 1:
+        raise InputError(f"iou is {iou}, expected more than 0 and at most 1")
+    truth = read_actions(groundtruth)
+    present = np.unique(truth["action"][truth["action"] >= 0])
+    if labels is None:
+        ids = tuple(present.tolist())
+        classes = ClassList(ids, tuple(f"action {i}" for i in ids), ("",) * len(ids))
+        known = None
+    else:
+        classes = read_labels(labels)
+        known = (*classes.ids, *present.tolist())
+    if not np.isin(present, classes.ids).any():
+        raise InputError(
+            f"{groundtruth}: none of its {len(present)} actions is "
+            f"{'there' if labels is None else f'in {labels}'}; do the files belong together?"
+        )
+    blocks = read_detections(detections, actions=known)
+    matches = match(truth, blocks, labels=classes, excluded=read_excluded(excluded), iou=iou)
+    if matches.dropped:
+        say(f"{detections}: {matches.dropped} detections of classes that are not evaluated")
+    if not matches.frame_listed.any():
+        say(
+            f"{detections}: none of its {len(matches.frame_listed)} key frames is in {groundtruth};"
+            " are these other videos, or times of another clock?"
+        )
+    return matches, classes
+
+
+def write_frame_map(path: Path | str, result: FrameMap) -> None:
+    """Write the mean and then each class as metric,class_id,class_name,value."""
+    rows: list[tuple[str, int | None, str, float]] = [
+        (f"mAP@{result.iou:g}", None, "", result.mean)
+    ]
+    for (class_id, value), name in zip(result.per_class.items(), result.labels.names, strict=True):
+        rows.append((f"AP@{result.iou:g}", class_id, name, value))
+    write_metrics(path, rows)
+
+
+def frame_map(
+    matches: Matches, protocol: Protocol, *, labels: ClassList, iou: float = 0.5
+) -> FrameMap:
+    """Score matched detections under a protocol."""
+    values = [average_precision(ranked) for ranked in rank(matches, protocol, len(labels))]
+    with_truth = [value for value in values if not np.isnan(value)]
+    mean = float(np.mean(with_truth)) if with_truth else float("nan")
+    return FrameMap(mean, dict(zip(labels.ids, values, strict=True)), labels, iou)
+
+
+def average_precision(ranked: Ranked) -> float:
+    """Area under the envelope of precision over recall; NaN without ground truth.
+
+    The envelope at a recall is the best precision at it or any higher one, so only hits matter.
+
+    >>> average_precision(Ranked(np.array([0.9, 0.8, 0.7]), np.array([True, False, True]), 2))
+    0.8333333333333333
+    """
+    if ranked.truths == 0:
+        return float("nan")
+    hits = np.cumsum(ranked.hit)
+    precision = np.concatenate([[0.0], hits / np.arange(1, len(hits) + 1), [0.0]])
+    recall = np.concatenate([[0.0], hits / ranked.truths, [1.0]])
+    envelope = np.maximum.accumulate(precision[::-1])[::-1]
+    steps = np.flatnonzero(recall[1:] != recall[:-1]) + 1
+    return float(np.sum((recall[steps] - recall[steps - 1]) * envelope[steps]))
+
+
+def rank(matches: Matches, protocol: Protocol, classes: int) -> Iterator[Ranked]:
+    """Each class's detections by score, with who takes a ground-truth box decided."""
+    counted = matches.score > protocol.score_floor
+    if protocol.frames == "listed":
+        counted &= matches.frame_listed[matches.frame]
+    elif protocol.frames == "labelled":
+        counted &= matches.frame_labelled[matches.frame]
+    truth_class = matches.truth_class
+    if protocol.excluded:
+        counted &= ~matches.frame_excluded[matches.frame]
+        truth_class = truth_class[~matches.truth_excluded]
+    truths = np.bincount(truth_class, minlength=classes)
+
+    rows = in_turn(matches, np.flatnonzero(counted), protocol)
+    target = matches.target[rows]
+    near = np.flatnonzero(target >= 0)
+    hit = np.zeros(len(rows), bool)
+    hit[near[np.unique(target[near], return_index=True)[1]]] = True  # the first to come takes it
+
+    bounds = np.searchsorted(matches.class_index[rows], np.arange(classes + 1))
+    for index in range(classes):
+        some = slice(bounds[index], bounds[index + 1])
+        score = matches.score[rows[some]]
+        order = np.argsort(score, kind=protocol.tie_sort)[::-1]
+        yield Ranked(score[order], hit[some][order], int(truths[index]))

@@ -1,0 +1,213 @@
+"""Which ground-truth box each detection overlaps most: the part that all protocols share.
+
+A detection's best box depends on nothing but the two files, so detections pass in blocks and leave
+only a few numbers each. Protocols (frame_map.py) then choose among them and order them.
+"""
+
+from collections.abc import Collection, Iterable
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Bool, Float, Int
+
+from aia.boxes import area
+from aia.labels import ClassList
+from aia.tables import DetectionBlock
+
+NOTHING, INVERTED = -1, -2  # in place of a ground-truth box
+_TIME_BITS = 42  # microseconds of 50 days
+
+
+class Matches(NamedTuple):
+    """Detections of evaluated classes in file order, and the ground truth they are held against."""
+
+    frame: Int[np.ndarray, " detections"]
+    """Index into `frames_*`, in order of first appearance."""
+    class_index: Int[np.ndarray, " detections"]
+    score: Float[np.ndarray, " detections"]
+    target: Int[np.ndarray, " detections"]
+    """The ground-truth box of the same class that is overlapped most, if enough; else NOTHING,
+    or INVERTED where the detection has no area."""
+    shape: Int[np.ndarray, " detections"]
+    """Index into `shapes`: consecutive detections are often one box with many classes."""
+    shapes_xyxy: Float[np.ndarray, "shapes 4"]
+    frame_excluded: Bool[np.ndarray, " frames"]
+    frame_listed: Bool[np.ndarray, " frames"]
+    frame_labelled: Bool[np.ndarray, " frames"]
+    class_ids: Int[np.ndarray, " classes"]
+    truth_class: Int[np.ndarray, " boxes"]
+    truth_excluded: Bool[np.ndarray, " boxes"]
+    dropped: int
+    """Detections of classes that are not evaluated."""
+
+
+class _Part(NamedTuple):
+    """What is kept of one block of detections."""
+
+    key: Int[np.ndarray, " detections"]
+    class_index: Int[np.ndarray, " detections"]
+    score: Float[np.ndarray, " detections"]
+    target: Int[np.ndarray, " detections"]
+    shape: Int[np.ndarray, " detections"]
+    shapes_xyxy: Float[np.ndarray, "shapes 4"]
+    dropped: int
+
+
+def match(
+    groundtruth: pd.DataFrame,
+    detections: Iterable[DetectionBlock],
+    *,
+    labels: ClassList,
+    excluded: Collection[tuple[str, int]],
+    iou: float,
+) -> Matches:
+    """Find the best ground-truth box of every detection.
+
+    Args:
+        groundtruth: as `aia.tables.read_actions` gives it.
+        detections: in file order.
+        labels: the classes that are evaluated; rows of others are dropped on both sides.
+        excluded: key frames that protocols may leave out.
+        iou: the least intersection over union of a match.
+    """
+    keys_of = _KeyFrames()
+    number, names = pd.factorize(groundtruth["video"])
+    listed = keys_of(names, number, groundtruth["time_sec"].to_numpy())
+    class_index = pd.Index(labels.ids).get_indexer(pd.Index(groundtruth["action"]))
+    evaluated = class_index >= 0
+    key, class_index = listed[evaluated], class_index[evaluated]
+    xyxy = groundtruth[["x1", "y1", "x2", "y2"]].to_numpy()[evaluated]
+    truth = _Truth(key, class_index, xyxy, len(labels))
+    left_out_videos = pd.Index([video for video, _ in excluded], dtype=object)
+    number, names = pd.factorize(left_out_videos)
+    left_out = keys_of(names, number, np.array([second for _, second in excluded], float))
+
+    parts = [_match_block(block, keys_of, truth, labels, iou) for block in detections]
+    frame, appeared = pd.factorize(np.concatenate([part.key for part in parts]))
+    starts = np.cumsum([0, *(len(part.shapes_xyxy) for part in parts)])
+    return Matches(
+        frame=frame.astype(np.int32),
+        class_index=np.concatenate([part.class_index for part in parts]),
+        score=np.concatenate([part.score for part in parts]),
+        target=np.concatenate([part.target for part in parts]),
+        shape=np.concatenate([n + part.shape for n, part in zip(starts, parts, strict=False)]),
+        shapes_xyxy=np.concatenate([part.shapes_xyxy for part in parts]),
+        frame_excluded=np.isin(appeared, left_out),
+        frame_listed=np.isin(appeared, listed),
+        frame_labelled=np.isin(appeared, key),
+        class_ids=np.array(labels.ids),
+        truth_class=class_index,
+        truth_excluded=np.isin(key, left_out),
+        dropped=sum(part.dropped for part in parts),
+    )
+
+
+def _match_block(
+    block: DetectionBlock, keys_of: "_KeyFrames", truth: "_Truth", labels: ClassList, iou: float
+) -> _Part:
+    class_index = pd.Index(labels.ids).get_indexer(pd.Index(block.action))
+    kept = np.flatnonzero(class_index >= 0)
+    xyxy, class_index = block.xyxy[kept], class_index[kept]
+    key = keys_of(block.videos, block.video, block.time_sec)[kept]
+    flat = (xyxy[:, 0] >= xyxy[:, 2]) | (xyxy[:, 1] >= xyxy[:, 3])
+    target = np.full(len(kept), INVERTED, np.int32)
+    target[~flat] = truth.best(key[~flat], class_index[~flat], xyxy[~flat], iou)
+    new = np.ones(len(kept), bool)
+    new[1:] = (xyxy[1:] != xyxy[:-1]).any(axis=1)
+    return _Part(
+        key=key,
+        class_index=class_index.astype(np.int16),
+        score=block.score[kept],
+        target=target,
+        shape=(np.cumsum(new) - 1).astype(np.int32),
+        shapes_xyxy=xyxy[new],
+        dropped=len(block.action) - len(kept),
+    )
+
+
+class _KeyFrames:
+    """Key frames as one integer each: the video's number and the time in microseconds.
+
+    902, 0902 and 902.0 are the same key frame, 902.5 is another.
+    """
+
+    def __init__(self) -> None:
+        self._numbers: dict[str, int] = {}
+
+    def __call__(
+        self,
+        names: Iterable[str],
+        video: Int[np.ndarray, " rows"],
+        time_sec: Float[np.ndarray, " rows"],
+    ) -> Int[np.ndarray, " rows"]:
+        """Keys of rows whose videos are `names[video]`."""
+        known = [self._numbers.setdefault(name, len(self._numbers)) for name in names]
+        microseconds = np.rint(time_sec * 1e6).astype(np.int64)
+        return (np.array(known, np.int64)[video] << _TIME_BITS) + microseconds
+
+
+class _Truth:
+    """Ground-truth boxes by cell: a key frame and a class."""
+
+    def __init__(
+        self,
+        key: Int[np.ndarray, " boxes"],
+        class_index: Int[np.ndarray, " boxes"],
+        xyxy: Float[np.ndarray, "boxes 4"],
+        classes: int,
+    ) -> None:
+        self._keys = np.unique(key)
+        self._classes = classes
+        cell = np.searchsorted(self._keys, key) * classes + class_index
+        self._order = np.argsort(cell, kind="stable")  # the first of a cell stays the first
+        self._xyxy = xyxy[self._order]
+        self._cells, self._first, self._count = np.unique(
+            cell[self._order], return_index=True, return_counts=True
+        )
+
+    def best(
+        self,
+        key: Int[np.ndarray, " detections"],
+        class_index: Int[np.ndarray, " detections"],
+        xyxy: Float[np.ndarray, "detections 4"],
+        iou: float,
+    ) -> Int[np.ndarray, " detections"]:
+        """The box that each overlaps most, the first of equals; NOTHING if by less than `iou`."""
+        rows, place = _found(key, self._keys)
+        within, cell = _found(place * self._classes + class_index[rows], self._cells)
+        rows = rows[within]
+        best, overlap = np.zeros(len(rows), np.int64), np.zeros(len(rows))
+        busy = np.arange(len(rows))
+        # a cell rarely has more than a few boxes: one turn for each, over all detections at once
+        for turn in range(int(self._count.max(initial=0))):
+            busy = busy[self._count[cell[busy]] > turn]
+            box = self._first[cell[busy]] + turn
+            now = _iou(xyxy[rows[busy]], self._xyxy[box])
+            better = now > overlap[busy]
+            best[busy[better]], overlap[busy[better]] = box[better], now[better]
+        target = np.full(len(key), NOTHING, np.int32)
+        enough = overlap >= iou
+        target[rows[enough]] = self._order[best[enough]]
+        return target
+
+
+def _found(
+    values: Int[np.ndarray, " n"], among: Int[np.ndarray, " m"]
+) -> tuple[Int[np.ndarray, " found"], Int[np.ndarray, " found"]]:
+    """Which values are in the sorted array, and where in it."""
+    if not len(among):
+        return np.zeros(0, np.int64), np.zeros(0, np.int64)
+    place = np.minimum(np.searchsorted(among, values), len(among) - 1)
+    rows = np.flatnonzero(among[place] == values)
+    return rows, place[rows]
+
+
+def _iou(
+    a_xyxy: Float[np.ndarray, "pairs 4"], b_xyxy: Float[np.ndarray, "pairs 4"]
+) -> Float[np.ndarray, " pairs"]:
+    """Intersection over union, pair by pair."""
+    low = np.maximum(a_xyxy[:, :2], b_xyxy[:, :2])
+    high = np.minimum(a_xyxy[:, 2:], b_xyxy[:, 2:])
+    inner = np.maximum(high - low, 0).prod(axis=1)
+    return inner / (area(a_xyxy) + area(b_xyxy) - inner)
