@@ -102,7 +102,11 @@ class SlowFast(nn.Module):
         self, pathways: list[Float[Tensor, "clips 3 _ h w"]]
     ) -> list[Float[Tensor, "clips _ _ rows columns"]]:
         """Normalised frames of the slow and the fast pathway to their two maps."""
-        slow, fast = self.slow.stem(pathways[SLOW]), self.fast.stem(pathways[FAST])
+        # channels innermost: a training step on a CPU takes two thirds of the time
+        slow, fast = (
+            path.stem(frames.contiguous(memory_format=torch.channels_last_3d))
+            for path, frames in zip((self.slow, self.fast), pathways, strict=True)
+        )
         for lateral, slow_stage, fast_stage in zip(
             self.laterals, self.slow.stages, self.fast.stages, strict=True
         ):
