@@ -1,0 +1,163 @@
+"""Ω on disk: whole generations in Zarr.
+
+    memory.zarr/                one generation, one Zarr group
+      features  [persons, d]    of the remembered persons alone, in the order of the pool's rows
+      count     [rows]          how many of them each second of each video has
+      loss_tag  [rows]          δ
+      step      [rows]          training step of the last write
+      attributes                first and last second of every video, which gives each row its
+                                second; persons_per_clip, d, dtype; a SHA-256 of each array
+
+Rows of one flat array instead of a padded array, or a group, for each video: padding is most of a
+pool (AVA remembers 1.7 of 5 persons) and small files are slow. The whole pool is written anew
+every time, since random sampling of clips touches nearly all of it between two checkpoints.
+
+A generation appears by one rename, after it was flushed, and is never changed. Which generation is
+the present one is for the caller to say, by an equally atomic step (train/checkpoint.py).
+"""
+
+import hashlib
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import zarr
+
+from aia.errors import InputError
+from aia.files import sync
+from aia.memory.pool import FeaturePool
+
+FORMAT = "aia memory pool 1"
+CHUNK_BYTES = 1 << 25  # a file of features: few enough files, small enough to be read side by side
+
+
+def write_generation(pool: FeaturePool, path: Path | str) -> None:
+    """Write the pool to a new folder `path`, whole or not at all."""
+    path = Path(path)
+    if path.exists():
+        raise InputError(f"{path}: already there; a generation of the memory is written only once")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.parent / f".{path.name}.writing"
+    shutil.rmtree(temporary, ignore_errors=True)  # what a kill left
+    arrays = _arrays(pool)
+    try:
+        group = zarr.open_group(temporary, mode="w-", zarr_format=3)
+        for name, array in arrays.items():
+            row_bytes = max(array[:1].nbytes, 1)
+            chunk = max(min(CHUNK_BYTES // row_bytes, len(array)), 1)
+            group.create_array(
+                name,
+                shape=array.shape,
+                chunks=(chunk, *array.shape[1:]),
+                dtype=array.dtype,
+                compressors=None,  # features are noise to a compressor
+                config={"write_empty_chunks": True},  # no comparison with the fill value
+            )[:] = array
+        digests = {name: _digest(array) for name, array in arrays.items()}
+        group.attrs.update(_description(pool) | {"sha256": digests})
+        for file in [*temporary.rglob("*"), temporary]:
+            sync(file)
+        temporary.rename(path)
+        sync(path.parent)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def read_generation(path: Path | str, pool: FeaturePool) -> None:
+    """Fill the pool from the generation at `path`; all of it, or an InputError and nothing.
+
+    The generation must be of a pool with the same videos, seconds, persons_per_clip, d and dtype,
+    and its content what was written.
+    """
+    path = Path(path)
+    if not path.is_dir():
+        raise InputError(f"{path}: there is no memory pool")
+    try:
+        group = zarr.open_group(path, mode="r", zarr_format=3)
+        attributes = json.loads(json.dumps(dict(group.attrs)))
+    except Exception as error:  # whatever Zarr makes of a damaged file
+        raise InputError(f"{path}: not readable as a memory pool ({_short(error)})") from None
+    _check_fits(path, attributes, pool)
+    digests = attributes.get("sha256", {})
+    found = {name: _read_array(path, group, name, digests) for name in _ARRAYS}
+
+    count = torch.from_numpy(found["count"])
+    slot = torch.arange(pool.persons_per_clip)
+    filled = slot < count[:, None]
+    if len(count) != len(pool.count) or int(filled.sum()) != len(found["features"]):
+        raise InputError(f"{path}: its arrays do not belong together; were files exchanged?")
+    features = torch.zeros(pool.features.shape, dtype=pool.features.dtype)
+    features[filled] = torch.from_numpy(found["features"])
+    pool.features.copy_(features)
+    pool.count.copy_(count)
+    pool.loss_tag.copy_(torch.from_numpy(found["loss_tag"]))
+    pool.step.copy_(torch.from_numpy(found["step"]))
+
+
+_ARRAYS = ("features", "count", "loss_tag", "step")
+
+
+def _arrays(pool: FeaturePool) -> dict[str, np.ndarray]:
+    filled = torch.arange(pool.persons_per_clip, device=pool.device) < pool.count[:, None]
+    arrays = (pool.features[filled], pool.count, pool.loss_tag, pool.step)
+    return {name: array.cpu().numpy() for name, array in zip(_ARRAYS, arrays, strict=True)}
+
+
+def _description(pool: FeaturePool) -> dict[str, Any]:
+    return {
+        "format": FORMAT,
+        "seconds": {video: list(span) for video, span in pool.seconds.items()},
+        "persons_per_clip": pool.persons_per_clip,
+        "d": pool.d,
+        "dtype": str(pool.features.dtype).removeprefix("torch."),
+    }
+
+
+def _check_fits(path: Path, attributes: dict[str, Any], pool: FeaturePool) -> None:
+    """Say what differs between the pool on disk and the run's."""
+    if attributes.get("format") != FORMAT:
+        raise InputError(f"{path}: not a memory pool of this program (format '{FORMAT}')")
+    for name, wanted in _description(pool).items():
+        found = attributes.get(name)
+        if found == wanted:
+            continue
+        if name == "seconds":
+            found = found if isinstance(found, dict) else {}
+            video = next(v for v in {**wanted, **found} if wanted.get(v) != found.get(v))
+            name, found, wanted = f"seconds of {video}", found.get(video), wanted.get(video)
+        raise InputError(
+            f"{path}: a memory pool of another run: its {name} is {_word(found)}, this run's "
+            f"{_word(wanted)}; were data or settings changed since it was written?"
+        )
+
+
+def _read_array(path: Path, group: zarr.Group, name: str, digests: dict[str, str]) -> np.ndarray:
+    try:
+        array = group[name]
+        missing = array.nchunks - array.nchunks_initialized
+        content = np.ascontiguousarray(array[:])
+    except Exception as error:  # whatever Zarr makes of a damaged file
+        raise InputError(f"{path}/{name}: not readable ({_short(error)})") from None
+    if missing:
+        raise InputError(f"{path}/{name}: {missing} of {array.nchunks} chunks are missing")
+    if _digest(content) != digests.get(name):
+        raise InputError(f"{path}/{name}: not what was written (its SHA-256 differs); disk damage?")
+    return content
+
+
+def _digest(array: np.ndarray) -> str:
+    """SHA-256 of an array's type, shape and content."""
+    digest = hashlib.sha256(f"{array.dtype.str} {array.shape} ".encode())
+    digest.update(np.ascontiguousarray(array).data.cast("B") if array.size else b"")
+    return digest.hexdigest()
+
+
+def _word(value: object) -> str:
+    return "none" if value is None else str(value)
+
+
+def _short(error: Exception) -> str:
+    return " ".join(f"{type(error).__name__}: {error}".split())[:200]

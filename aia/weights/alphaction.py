@@ -1,0 +1,101 @@
+"""The authors' names of the IA structure's tensors, and ours.
+
+    ...ia_structure.person_key_dim_reduce.weight       reduce.person_key.weight
+    ...ia_structure.P_block_2.query.bias               stack.P2.query.bias
+    ...ia_structure.M_block_1.temporal_position_k      stack.M1.position_key
+    ...ia_structure.dense_params.3                     W.3
+
+Their linear layers are convolutions of one pixel, so their tensors end in axes of length 1.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from aia.errors import InputError
+
+_REDUCTIONS = {"person": "person", "person_key": "person_key", "object": "object", "mem": "memory"}
+_REDUCE = re.compile(r"(\w+)_dim_reduce\.(weight|bias)")
+_LAYER = re.compile(r"([POM])_block_(\d+)\.(query|key|value|out|shortcut)\.(weight|bias)")
+_POSITION = re.compile(r"(M)_block_(\d+)\.temporal_position_([kv])")
+_DENSE = re.compile(r"dense_params\.(\d+)")
+
+
+class Placed(NamedTuple):
+    """What became of a checkpoint's entries."""
+
+    taken: list[str]
+    """The reference's names of those that found their place."""
+    left_over: list[str]
+    """The reference's names of the others."""
+
+
+def interaction_key(reference: str) -> str | None:
+    """Our name, within IA, for an entry of the authors' state dict; None if it is not of IA.
+
+    Any prefix of the whole detector, up to `ia_structure.`, may stand before it.
+
+    >>> interaction_key("roi_heads.action.feature_extractor.ia_structure.O_block_1.out.bias")
+    'stack.O1.out.bias'
+    >>> interaction_key("roi_heads.action.predictor.cls_score.bias") is None
+    True
+    """
+    name = reference.rpartition("ia_structure.")[2]
+    if (found := _REDUCE.fullmatch(name)) and found[1] in _REDUCTIONS:
+        return f"reduce.{_REDUCTIONS[found[1]]}.{found[2]}"
+    if found := _LAYER.fullmatch(name):
+        kind, number, layer, tensor = found.groups()
+        return f"stack.{kind}{number}.{layer}.{tensor}"
+    if found := _POSITION.fullmatch(name):
+        return f"stack.M{found[2]}.position_{'key' if found[3] == 'k' else 'value'}"
+    if found := _DENSE.fullmatch(name):
+        return f"W.{found[1]}"
+    return None
+
+
+def load_interaction(
+    interaction: nn.Module, reference: Mapping[str, Tensor], *, source: str
+) -> Placed:
+    """Fill IA from the authors' state dict, whose other entries are left over.
+
+    Left over is also the key reduction of a structure that does not begin with a P-Block: the
+    authors make it there and never use it.
+
+    Args:
+        interaction: One of the structures of aia.interact.
+        reference: The authors' tensors by their names.
+        source: What an error calls them, such as the file's path.
+    """
+    expected = interaction.state_dict()
+    state: dict[str, Tensor] = {}
+    taken, left_over = [], []
+    for name, tensor in reference.items():
+        ours = interaction_key(name)
+        if ours is None or ours not in expected:
+            left_over.append(name)
+            continue
+        if ours in state:
+            raise InputError(f"{source}: two entries are {ours} here, the second is {name}")
+        state[ours] = _without_pixels(tensor, expected[ours], f"{source}: {name}")
+        taken.append(name)
+    if missing := sorted(expected.keys() - state.keys()):
+        raise InputError(
+            f"{source}: {len(missing)} of {len(expected)} weights of IA are missing, the first is "
+            f"{missing[0]}; are they of another structure, or of other blocks?"
+        )
+    interaction.load_state_dict(state)
+    return Placed(taken, left_over)
+
+
+def _without_pixels(tensor: Tensor, like: Tensor, where: str) -> Tensor:
+    """A convolution's tensor, [out, in, 1, 1, 1], as a linear layer's; either is accepted."""
+    shape = tuple(length for length in tensor.shape if length != 1)
+    if shape != tuple(length for length in like.shape if length != 1):
+        raise InputError(
+            f"{where} has shape {list(tensor.shape)}, expected {list(like.shape)} (axes of length "
+            "1 aside); was it trained with another width, or another length of memory?"
+        )
+    return tensor.reshape(like.shape).to(torch.float32)
