@@ -1,0 +1,30 @@
+# The workflow as its table of contents: films -> frames -> boxes -> runs -> scores -> tables, figures, report.
+# Each rule calls one `aia` command, which also works by hand. `snakemake --list` names the rules,
+# `snakemake -n` shows what would be done, `snakemake results/playhouse_val.csv` does it.
+from snakemake.utils import min_version
+
+min_version("9.27")
+
+
+configfile: "config.yaml"
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/runs.smk"
+include: "workflow/rules/playhouse.smk"
+include: "workflow/rules/frames.smk"
+include: "workflow/rules/boxes.smk"
+include: "workflow/rules/train.smk"
+include: "workflow/rules/scores.smk"
+include: "workflow/rules/tables.smk"
+include: "workflow/rules/ablations.smk"
+include: "workflow/rules/figures.smk"
+include: "workflow/rules/report.smk"
+
+
+rule all:
+    """The table of the configured data set, its figures, and the report that shows them."""
+    default_target: True
+    input:
+        f"results/{config['dataset']}_val.csv",
+        "results/report.html",

@@ -1,0 +1,35 @@
+# The paper's ablations (§4.2, Table 1), on any data set: in minutes on Playhouse, on a cluster on AVA.
+
+
+rule ablation_table:
+    """Metrics of the runs of one part of Table 1 -> its rows, with the spread over seeds."""
+    input:
+        detected=run_files("metrics/{run}.val.csv"),
+        labels=data_file("labels"),
+    output:
+        table=report(
+            "results/{dataset}/{table}.csv",
+            caption="../report/ablation.rst",
+            category="3. Ablations",
+            labels={"data set": "{dataset}", "what": "{table}", "form": "CSV"},
+        ),
+        classes="results/{dataset}/{table}.classes.csv",
+        html=report(
+            "results/{dataset}/{table}.html",
+            caption="../report/ablation.rst",
+            category="3. Ablations",
+            labels={"data set": "{dataset}", "what": "{table}", "form": "table"},
+        ),
+    log:
+        "logs/{dataset}/ablation_table/{table}.log",
+    conda:
+        "../../envs/aia.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        rows=table_rows("val"),
+    shell:
+        "aia table --rows {params.rows:q} --labels {input.labels}"
+        " --output {output.table} --log {log}"

@@ -1,0 +1,297 @@
+"""What the rules share: settings of each data set, its films and files; runs.smk has the runs."""
+
+import csv
+import functools
+import json
+import os
+import re
+import shlex
+import sys
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+
+REPOSITORY = Path(workflow.basedir)
+sys.path.insert(0, str(REPOSITORY / "workflow"))
+
+from environment import has_gpu, make_findable
+
+make_findable(REPOSITORY)
+
+import aia.config
+from aia.datasets.playhouse import video_names
+from aia.errors import InputError
+
+WEIGHTS = ("i3d_kinetics400",)  # published backbones that `aia weights fetch` knows
+VERSIONS = aia.config.STAGE_VERSIONS
+
+
+wildcard_constraints:
+    dataset=r"[A-Za-z0-9_-]+",
+    video=r"[A-Za-z0-9_.-]+",
+    run=r"[a-z0-9_]+-(?:none|(?:parallel|serial|dense)-[POM]+-(?:none|amu|frozen))-s\d+(?:-[a-z0-9_]+)?",
+    boxes="val|val-gt",
+    table="table1[a-f]",
+    weights="|".join(WEIGHTS),
+
+
+def one_message(function):
+    """Remember results, and let bad input end as one message, before any job starts."""
+
+    @functools.cache
+    @functools.wraps(function)
+    def wrapped(*args):
+        try:
+            return function(*args)
+        except InputError as error:
+            raise WorkflowError(str(error)) from None
+
+    return wrapped
+
+
+# --- settings ---------------------------------------------------------------------------
+
+
+def settings_file(name):
+    """A file of settings in the working directory, else in the repository, else None."""
+    places = (Path(name), REPOSITORY / name)
+    return next((path for path in places if path.is_file()), None)
+
+
+@one_message
+def raw_settings(dataset):
+    """config.yaml, config/{dataset}.yaml and the user's --configfile, in layers."""
+    own = settings_file(f"config/{dataset}.yaml")
+    if own is None and dataset != config["dataset"]:
+        known = {path.stem for path in (REPOSITORY / "config").glob("*.yaml")}
+        raise InputError(
+            f"'{dataset}' has no settings: expected a file config/{dataset}.yaml, or "
+            f"'dataset: {dataset}' in a --configfile (data sets with settings: "
+            f"{', '.join(sorted(known | {config['dataset']}))})"
+        )
+    layers = [
+        aia.config.read_yaml(settings_file("config.yaml") or "config.yaml"),
+        aia.config.read_yaml(own) if own else {},
+        workflow.config_settings.overwrite_config,
+    ]
+    return functools.reduce(aia.config.overlay, layers) | {"dataset": dataset}
+
+
+@one_message
+def settings(dataset):
+    """All settings of a data set, checked."""
+    own = f"config/{dataset}.yaml"
+    given = [os.path.relpath(path) for path in workflow.overwrite_configfiles]
+    files = ["config.yaml", *([own] if settings_file(own) else []), *given]
+    source = " + ".join(dict.fromkeys(files))
+    return aia.config.load_settings(raw_settings(dataset), source=source)
+
+
+def as_json(value):
+    """Settings as one argument of a command; sorted: equal settings, equal text."""
+    return json.dumps(value, sort_keys=True)
+
+
+def sections(*names):
+    """A params function: these sections alone, so that a change reruns what needs it."""
+
+    def picked(wildcards):
+        settings(wildcards.dataset)  # checks them
+        raw = raw_settings(wildcards.dataset)
+        return as_json({name: raw[name] for name in names})
+
+    return picked
+
+
+# --- films and files of a data set ------------------------------------------------------
+
+
+def is_drawn(dataset):
+    """Whether the films are drawn here (Playhouse) rather than brought along."""
+    return settings(dataset).data.films.startswith(f"results/{dataset}/")
+
+
+@one_message
+def videos(dataset, split):
+    """Ids of the films that a split's annotations speak of."""
+    if is_drawn(dataset):
+        return tuple(video_names(settings(dataset).playhouse, split))
+    path = getattr(settings(dataset).data.annotations, split)
+    try:
+        with open(path, newline="", encoding="utf-8") as file:
+            rows = enumerate(csv.reader(file), start=1)
+            line_of = {row[0]: line for line, row in rows if row}
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(
+            f"data.annotations.{split}: {path} cannot be read ({error}); expected a CSV of "
+            "video,second,x1,y1,x2,y2,action,person"
+        ) from None
+    for video, line in line_of.items():
+        if not re.fullmatch(r"[A-Za-z0-9_.-]*[A-Za-z0-9_-]", video):
+            raise InputError(
+                f"{path}, line {line}: '{video}' is not a film's id (letters, digits, _ - .); "
+                "the first column names the film without its folder and ending"
+            )
+    return tuple(sorted(line_of))
+
+
+@functools.cache
+def files_in(folder):
+    """The files in a folder, listed once: films are many, and their disk may be slow."""
+    return sorted(os.listdir(folder)) if os.path.isdir(folder) else []
+
+
+@one_message
+def film_path(dataset, video):
+    """The film of an id; a * in data.films stands for what differs, such as the ending."""
+    path = settings(dataset).data.films.replace("{video}", video)
+    folder, name = os.path.split(path)
+    if "*" not in name:
+        return path
+    start, end = name.split("*", 1)
+    found = [
+        file
+        for file in files_in(folder)
+        if file.startswith(start) and file.endswith(end)
+    ]
+    if len(found) != 1:
+        raise InputError(
+            f"data.films: expected one film {path}, found {len(found)}"
+            f"{': ' + ', '.join(found) if found else ''}"
+        )
+    return os.path.join(folder, found[0])
+
+
+def film(wildcards):
+    """The film itself, or the folder of all drawn films."""
+    if is_drawn(wildcards.dataset):
+        return f"results/{wildcards.dataset}/films"
+    return film_path(wildcards.dataset, wildcards.video)
+
+
+def path_of_film(wildcards):
+    """The film's own path, also where the input is the folder of all drawn films."""
+    return film_path(wildcards.dataset, wildcards.video)
+
+
+def frames_settings(wildcards):
+    """How frames are kept, and what to do about a film that cannot be read."""
+    settings(wildcards.dataset)  # checks them
+    raw = raw_settings(wildcards.dataset)
+    return as_json(
+        {"frames": raw["frames"], "data": {"bad_films": raw["data"]["bad_films"]}}
+    )
+
+
+def data_file(name, split=None):
+    """An input function: the file that data.NAME (of a split) says; nothing where null."""
+
+    def path(wildcards):
+        value = getattr(settings(wildcards.dataset).data, name)
+        return (getattr(value, split) if split else value) or []
+
+    return path
+
+
+def per_video(pattern, split):
+    """An input function: one file of each film of a split."""
+
+    def paths(wildcards):
+        folder = f"results/{wildcards.dataset}"
+        return [
+            f"{folder}/{pattern.replace('{video}', video)}"
+            for video in videos(wildcards.dataset, split)
+        ]
+
+    return paths
+
+
+def annotations_of_film(wildcards):
+    """The annotations that name this film: their seconds are its key frames."""
+    annotations = settings(wildcards.dataset).data.annotations
+    return [
+        getattr(annotations, split)
+        for split in ("train", "val")
+        if wildcards.video in videos(wildcards.dataset, split)
+    ]
+
+
+def when_finetuned(function):
+    """An input function that gives nothing where the detector is used as it is."""
+
+    def paths(wildcards):
+        return (
+            function(wildcards) if settings(wildcards.dataset).detector.finetune else []
+        )
+
+    return paths
+
+
+def detector_start(wildcards):
+    """The weights that the detector starts from, where they are a file."""
+    weights = settings(wildcards.dataset).detector.weights
+    return [] if weights in ("scratch", "coco") else weights
+
+
+# --- command lines ----------------------------------------------------------------------
+
+OPTIONAL = ("excluded", "objects", "object_boxes", "tracks", "init", "persons")
+
+
+def optional_flags(wildcards, input):
+    """The optional files among a rule's inputs, as flags of its command."""
+    given = [
+        f"--{name.replace('_', '-')} {shlex.join([files] if isinstance(files, str) else files)}"
+        for name, files in input.items()
+        if name in OPTIONAL and files
+    ]
+    return " ".join(given)
+
+
+def box_rules(wildcards):
+    """Which detected boxes are used (§4.1)."""
+    detector = settings(wildcards.dataset).detector
+    return (
+        f"--person-threshold {detector.person_threshold}"
+        f" --object-threshold {detector.object_threshold}"
+    )
+
+
+def scoring_rules(wildcards):
+    """Which boxes are scored, and where."""
+    chosen = settings(wildcards.dataset)
+    return (
+        f"{box_rules(wildcards)} --max-objects {chosen.network.max_objects}"
+        f" --device {chosen.train.device}"
+    )
+
+
+def evaluation_rules(wildcards):
+    """What counts as found."""
+    rules = settings(wildcards.dataset).evaluate
+    return f"--protocol {rules.protocol} --iou {rules.iou}"
+
+
+def same_settings(wildcards):
+    """What gives another call of snakemake the settings of this one."""
+    files = [str(path) for path in workflow.overwrite_configfiles]
+    values = [
+        f"{key}={value!r}" for key, value in workflow.config_settings.config.items()
+    ]
+    options = ["--snakefile", str(workflow.main_snakefile)]
+    options += ["--configfile", *files] if files else []
+    options += ["--config", *values] if values else []
+    return shlex.join(options)
+
+
+def gpus(wildcards):
+    """GPUs that a job asks for; the default profile runs one such job at a time."""
+    device = settings(wildcards.dataset).train.device
+    return int(device.startswith("cuda") or (device == "auto" and has_gpu()))
+
+
+def training_threads(wildcards):
+    return settings(wildcards.dataset).train.threads
+
+
+settings(config["dataset"])  # a wrong setting stops here

@@ -1,0 +1,168 @@
+# Pictures of the results; the runs are those of `results`, frames show the first seed of the last.
+
+
+rule draw_curves:
+    """Progress of all runs -> loss, trust w (Eq. 2), learning rate and mAP over the steps."""
+    input:
+        progress=run_files("runs/{run}/metrics.jsonl", with_starts=True),
+        metrics=run_files("metrics/{run}.val.csv"),
+    output:
+        report(
+            "results/{dataset}/figures/curves.png",
+            caption="../report/curves.rst",
+            category="2. Figures",
+            labels={
+                "data set": "{dataset}",
+                "what": "1 loss and mAP over the steps",
+                "form": "figure",
+            },
+        ),
+    log:
+        "logs/{dataset}/draw_curves.log",
+    conda:
+        "../../envs/aia.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        progress=named_run_files("runs/{run}/metrics.jsonl", with_starts=True),
+        metrics=named_run_files("metrics/{run}.val.csv"),
+    shell:
+        "aia figure curves --progress {params.progress} --metrics {params.metrics}"
+        " --output {output} --log {log}"
+
+
+rule draw_per_class:
+    """Metrics of all methods -> AP of each class, grouped by kind of class (Fig. 6)."""
+    input:
+        metrics=run_files("metrics/{run}.val.csv"),
+        labels=data_file("labels"),
+    output:
+        report(
+            "results/{dataset}/figures/per_class.png",
+            caption="../report/per_class.rst",
+            category="2. Figures",
+            labels={
+                "data set": "{dataset}",
+                "what": "2 AP of each class (Fig. 6)",
+                "form": "figure",
+            },
+        ),
+    log:
+        "logs/{dataset}/draw_per_class.log",
+    conda:
+        "../../envs/aia.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        metrics=method_files("metrics/{run}.val.csv"),
+    shell:
+        "aia figure per-class --metrics {params.metrics} --labels {input.labels}"
+        " --output {output} --log {log}"
+
+
+rule draw_detections:
+    """Detected beside annotated boxes on some key frames."""
+    input:
+        frames=per_video("frames/{video}.h5", "val"),
+        groundtruth=data_file("annotations", "val"),
+        persons=per_video("persons/{video}.parquet", "val"),
+        object_boxes=per_video("objects/{video}.parquet", "val"),
+        objects=data_file("objects", "val"),
+    output:
+        report(
+            "results/{dataset}/figures/detections.png",
+            caption="../report/detections.rst",
+            category="2. Figures",
+            labels={
+                "data set": "{dataset}",
+                "what": "3 detected persons and objects",
+                "form": "figure",
+            },
+        ),
+    log:
+        "logs/{dataset}/draw_detections.log",
+    conda:
+        "../../envs/aia.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        optional=optional_flags,
+        rules=box_rules,
+    shell:
+        "aia figure detections --frames {input.frames} --groundtruth {input.groundtruth}"
+        " {params.optional} {params.rules}"
+        " --output {output} --log {log}"
+
+
+rule draw_keyframes:
+    """Predicted and true actions on some key frames."""
+    input:
+        frames=per_video("frames/{video}.h5", "val"),
+        groundtruth=data_file("annotations", "val"),
+        excluded=data_file("excluded", "val"),
+        scores=shown_run("scores/{run}.val.parquet"),
+        labels=data_file("labels"),
+    output:
+        report(
+            "results/{dataset}/figures/keyframes.png",
+            caption="../report/keyframes.rst",
+            category="2. Figures",
+            labels={
+                "data set": "{dataset}",
+                "what": "4 predicted and true actions",
+                "form": "figure",
+            },
+        ),
+    log:
+        "logs/{dataset}/draw_keyframes.log",
+    conda:
+        "../../envs/aia.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        optional=optional_flags,
+    shell:
+        "aia figure keyframes --frames {input.frames} --groundtruth {input.groundtruth}"
+        " --scores {input.scores} {params.optional} --labels {input.labels}"
+        " --output {output} --log {log}"
+
+
+rule draw_attention:
+    """Whom, what and which second persons attended to in a P-, an O- and an M-Block (Fig. 4)."""
+    input:
+        attention=shown_run("scores/{run}.attention.parquet"),
+        frames=per_video("frames/{video}.h5", "val"),
+        groundtruth=data_file("annotations", "val"),
+        scores=shown_run("scores/{run}.val-gt.parquet"),
+        labels=data_file("labels"),
+    output:
+        report(
+            "results/{dataset}/figures/attention.png",
+            caption="../report/attention.rst",
+            category="2. Figures",
+            labels={
+                "data set": "{dataset}",
+                "what": "5 attention (Fig. 4)",
+                "form": "figure",
+            },
+        ),
+    log:
+        "logs/{dataset}/draw_attention.log",
+    conda:
+        "../../envs/aia.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    shell:
+        "aia figure attention --attention {input.attention} --frames {input.frames}"
+        " --groundtruth {input.groundtruth} --scores {input.scores} --labels {input.labels}"
+        " --output {output} --log {log}"

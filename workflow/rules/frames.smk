@@ -1,0 +1,24 @@
+# Films become frame stores, once: decoded at the data set's frame rate and size, random access after.
+
+
+rule store_frames:
+    """Film -> its frames at the data set's rate and size, ready for random access."""
+    input:
+        film=film,
+    output:
+        frames="results/{dataset}/frames/{video}.h5",
+    log:
+        "logs/{dataset}/store_frames/{video}.log",
+    conda:
+        "../../envs/aia.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    params:
+        film=path_of_film,
+        settings=frames_settings,
+        version=VERSIONS["frames"],
+    shell:
+        "aia frames {params.film:q} --output {output.frames}"
+        " --settings {params.settings:q} --log {log}"

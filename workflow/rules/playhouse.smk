@@ -1,0 +1,27 @@
+# The embedded data set: a scripted, rendered world whose actions need each kind of interaction.
+
+
+rule draw_playhouse:
+    """A seed -> the embedded data set: films, class list, who does what, boxes of objects."""
+    output:
+        films=directory("results/{dataset}/films"),
+        labels="results/{dataset}/annotations/actions.pbtxt",
+        annotations=expand(
+            "results/{{dataset}}/annotations/{split}{kind}.csv",
+            split=["train", "val"],
+            kind=["", "_excluded", "_objects"],
+        ),
+    log:
+        "logs/{dataset}/draw_playhouse.log",
+    conda:
+        "../../envs/aia.yaml"
+    threads: 8
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    params:
+        settings=sections("playhouse"),
+        version=VERSIONS["playhouse"],
+    shell:
+        "aia playhouse results/{wildcards.dataset} --processes {threads}"
+        " --settings {params.settings:q} --log {log}"

@@ -1,0 +1,28 @@
+# The report: one HTML file that holds the table, the figures, and how everything was made.
+
+
+rule report_results:
+    """Table and figures of the configured data set -> one HTML file to keep or send."""
+    input:
+        table=f"results/{config['dataset']}_val.csv",
+        figures=expand(
+            "results/{dataset}/figures/{figure}.png",
+            dataset=config["dataset"],
+            figure=["curves", "per_class", "detections", "keyframes", "attention"],
+        ),
+    output:
+        html="results/report.html",
+    log:
+        "logs/report_results.log",
+    conda:
+        "../../envs/aia.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        same=same_settings,
+    shell:
+        # This very run has locked the folder, and has recorded how each file was made.
+        "snakemake {input.table} {input.figures} {params.same} --cores 1 --nolock --quiet all"
+        " --report {output.html} 2> {log}"

@@ -1,0 +1,179 @@
+"""Names of runs, and what follows from them: what a run starts from and sees, tables of runs."""
+
+@one_message
+def run_sections(dataset, run):
+    """The settings that make a run what it is, its variant applied."""
+    settings(dataset)  # checks them
+    return aia.config.run_settings(raw_settings(dataset), aia.config.parse_run(run))
+
+
+def training_settings(wildcards):
+    """The sections of this run alone: a change of them, and of no other, trains it again."""
+    return as_json(run_sections(wildcards.dataset, wildcards.run))
+
+
+# --- what a run starts from -------------------------------------------------------------
+
+
+@one_message
+def starting_run(dataset, run):
+    """The run whose backbone a run begins with; None: a file's, or none at all."""
+    if run_sections(dataset, run)["train"]["init"] != "pretrain":
+        return None
+    name = aia.config.parse_run(run)
+    before = name._replace(
+        structure="none", blocks="", memory="none", variant="pretrain"
+    )
+    if before == name:
+        raise InputError(
+            "variants.pretrain: its train.init is pretrain, it would wait for itself"
+        )
+    return str(before)
+
+
+def init(wildcards):
+    """The file that a run's backbone begins with; nothing from scratch."""
+    dataset, run = wildcards.dataset, wildcards.run
+    before = starting_run(dataset, run)
+    if before:
+        return f"results/{dataset}/runs/{before}/model.safetensors"
+    start = run_sections(dataset, run)["train"]["init"]
+    if start == "scratch":
+        return []
+    return f"results/weights/{start}.safetensors" if start in WEIGHTS else start
+
+
+# --- what a run sees --------------------------------------------------------------------
+
+
+def has_object_block(run):
+    return "O" in aia.config.parse_run(run).blocks
+
+
+def objects(stage, split):
+    """An input function: annotated objects, for a run with an O-Block that sees those."""
+
+    def path(wildcards):
+        choice = getattr(settings(wildcards.dataset), stage).objects
+        wanted = has_object_block(wildcards.run) and choice == "groundtruth"
+        return data_file("objects", split)(wildcards) if wanted else []
+
+    return path
+
+
+def object_boxes(stage, split):
+    """An input function: detected objects, for a run with an O-Block that sees those."""
+
+    def paths(wildcards):
+        if not has_object_block(wildcards.run) or objects(stage, split)(wildcards):
+            return []
+        return per_video("objects/{video}.parquet", split)(wildcards)
+
+    return paths
+
+
+def detected_objects(wildcards):
+    """Objects beside detected persons: detected too, as on a film that nobody annotated."""
+    if not has_object_block(wildcards.run):
+        return []
+    return per_video("objects/{video}.parquet", "val")(wildcards)
+
+
+# --- tables and figures of runs ---------------------------------------------------------
+
+
+@one_message
+def table_runs(dataset, table):
+    """A table's rows: each its name and the names of its runs, one for each seed."""
+    settings(dataset)  # checks them
+    chosen = raw_settings(dataset).get(table)
+    if chosen is None:
+        raise InputError(f"{table} is not a section of the settings of {dataset}")
+    return {
+        row: [str(aia.config.parse_run(f"{row}-s{seed}")) for seed in chosen["seeds"]]
+        for row in chosen["runs"]
+    }
+
+
+def rows_of(wildcards):
+    """Rows of the table that is asked for, else of the results."""
+    return table_runs(wildcards.dataset, getattr(wildcards, "table", "results"))
+
+
+def run_file(wildcards, pattern, run):
+    return f"results/{wildcards.dataset}/{pattern.replace('{run}', run)}"
+
+
+def run_files(pattern, *, with_starts=False):
+    """An input function: one file of each run of a table."""
+
+    def paths(wildcards):
+        return [
+            file for _, file in named_files(wildcards, pattern, with_starts=with_starts)
+        ]
+
+    return paths
+
+
+def named_run_files(pattern, *, with_starts=False):
+    """A params function: RUN=FILE of each run of a table."""
+
+    def pairs(wildcards):
+        named = named_files(wildcards, pattern, with_starts=with_starts)
+        return [f"{run}={file}" for run, file in named]
+
+    return pairs
+
+
+def named_files(wildcards, pattern, *, with_starts):
+    """Name and file of each run of a table; also of the runs that those begin with."""
+    runs = [run for runs in rows_of(wildcards).values() for run in runs]
+    if with_starts:
+        starts = [starting_run(wildcards.dataset, run) for run in runs]
+        runs = list(dict.fromkeys([*filter(None, starts), *runs]))
+    return [(run, run_file(wildcards, pattern, run)) for run in runs]
+
+
+def method_files(pattern):
+    """A params function: METHOD=FILE of each seed of each method of a table."""
+
+    def pairs(wildcards):
+        return [
+            f"{method}={run_file(wildcards, pattern, run)}"
+            for method, runs in rows_of(wildcards).items()
+            for run in runs
+        ]
+
+    return pairs
+
+
+def shown_run(pattern):
+    """An input function: a file of the run that figures show, the last method's first seed."""
+
+    def path(wildcards):
+        return run_file(wildcards, pattern, list(rows_of(wildcards).values())[-1][0])
+
+    return path
+
+
+def table_rows(*boxes):
+    """A params function: a table's rows with the metrics files of each, as JSON."""
+
+    def rows(wildcards):
+        described = [
+            {
+                "method": method,
+                "runs": runs,
+                "metrics": {
+                    kind: [
+                        run_file(wildcards, f"metrics/{{run}}.{kind}.csv", run)
+                        for run in runs
+                    ]
+                    for kind in boxes
+                },
+            }
+            for method, runs in rows_of(wildcards).items()
+        ]
+        return as_json(described)
+
+    return rows

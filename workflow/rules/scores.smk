@@ -1,0 +1,117 @@
+# Scores of every box and class; each metric is computed from them, without the network.
+
+
+rule score_detected:
+    """Detected persons -> their scores, in two passes: first the memory, then the actions."""
+    input:
+        model="results/{dataset}/runs/{run}/model.safetensors",
+        frames=per_video("frames/{video}.h5", "val"),
+        annotations=data_file("annotations", "val"),
+        excluded=data_file("excluded", "val"),
+        labels=data_file("labels"),
+        persons=per_video("persons/{video}.parquet", "val"),
+        object_boxes=detected_objects,
+    output:
+        scores="results/{dataset}/scores/{run}.val.parquet",
+    log:
+        "logs/{dataset}/score_detected/{run}.log",
+    conda:
+        "../../envs/aia.yaml"
+    threads: training_threads
+    resources:
+        mem_mb=8000,
+        runtime=240,
+        gpu=gpus,
+    params:
+        optional=optional_flags,
+        rules=scoring_rules,
+        settings=sections("score"),
+        version=VERSIONS["score"],
+    shell:
+        "aia score --model {input.model} --frames {input.frames}"
+        " --annotations {input.annotations} --labels {input.labels} {params.optional}"
+        " {params.rules} --output {output.scores}"
+        " --settings {params.settings:q} --threads {threads} --log {log}"
+
+
+rule score_groundtruth:
+    """Annotated persons -> their scores, and whom and what some of them attended to (Fig. 4)."""
+    input:
+        model="results/{dataset}/runs/{run}/model.safetensors",
+        frames=per_video("frames/{video}.h5", "val"),
+        annotations=data_file("annotations", "val"),
+        excluded=data_file("excluded", "val"),
+        labels=data_file("labels"),
+        objects=objects("score", "val"),
+        object_boxes=object_boxes("score", "val"),
+    output:
+        scores="results/{dataset}/scores/{run}.val-gt.parquet",
+        attention="results/{dataset}/scores/{run}.attention.parquet",
+    log:
+        "logs/{dataset}/score_groundtruth/{run}.log",
+    conda:
+        "../../envs/aia.yaml"
+    threads: training_threads
+    resources:
+        mem_mb=8000,
+        runtime=240,
+        gpu=gpus,
+    params:
+        optional=optional_flags,
+        rules=scoring_rules,
+        settings=sections("score"),
+        version=VERSIONS["score"],
+    shell:
+        "aia score --model {input.model} --frames {input.frames}"
+        " --annotations {input.annotations} --labels {input.labels} {params.optional}"
+        " {params.rules} --output {output.scores} --attention {output.attention}"
+        " --settings {params.settings:q} --threads {threads} --log {log}"
+
+
+rule evaluate:
+    """Scores -> frame mAP and the AP of each class, under the data set's protocol (§4.1)."""
+    input:
+        scores="results/{dataset}/scores/{run}.{boxes}.parquet",
+        groundtruth=data_file("annotations", "val"),
+        excluded=data_file("excluded", "val"),
+        labels=data_file("labels"),
+    output:
+        metrics="results/{dataset}/metrics/{run}.{boxes}.csv",
+    log:
+        "logs/{dataset}/evaluate/{run}.{boxes}.log",
+    conda:
+        "../../envs/aia.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        optional=optional_flags,
+        rules=evaluation_rules,
+    shell:
+        "aia evaluate ava --groundtruth {input.groundtruth} --detections {input.scores}"
+        " {params.optional} --labels {input.labels} {params.rules}"
+        " --output {output.metrics} --log {log}"
+
+
+rule evaluate_persons:
+    """Boxes of persons -> the detector's AP."""
+    input:
+        boxes=per_video("persons/{video}.parquet", "val"),
+        groundtruth=data_file("annotations", "val"),
+        excluded=data_file("excluded", "val"),
+    output:
+        metrics="results/{dataset}/metrics/persons.csv",
+    log:
+        "logs/{dataset}/evaluate_persons.log",
+    conda:
+        "../../envs/aia.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        optional=optional_flags,
+    shell:
+        "aia evaluate persons --groundtruth {input.groundtruth} --boxes {input.boxes}"
+        " {params.optional} --output {output.metrics} --log {log}"

@@ -1,0 +1,37 @@
+# The result of a data set as a table: every method of `results`, on annotated and on detected boxes.
+
+
+rule result_table:
+    """Metrics of all runs -> the table of the data set, as CSV and for the report as HTML."""
+    input:
+        detected=run_files("metrics/{run}.val.csv"),
+        groundtruth=run_files("metrics/{run}.val-gt.csv"),
+        persons="results/{dataset}/metrics/persons.csv",
+        labels=data_file("labels"),
+    output:
+        table=report(
+            "results/{dataset}_val.csv",
+            caption="../report/table.rst",
+            category="1. Results",
+            labels={"data set": "{dataset}", "what": "frame mAP", "form": "CSV"},
+        ),
+        classes="results/{dataset}_val.classes.csv",
+        html=report(
+            "results/{dataset}_val.html",
+            caption="../report/table.rst",
+            category="1. Results",
+            labels={"data set": "{dataset}", "what": "frame mAP", "form": "table"},
+        ),
+    log:
+        "logs/{dataset}/result_table.log",
+    conda:
+        "../../envs/aia.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        rows=table_rows("val-gt", "val"),
+    shell:
+        "aia table --rows {params.rows:q} --persons {input.persons} --labels {input.labels}"
+        " --output {output.table} --log {log}"

@@ -1,0 +1,56 @@
+# Training (Algorithm 1). A run is named by what it is: {backbone}-{structure}-{blocks}-{memory}-s{seed}.
+
+
+rule fetch_weights:
+    """Published weights of a backbone, by name."""
+    output:
+        weights="results/weights/{weights}.safetensors",
+    log:
+        "logs/fetch_weights/{weights}.log",
+    conda:
+        "../../envs/aia.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    shell:
+        "aia weights fetch {wildcards.weights} --output {output.weights} --log {log}"
+
+
+rule train:
+    """Clips with their actions -> a trained network, by Algorithm 1 where it has a memory (§3.3)."""
+    input:
+        frames=per_video("frames/{video}.h5", "train"),
+        annotations=data_file("annotations", "train"),
+        excluded=data_file("excluded", "train"),
+        labels=data_file("labels"),
+        objects=objects("train", "train"),
+        object_boxes=object_boxes("train", "train"),
+        init=init,
+    output:
+        model="results/{dataset}/runs/{run}/model.safetensors",
+        metrics="results/{dataset}/runs/{run}/metrics.jsonl",
+        settings="results/{dataset}/runs/{run}/config.yaml",
+    log:
+        "logs/{dataset}/train/{run}.log",
+    # The longest chain of jobs goes through here, so training starts before all else.
+    priority: 10
+    conda:
+        "../../envs/aia.yaml"
+    threads: training_threads
+    resources:
+        mem_mb=16000,
+        runtime=2880,
+        gpu=gpus,
+    params:
+        # Not an output: Snakemake deletes those of a failed job, and training resumes from here.
+        work="results/{dataset}/runs/{run}/work",
+        folder="results/{dataset}/runs/{run}",
+        optional=optional_flags,
+        settings=training_settings,
+        version=VERSIONS["train"],
+    shell:
+        "aia train --run {wildcards.run} --frames {input.frames}"
+        " --annotations {input.annotations} --labels {input.labels} {params.optional}"
+        " --work {params.work} --output-dir {params.folder}"
+        " --settings {params.settings:q} --threads {threads} --log {log}"
