@@ -78,7 +78,8 @@ def sigmoid_focal(
     In logarithms throughout: 1 - p = σ(-z), so neither value nor gradient can be NaN.
     """
     z = torch.where(labels > 0, logits, -logits)
-    return -(gamma * F.logsigmoid(-z)).exp() * _floored(F.logsigmoid(z))
+    log_p = torch.where(labels > 0, _floored(F.logsigmoid(z)), F.logsigmoid(z))
+    return -(gamma * F.logsigmoid(-z)).exp() * log_p
 
 
 def softmax_focal(
@@ -94,7 +95,10 @@ def softmax_focal(
 
 
 def _floored(log_p: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
-    """The authors' floor: the value of log p goes no lower than a float's p; its gradient stays."""
+    """The value of log p no lower than the smallest float's; the gradient stays.
+
+    The authors have this floor under what is labelled, not under what is absent.
+    """
     floor = math.log(torch.finfo(torch.float32).tiny)
     return log_p + (log_p.clamp(min=floor) - log_p).detach()
 

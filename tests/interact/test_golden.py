@@ -124,7 +124,9 @@ def test_the_gradients_are_the_authors(case):
         total, norm = case.file[f"gradsum.{name}"]
         grad = parameters[interaction_key(name)].grad
         assert float(grad.norm()) == pytest.approx(float(norm), rel=1e-5, abs=1e-5), name
-        assert float(grad.sum()) == pytest.approx(float(total), rel=1e-5, abs=1e-5 * max(1.0, norm)), name
+        assert float(grad.sum()) == pytest.approx(
+            float(total), rel=1e-5, abs=1e-5 * max(1.0, norm)
+        ), name
 
 
 def test_only_a_key_reduction_that_is_never_used_is_left_over(case):
