@@ -62,10 +62,10 @@ def draw_curves(
         or (name == "val_map" and final_map)
     ]
     colour = style.colours(list(progress))
+    columns = 1 if len(panels) < 2 else 2
+    rows = max(-(-len(panels) // columns), 1)
     with style.look():
-        figure = style.new_figure(
-            4.6 * max(min(len(panels), 2), 1), 3.1 * max(-(-len(panels) // 2), 1)
-        )
+        figure = style.new_figure(4.6 * columns, 3.1 * rows)
         if not panels:
             style.write_note(figure.add_subplot(), "No run has written any step yet.")
         for number, name in enumerate(panels, start=1):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float, UInt8
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.offsetbox import AnchoredOffsetbox, HPacker, TextArea, VPacker
 from matplotlib.patches import Rectangle
@@ -121,7 +122,7 @@ def write_lines(
         lines: Each a sequence of (word, colour).
         size: Of the letters, in points.
     """
-    rows = [
+    rows: list[Artist] = [
         HPacker(
             children=[
                 TextArea(word, textprops={"color": colour, "fontsize": size})

@@ -55,12 +55,11 @@ def draw_per_class(
             picked = table.reindex(order)
             at = places + (number - (len(values) - 1) / 2) * height
             axes.barh(at, picked["mean"], height=0.92 * height, color=colour[name], label=name)
-            for y, row in zip(at, picked.itertuples(), strict=True):
-                if np.isfinite(row.mean):
-                    axes.text(max(row.high, row.mean) + 0.8, y, f"{row.mean:.1f}",
-                              va="center", fontsize=6.5, color=style.GREY)  # fmt: skip
-                if row.high > row.low:
-                    axes.plot([row.low, row.high], [y, y], color="black", linewidth=0.9)
+            for y, mean, low, high in np.column_stack((at, picked[["mean", "low", "high"]])):
+                if np.isfinite(mean):
+                    axes.text(high + 0.8, y, f"{mean:.1f}", va="center", fontsize=6.5)
+                if high > low:
+                    axes.plot([low, high], [y, y], color="black", linewidth=0.9)
         axes.set_yticks(places, [labels.names[labels.index[class_id]] for class_id in order])
         axes.set_ylim(places[-1] + 0.6, places[0] - 1.1)
         axes.set_xlim(0, 106)

@@ -82,6 +82,11 @@ def write_note(axes: Axes, text: str) -> None:
     )
 
 
-def _metadata(kind: str) -> dict[str, str | None]:
+def _metadata(kind: str) -> dict[str, str | None] | None:
     # no date and no version: the same picture is the same file
-    return {"png": {"Software": None}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}[kind]
+    dated: dict[str, dict[str, str | None]] = {
+        "png": {"Software": None},
+        "svg": {"Date": None},
+        "pdf": {"CreationDate": None},
+    }
+    return dated.get(kind)
