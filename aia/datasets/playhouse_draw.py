@@ -7,7 +7,7 @@ above. Every state has its own prop in its own colour, for a small backbone to l
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import cv2
@@ -20,6 +20,7 @@ STAGE_HW = (112, 160)
 OBJECTS = ("tv", "phone", "picture")
 
 _RGB = tuple[int, ...]
+_XY = tuple[int, int]
 
 _PLACES_X = (26, 80, 134)
 _GROUND_Y = 109
@@ -148,8 +149,9 @@ def person_xyxy(
     sprite = sprites.get(person, state, cast.facing_right[person][second], fps // 2)
     ys, xs = np.nonzero(sprite[..., 3])
     left, top = _sprite_corner(cast.persons[person])
-    x1, y1, x2, y2 = left + xs.min(), top + ys.min(), left + xs.max() + 1, top + ys.max() + 1
-    return _fractions((x1, y1, x2, y2))
+    x1, x2 = left + int(xs.min()), left + int(xs.max()) + 1
+    y1, y2 = top + int(ys.min()), top + int(ys.max()) + 1
+    return _fractions([x1, y1, x2, y2])
 
 
 def thing_xyxy(thing: Thing) -> Float[np.ndarray, "4"]:
@@ -157,7 +159,7 @@ def thing_xyxy(thing: Thing) -> Float[np.ndarray, "4"]:
     return _fractions(thing.xyxy)
 
 
-def _fractions(xyxy: tuple[float, ...]) -> Float[np.ndarray, "4"]:
+def _fractions(xyxy: Sequence[int]) -> Float[np.ndarray, "4"]:
     height, width = STAGE_HW
     return np.array(xyxy, float) / (width, height, width, height)
 
@@ -204,13 +206,13 @@ def _draw_person(person: Person, state: State, phase: float) -> UInt8[np.ndarray
         _box(sprite, x + 6, hip + 1, x + 9, ground - 2, person.trousers)
         _box(sprite, x + 6, ground - 2, x + 12, ground, shoes)
     else:
-        stride = {State.WALK: 8 * swing, State.DANCE: 5 + beat}.get(state, 2.5)
-        for foot in (x - round(stride), x + round(stride)):
+        stride = round({State.WALK: 8 * swing, State.DANCE: 5 + beat}.get(state, 2))
+        for foot in (x - stride, x + stride):
             _line(sprite, (x, hip), (foot, ground - 2), person.trousers, 4)
             _box(sprite, foot - 2, ground - 1, foot + 3, ground, shoes)
 
-    def arm(hand: tuple[float, float], elbow: tuple[float, float] | None = None) -> None:
-        start: tuple[float, float] = (x, shoulder + 3)
+    def arm(hand: _XY, elbow: _XY | None = None) -> None:
+        start = (x, shoulder + 3)
         for end in filter(None, (elbow, hand)):
             _line(sprite, start, end, sleeve, 3)
             start = end
@@ -254,7 +256,7 @@ def _draw_person(person: Person, state: State, phase: float) -> UInt8[np.ndarray
             tip = (x + 9 + round(3 * swing), hip + 6)
             _line(sprite, hand, tip, _YELLOW, 3)
         case State.WALK:
-            arm((x + 6 * swing, hip - 1))
+            arm((x + round(6 * swing), hip - 1))
         case State.SIT | State.SIT_TALK:
             arm((x + 7, hip - 4), elbow=(x + 1, hip - 7))
         case _:
@@ -336,17 +338,14 @@ def _pick(rng: np.random.Generator, colours: tuple[_RGB, ...]) -> _RGB:
     return colours[rng.integers(len(colours))]
 
 
-def _box(sprite: np.ndarray, x1: float, y1: float, x2: float, y2: float, rgb: _RGB) -> None:
+def _box(sprite: np.ndarray, x1: int, y1: int, x2: int, y2: int, rgb: _RGB) -> None:
     """Fill from x1, y1 to x2, y2, both included, and mark as covered."""
-    sprite[max(0, int(y1)) : int(y2) + 1, max(0, int(x1)) : int(x2) + 1] = (*rgb, 255)
+    sprite[y1 : y2 + 1, x1 : x2 + 1] = (*rgb, 255)
 
 
-def _line(
-    sprite: np.ndarray, start: tuple[float, float], end: tuple[float, float], rgb: _RGB, width: int
-) -> None:
-    points = [(round(x), round(y)) for x, y in (start, end)]
-    cv2.line(sprite, points[0], points[1], (*rgb, 255), width)
+def _line(sprite: np.ndarray, start: _XY, end: _XY, rgb: _RGB, width: int) -> None:
+    cv2.line(sprite, start, end, (*rgb, 255), width)
 
 
-def _dot(sprite: np.ndarray, centre: tuple[float, float], rgb: _RGB, radius: int) -> None:
-    cv2.circle(sprite, (round(centre[0]), round(centre[1])), radius, (*rgb, 255), -1)
+def _dot(sprite: np.ndarray, centre: _XY, rgb: _RGB, radius: int) -> None:
+    cv2.circle(sprite, centre, radius, (*rgb, 255), -1)

@@ -173,7 +173,9 @@ def _open_and_close(rng: np.random.Generator, own: Int[np.ndarray, " seconds"]) 
     elif own.size >= _TRIPLE_SEC:
         _perform(_anywhere(rng, own, _TRIPLE_SEC), State.REACH, State.DRINK, State.REACH)
     else:
-        _perform(_anywhere(rng, own, _PAIR_SEC), *rng.permutation((State.REACH, State.DRINK)))
+        _perform(
+            _anywhere(rng, own, _PAIR_SEC), *rng.permutation((State.REACH, State.DRINK)).tolist()
+        )
 
 
 def _cook_and_paint(
@@ -191,12 +193,12 @@ def _cook_and_paint(
             _perform(states[person, -_PAIR_SEC:], *[State.STIR, kinds[1]][order])
     else:
         own = _anywhere(rng, states[persons[0]], _PAIR_SEC)
-        _perform(own, *rng.permutation((State.STIR, kinds[0])))
+        _perform(own, *rng.permutation((State.STIR, kinds[0])).tolist())
 
 
 def _anywhere(
     rng: np.random.Generator, own: Int[np.ndarray, " seconds"], length: int
-) -> Int[np.ndarray, " seconds"]:
+) -> Int[np.ndarray, " some"]:
     """A view of so many seconds; of none, where they do not fit."""
     if own.size < length:
         return own[:0]
