@@ -29,6 +29,9 @@ TELEVISION = (2, 5, 6)
 """Colour matrices that OpenCV's conversion is right for: BT.601's two names, and "unknown", which
 players take for it."""
 
+LETTERS = ("tty", "bin", "xbin", "adf", "idf")
+"""FFmpeg's names of pictures made of letters."""
+
 LONGEST_GAP_SEC = 600.0
 """A longer jump between two frames is a broken clock, not a still picture."""
 
@@ -50,15 +53,17 @@ class TimedFrame(NamedTuple):
 
 
 def probe(path: Path | str) -> FilmInfo:
-    """What a film says of itself; one that does not say how long it is gets counted.
+    """What a film says of itself; what it does not say is counted.
 
     Raises:
         InputError: there is no such film, or it is not one.
     """
     film = Film(path)
     if not film.stated_sec:
-        return film.counted()
-    frames = film.stated_frames or round(film.stated_sec * film.stated_fps)
+        film.count_frames()
+        rate = film.source_frames / film.end_sec if film.end_sec else 0.0
+        return FilmInfo(film.end_sec, film.source_frames, film.size_hw, rate)
+    frames = film.stated_frames or film.count_packets()
     return FilmInfo(film.stated_sec, frames, film.size_hw, frames / film.stated_sec)
 
 
@@ -91,9 +96,9 @@ class Film:
             rate = stream.guessed_rate or stream.average_rate
             self.stated_fps = float(rate) if rate else 0.0
             self.stated_frames = int(stream.frames)
-            self.stated_sec = _stated_sec(container, stream)
             for _, frame in self._source_frames(container, stream):
                 self.size_hw = shown_size_hw(frame, stream.sample_aspect_ratio)
+                self.stated_sec = _stated_sec(container, stream, frame)
                 break
             else:
                 raise InputError(
@@ -118,13 +123,17 @@ class Film:
                 yield TimedFrame(k / fps, rgb)
                 k += 1
 
-    def counted(self) -> FilmInfo:
-        """The film's numbers as they are, not as stated: every frame is decoded."""
+    def count_frames(self) -> None:
+        """Decode everything, to know `source_frames` and `end_sec`."""
         with self._open() as (container, stream):
             for _ in self._source_frames(container, stream):
                 pass
-        rate = self.source_frames / self.end_sec if self.end_sec else 0.0
-        return FilmInfo(self.end_sec, self.source_frames, self.size_hw, rate)
+
+    def count_packets(self) -> int:
+        """Pieces of the film, each a frame as a rule; they are not decoded."""
+        with self._open() as (container, stream), contextlib.suppress(av.FFmpegError):
+            return sum(packet.size > 0 for packet in container.demux(stream))
+        return 0
 
     @contextlib.contextmanager
     def _open(self) -> Iterator[tuple[Any, Any]]:
@@ -141,15 +150,21 @@ class Film:
                 "kind of file, or was its download cut off?"
             ) from None
         with container:
-            pictures = [s for s in container.streams.video if not _is_cover(s)]
-            if not pictures:
+            moving = [stream for stream in container.streams.video if _is_moving(stream)]
+            if not moving:
                 found = ", ".join(sorted({s.type for s in container.streams})) or "nothing"
                 raise InputError(
                     f"{self.path}: a film is expected, but the file holds {found} and no moving "
-                    "picture; is it a sound file?"
+                    "picture; is it a sound file, a photograph or a text?"
                 )
             best = container.streams.best("video")
-            yield container, best if best in pictures else pictures[0]
+            stream = best if best in moving else moving[0]
+            if stream.codec_context is None:
+                raise InputError(
+                    f"{self.path}: its picture is in a form that FFmpeg does not know; is the "
+                    "file damaged, or was its download cut off?"
+                )
+            yield container, stream
 
     def _source_frames(self, container: Any, stream: Any) -> Iterator[tuple[float, Any]]:
         """Every frame that decodes, with its start; counts as it goes."""
@@ -158,8 +173,9 @@ class Film:
         zero_sec, last_sec = None, None
         lasts_sec = 1 / self.stated_fps if self.stated_fps else 0.0
         for frame in self._decodable(container, stream):
-            # frames without a time follow each other as those before them did
-            time_sec = self.end_sec + (zero_sec or 0.0) if frame.time is None else frame.time
+            time_sec = _time_sec(frame, container.format.name)
+            if time_sec is None:  # such frames follow each other as those before them did
+                time_sec = self.end_sec + (zero_sec or 0.0)
             zero_sec = time_sec if zero_sec is None else zero_sec
             start_sec = time_sec - zero_sec
             if start_sec > self.end_sec + LONGEST_GAP_SEC:
@@ -230,13 +246,22 @@ def full_rgb(frame: av.VideoFrame) -> UInt8[np.ndarray, "height width 3"]:
     """A frame's colours at its own size.
 
     OpenCV converts in half the time of FFmpeg's scaler, but only the usual kind of film: 8 bits,
-    colour at half the resolution, even sides, the colour matrix and range of television.
+    colour at half the resolution, the colour matrix and range of television, even sides (odd ones
+    are made even for it).
     """
-    even = frame.width % 2 == 0 and frame.height % 2 == 0
     usual = frame.format.name == "yuv420p" and frame.color_range != 2
-    if even and usual and frame.colorspace in TELEVISION:
+    if not usual or frame.colorspace not in TELEVISION:
+        return frame.to_ndarray(format="rgb24")
+    if frame.width % 2 == 0 and frame.height % 2 == 0:
         return cv2.cvtColor(frame.to_ndarray(), cv2.COLOR_YUV2RGB_I420)
-    return frame.to_ndarray(format="rgb24")
+    luma, *colour = (
+        np.frombuffer(plane, np.uint8).reshape(plane.height, plane.line_size)[:, : plane.width]
+        for plane in frame.planes
+    )
+    luma = np.pad(luma, ((0, frame.height % 2), (0, frame.width % 2)), mode="edge")
+    planes = np.concatenate([plane.ravel() for plane in (luma, *colour)])
+    rgb = cv2.cvtColor(planes.reshape(-1, luma.shape[1]), cv2.COLOR_YUV2RGB_I420)
+    return rgb[: frame.height, : frame.width]
 
 
 class _Turn(NamedTuple):
@@ -261,19 +286,35 @@ def _turn(frame: av.VideoFrame) -> _Turn:
     return _Turn(True, upside_down=b < 0, mirrored=c < 0)
 
 
-def _stated_sec(container: Any, stream: Any) -> float:
+def _stated_sec(container: Any, stream: Any, first: av.VideoFrame) -> float:
     """Length of the picture as the file states it; 0 if it does not."""
     if stream.duration:
-        return float(stream.duration * stream.time_base)
-    with contextlib.suppress(ValueError):  # Matroska: 00:01:15.200000000
-        hours, minutes, seconds = stream.metadata.get("DURATION", "").split(":")
-        return int(hours) * 3600 + int(minutes) * 60 + float(seconds)
-    return container.duration / av.time_base if container.duration else 0.0
+        stated_sec = float(stream.duration * stream.time_base)
+    else:
+        stated_sec = (container.duration or 0) / av.time_base
+    if "matroska" in container.format.name:  # it states the end, not the length
+        stated_sec -= first.time or 0.0
+    return max(stated_sec, 0.0)
 
 
-def _is_cover(stream: Any) -> bool:
-    """Whether a stream is the picture on a sound file's sleeve."""
-    return bool(stream.disposition & Disposition.attached_pic)
+def _time_sec(frame: av.VideoFrame, container_name: str) -> float | None:
+    """When a frame is shown, if the file says so."""
+    if container_name == "avi":
+        # its clock counts pieces of the file, which come in another order than frames; the piece
+        # that made the decoder give out a frame is right
+        return None if frame.dts is None else float(frame.dts * frame.time_base)
+    return frame.time
+
+
+def _is_moving(stream: Any) -> bool:
+    """Whether a stream of pictures is a film.
+
+    FFmpeg also offers the picture on a sound file's sleeve, photographs, and drawings in letters,
+    which it takes some texts for.
+    """
+    on_sleeve = bool(stream.disposition & Disposition.attached_pic)
+    kind = stream.container.format.name
+    return not (on_sleeve or kind == "image2" or kind.endswith("_pipe") or kind in LETTERS)
 
 
 def _reason(error: Exception) -> str:

@@ -1,0 +1,81 @@
+"""Films for the tests, whose frame k is grey of level 30 + 3 k: a frame tells its number."""
+
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+
+CLOCK = Fraction(1, 1000)
+
+
+def grey(number: int, size_hw: tuple[int, int]) -> np.ndarray:
+    """Frame `number` of a film."""
+    return np.full((*size_hw, 3), 30 + 3 * number, dtype=np.uint8)
+
+
+def number_of(rgb: np.ndarray) -> int:
+    """Which frame a picture is."""
+    return round((float(rgb.mean()) - 30) / 3)
+
+
+def write_film(
+    path: Path,
+    frames: Sequence[np.ndarray],
+    *,
+    times_sec: Sequence[float | Fraction],
+    rate: Fraction = Fraction(25),
+    clock: Fraction = CLOCK,
+    codec: str = "libx264",
+    pix_fmt: str = "yuv420p",
+    aspect: Fraction | None = None,
+    turn: tuple[int, bool, bool] | None = None,
+    container_options: dict[str, str] | None = None,
+    codec_options: dict[str, str] | None = None,
+) -> Path:
+    """Write a film whose frames are shown at `times_sec`, rounded to ticks of `clock`.
+
+    Args:
+        path: The film; its ending says of which kind.
+        frames: RGB.
+        times_sec: When each is shown.
+        rate: Frames a second that the film states; the last frame lasts that long.
+        clock: Seconds of a tick.
+        codec: FFmpeg's name of it.
+        pix_fmt: FFmpeg's name of the form of pixels.
+        aspect: Width of a pixel by its height.
+        turn: Degrees against the clock, then whether mirrored, then whether upside down.
+        container_options: FFmpeg's.
+        codec_options: FFmpeg's.
+    """
+    with av.open(str(path), "w", options=container_options or {}) as container:
+        options = {"g": "5"} | (codec_options or {})
+        stream = container.add_stream(codec, rate=rate, options=options)
+        stream.height, stream.width = frames[0].shape[:2]
+        stream.pix_fmt = pix_fmt
+        stream.codec_context.time_base = clock
+        if aspect:
+            stream.codec_context.sample_aspect_ratio = aspect
+        if turn:
+            degrees, mirrored, upside_down = turn
+            stream.set_display_rotation(degrees, hflip=mirrored, vflip=upside_down)
+        for rgb, time_sec in zip(frames, times_sec, strict=True):
+            frame = av.VideoFrame.from_ndarray(rgb, format="rgb24")
+            frame.pts, frame.time_base = round(time_sec / clock), clock
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path
+
+
+def write_sound(path: Path) -> Path:
+    """Write a file with a tenth of a second of silence."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("aac", rate=8000)
+        frame = av.AudioFrame(format="fltp", layout="mono", samples=800)
+        for plane in frame.planes:
+            plane.update(bytes(plane.buffer_size))
+        frame.sample_rate, frame.pts = 8000, 0
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path

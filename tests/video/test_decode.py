@@ -1,0 +1,326 @@
+"""Films: which frame is shown when, which way is up, and what is no film."""
+
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+import pytest
+
+from aia.errors import InputError
+from aia.video.decode import Film, decode, probe, upright_rgb
+
+from .films import number_of, write_film, write_sound
+
+MakeFilm = Callable[..., Path]
+
+
+def numbers(path: Path, fps: float) -> list[int]:
+    """The film's frames at 0, 1 / fps, …, by their numbers."""
+    return [number_of(frame.rgb) for frame in decode(path, fps=fps, short_side=34)]
+
+
+# What is no film
+
+
+def test_a_missing_film_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"gone\.mp4: there is no such film"):
+        probe(tmp_path / "gone.mp4")
+
+
+def test_a_folder_is_no_film(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="there is no such film"):
+        probe(tmp_path)
+
+
+def test_an_empty_file_is_no_film(tmp_path: Path) -> None:
+    (tmp_path / "nothing.mp4").touch()
+    with pytest.raises(InputError, match="empty"):
+        probe(tmp_path / "nothing.mp4")
+
+
+@pytest.mark.parametrize("name", ["notes.txt", "notes.mp4", "notes.nfo", "notes"])
+def test_a_text_is_no_film(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("a stitch in time\n" * 99)
+    with pytest.raises(InputError, match=rf"{name}: (not a film|a film is expected)"):
+        probe(tmp_path / name)
+
+
+@pytest.mark.parametrize("name", ["photo.png", "photo.jpg"])
+def test_a_photograph_is_no_film(tmp_path: Path, name: str) -> None:
+    cv2.imwrite(str(tmp_path / name), corners((32, 48)))
+    with pytest.raises(InputError, match="no moving picture; is it a sound file, a photograph"):
+        probe(tmp_path / name)
+
+
+def test_a_sound_file_is_no_film(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"holds audio and no moving picture"):
+        probe(write_sound(tmp_path / "song.m4a"))
+
+
+def test_a_film_without_its_index_is_cut_off(film: MakeFilm) -> None:
+    path = film(50)  # an mp4 has its index at the end
+    path.write_bytes(path.read_bytes()[:-1000])
+    with pytest.raises(InputError, match="was its download cut off"):
+        probe(path)
+
+
+def test_a_broken_clock_is_not_filled_with_frames(film: MakeFilm) -> None:
+    path = film(times_sec=[0, 0.5, 1, 5003])
+    with pytest.raises(InputError, match=r"frame 3 is at 5003\.0 s, after one that ends at 1\.0"):
+        numbers(path, fps=2.0)
+
+
+# Which frame is shown when
+
+
+def test_frames_have_exact_times(film: MakeFilm) -> None:
+    times_sec = [frame.time_sec for frame in decode(film(7, 25), fps=25.0, short_side=34)]
+    assert times_sec == [k / 25 for k in range(7)]
+
+
+@pytest.mark.parametrize("name", ["film.mp4", "film.mkv", "film.avi", "film.ts", "film.mov"])
+@pytest.mark.parametrize("fps", [10.0, 24.0, 30.0, 30000 / 1001])
+def test_at_the_films_own_rate_each_frame_comes_once(film: MakeFilm, name: str, fps: float) -> None:
+    rate = Fraction(fps).limit_denominator(1001)
+    # Matroska rounds to milliseconds, AVI counts frames
+    clock = 1 / rate if name == "film.avi" else Fraction(1, 90000)
+    assert numbers(film(41, fps, name=name, clock=clock), fps) == list(range(41))
+
+
+def test_a_film_whose_frames_are_stored_in_another_order_is_shown_in_order(film: MakeFilm) -> None:
+    for name in ("film.avi", "film.mkv", "film.mp4"):
+        path = film(41, 10, name=name, clock=Fraction(1, 10), codec_options={"bf": "3", "g": "12"})
+        assert numbers(path, 10.0) == list(range(41))
+
+
+@pytest.mark.parametrize(
+    ("fps", "expected"),
+    [
+        (4.0, [0, 2, 5, 7]),  # 0, .25, .5, .75 s
+        (5.0, [0, 2, 4, 6, 8]),
+        (20.0, [0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7, 8, 8, 9, 9]),
+        (0.9, [0]),  # the next would be at 1.11 s, after the end
+    ],
+)
+def test_another_rate_takes_what_a_player_shows_then(
+    film: MakeFilm, fps: float, expected: list[int]
+) -> None:
+    assert numbers(film(10, 10), fps) == expected
+
+
+def test_variable_frame_rate_stays_in_step(film: MakeFilm) -> None:
+    path = film(times_sec=[0, 0.1, 0.15, 0.5, 0.9, 0.99])
+    # 0 .1 .2 .3 .4 .5 .6 .7 .8 .9 1.0
+    assert numbers(path, 10.0) == [0, 1, 2, 2, 2, 3, 3, 3, 3, 4, 5]
+
+
+def test_a_frame_that_is_shown_twice_is_converted_once(film: MakeFilm) -> None:
+    frames = [frame.rgb for frame in decode(film(3, 5), fps=10.0, short_side=34)]
+    assert frames[0] is frames[1]
+    assert frames[1] is not frames[2]
+
+
+@pytest.mark.parametrize("name", ["film.mp4", "film.mkv", "film.ts"])
+def test_time_begins_with_the_first_frame(film: MakeFilm, name: str) -> None:
+    path = film(times_sec=[3, 3.1, 3.2, 3.3], name=name, rate=Fraction(10))
+    assert numbers(path, 10.0) == [0, 1, 2, 3]
+    assert probe(path).duration_sec == pytest.approx(0.4, abs=0.002)
+
+
+def test_a_film_without_times_goes_by_its_rate(film: MakeFilm) -> None:
+    path = film(12, name="film.h264")
+    assert probe(path).frames == 12
+    assert probe(path).duration_sec == pytest.approx(0.48)
+    assert numbers(path, 25.0) == list(range(12))
+
+
+# What a film says of itself
+
+
+@pytest.mark.parametrize("name", ["film.mp4", "film.mkv", "film.avi"])
+def test_a_film_is_probed(film: MakeFilm, name: str) -> None:
+    path = film(33, 20, name=name, clock=Fraction(1, 20))
+    info = probe(path)
+    assert info.duration_sec == pytest.approx(1.65, abs=0.002)
+    assert info.frames == 33
+    assert info.size_hw == (34, 46)
+    assert info.fps == pytest.approx(20, rel=0.002)
+
+
+def test_a_film_is_counted_while_it_is_read(film: MakeFilm) -> None:
+    source = Film(film(33, 20))
+    assert len(list(source.frames(fps=5.0, short_side=34))) == 9
+    assert (source.source_frames, source.bad_packets) == (33, 0)
+    assert source.end_sec == pytest.approx(1.65)
+
+
+# Size and which way is up
+
+
+@pytest.mark.parametrize("size_hw", [(35, 47), (34, 47), (35, 46)])
+def test_odd_sides_stay_whole(film: MakeFilm, size_hw: tuple[int, int]) -> None:
+    path = film(3, name="film.mkv", size_hw=size_hw, codec="ffv1")
+    frames = [frame.rgb for frame in decode(path, fps=25.0, short_side=min(size_hw))]
+    assert [frame.shape for frame in frames] == [(*size_hw, 3)] * 3
+    assert [number_of(frame) for frame in frames] == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("size_hw", "short_side", "expected"),
+    [((34, 46), 17, (17, 23)), ((46, 34), 17, (23, 17)), ((34, 46), 51, (51, 69))],
+)
+def test_the_short_side_has_the_size_asked_for(
+    film: MakeFilm, size_hw: tuple[int, int], short_side: int, expected: tuple[int, int]
+) -> None:
+    frame = next(decode(film(2, size_hw=size_hw), fps=25.0, short_side=short_side))
+    assert frame.rgb.shape == (*expected, 3)
+
+
+@pytest.mark.parametrize(
+    ("aspect", "expected"),
+    [(Fraction(2), (34, 92)), (Fraction(1, 2), (34, 23)), (Fraction(9), (34, 46))],
+)
+def test_pixels_are_made_square(
+    film: MakeFilm, aspect: Fraction, expected: tuple[int, int]
+) -> None:
+    path = film(2, aspect=aspect)
+    assert probe(path).size_hw == expected
+    frame = next(decode(path, fps=25.0, short_side=min(expected)))
+    assert frame.rgb.shape == (*expected, 3)
+
+
+def corners(size_hw: tuple[int, int]) -> np.ndarray:
+    """A picture without any symmetry: red, green, blue and white quarters."""
+    height, width = size_hw
+    rgb = np.empty((height, width, 3), np.uint8)
+    rgb[: height // 2, : width // 2] = (200, 40, 40)
+    rgb[: height // 2, width // 2 :] = (40, 200, 40)
+    rgb[height // 2 :, : width // 2] = (40, 40, 200)
+    rgb[height // 2 :, width // 2 :] = (230, 230, 230)
+    return rgb
+
+
+@pytest.mark.parametrize("degrees", [0, 90, 180, 270])
+@pytest.mark.parametrize("mirrored", [False, True])
+@pytest.mark.parametrize("upside_down", [False, True])
+def test_a_lying_film_is_brought_upright(
+    tmp_path: Path, degrees: int, mirrored: bool, upside_down: bool
+) -> None:
+    lying = corners((32, 48))
+    upright = np.rot90(lying, degrees // 90)[:: -1 if upside_down else 1, :: -1 if mirrored else 1]
+    path = write_film(
+        tmp_path / "lying.mp4",
+        [lying] * 3,
+        times_sec=[0, 0.04, 0.08],
+        turn=(degrees, mirrored, upside_down),
+        codec_options={"crf": "4"},
+    )
+    shown = next(decode(path, fps=25.0, short_side=32)).rgb
+    assert shown.shape == upright.shape
+    assert probe(path).size_hw == upright.shape[:2]
+    assert np.abs(shown.astype(int) - upright).mean() < 4  # colours are stored at half resolution
+    if not mirrored and not upside_down:  # OpenCV turns films, but does not mirror them
+        bgr = cv2.VideoCapture(str(path)).read()[1]
+        assert np.abs(shown.astype(int) - bgr[:, :, ::-1]).mean() < 3
+
+
+def plain_frame(yuv: tuple[int, int, int], pix_fmt: str = "yuv420p") -> av.VideoFrame:
+    frame = av.VideoFrame(16, 16, pix_fmt)
+    for plane, level in zip(frame.planes, yuv, strict=True):
+        plane.update(bytes([level]) * plane.buffer_size)
+    return frame
+
+
+@pytest.mark.parametrize(
+    ("colorspace", "color_range", "red_blue_weights"),
+    [
+        (2, 0, (0.299, 0.114)),  # unknown
+        (5, 1, (0.299, 0.114)),  # BT.601
+        (1, 1, (0.2126, 0.0722)),  # BT.709
+        (5, 2, (0.299, 0.114)),  # all 256 levels
+    ],
+)
+@pytest.mark.parametrize("pix_fmt", ["yuv420p", "yuv444p"])
+def test_colours_follow_the_films_matrix_and_range(
+    colorspace: int, color_range: int, red_blue_weights: tuple[float, float], pix_fmt: str
+) -> None:
+    y, u, v = 120, 110, 150
+    frame = plain_frame((y, u, v), pix_fmt)
+    frame.colorspace, frame.color_range = colorspace, color_range
+    whole = color_range == 2
+    luma = y if whole else (y - 16) * 255 / 219
+    blue, red = ((level - 128) * (1 if whole else 255 / 224) for level in (u, v))
+    red_weight, blue_weight = red_blue_weights
+    r, b = luma + 2 * (1 - red_weight) * red, luma + 2 * (1 - blue_weight) * blue
+    g = (luma - red_weight * r - blue_weight * b) / (1 - red_weight - blue_weight)
+    found = upright_rgb(frame, (16, 16))
+    assert np.abs(found.astype(float) - [r, g, b]).max() < 2
+
+
+def test_a_frame_that_shrinks_a_lot_leaves_no_pixel_out() -> None:
+    frame = av.VideoFrame.from_ndarray(
+        np.tile(np.array([[255, 0, 0, 0, 0, 0, 0, 0]], np.uint8)[:, :, None], (64, 8, 3)), "rgb24"
+    )
+    # bilinear scaling to an eighth looks at two of eight columns: it would find only black
+    assert np.abs(upright_rgb(frame, (8, 8)).astype(float) - 255 / 8).max() < 2
+
+
+# Films that are damaged
+
+
+def test_a_film_that_breaks_off_is_kept_so_far(film: MakeFilm) -> None:
+    path = film(50, 10, container_options={"movflags": "faststart"}, codec_options={"bf": "0"})
+    data = path.read_bytes()
+    path.write_bytes(data[: int(len(data) * 0.7)])
+    source = Film(path)
+    found = [number_of(frame.rgb) for frame in source.frames(fps=10.0, short_side=34)]
+    assert 5 < len(found) < 50
+    assert found == list(range(len(found)))
+    assert source.stated_sec == pytest.approx(5.0)
+    assert source.end_sec == pytest.approx(len(found) / 10)
+
+
+def test_damage_in_the_middle_costs_no_more_than_its_surroundings(film: MakeFilm) -> None:
+    path = film(times_sec=[k / 10 for k in range(70)], name="film.ts", rate=Fraction(10))
+    whole = numbers(path, 10.0)
+    data = bytearray(path.read_bytes())
+    middle = len(data) // 2
+    data[middle : middle + 400] = bytes(400)
+    path.write_bytes(data)
+    found = numbers(path, 10.0)
+    assert len(found) == len(whole) == 70  # time goes on
+    assert found[:20] == whole[:20]
+    assert found[-20:] == whole[-20:]
+
+
+# Real films
+
+
+def test_a_real_film_is_what_opencv_shows(shared_data: Path) -> None:
+    path = shared_data / "pets09" / "vtest.avi"
+    info = probe(path)
+    assert info == (79.5, 795, (576, 768), 10.0)
+    capture = cv2.VideoCapture(str(path))
+    count = 0
+    for frame in decode(path, fps=10.0, short_side=144):
+        ok, bgr = capture.read()
+        assert ok
+        if count % 53 == 0:
+            expected = cv2.resize(bgr[:, :, ::-1], (192, 144), interpolation=cv2.INTER_AREA)
+            assert np.abs(frame.rgb.astype(int) - expected).mean() < 2.5
+        assert frame.time_sec == count / 10
+        count += 1
+    assert count == 795
+
+
+def test_a_real_clip_without_a_container_is_counted(shared_data: Path) -> None:
+    path = shared_data / "ucf101-24" / "v_Biking_g01_c01.mp4"  # a bare MPEG-4 stream
+    info = probe(path)
+    assert info.frames == 151
+    assert info.size_hw == (256, 340)
+    assert info.fps == pytest.approx(30000 / 1001)
+    assert len(list(decode(path, fps=30000 / 1001, short_side=112))) == 151
+    assert len(list(decode(path, fps=10.0, short_side=112))) == 51
