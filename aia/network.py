@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float, UInt8
+from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
 from aia.clip import Slots
@@ -102,9 +102,7 @@ class Network(nn.Module):
 
         Boxes are fractions of each clip's own frame, without the padding of the batch.
         """
-        maps = self.backbone(
-            self.pathways(batch.frames, sizes_hw=batch.sizes_hw, flipped=batch.flipped)
-        )
+        maps = self.backbone(self.pathways(batch.frames, sizes_hw=batch.sizes_hw))
         scale = batch.sizes_hw.flip(1).repeat(1, 2)[:, None]  # w h w h
         boxes = torch.cat([batch.persons_xyxy, batch.objects_xyxy], dim=1) * scale
         filled = torch.cat([batch.persons_filled, batch.objects_filled], dim=1)
@@ -127,22 +125,15 @@ class Network(nn.Module):
         )
 
     def pathways(
-        self,
-        frames: UInt8[Tensor, "clips t h w 3"],
-        *,
-        sizes_hw: Float[Tensor, "clips 2"],
-        flipped: Bool[Tensor, " clips"],
-    ) -> list[Float[Tensor, "clips 3 t h w"]]:
-        """Normalised frames of each pathway; mirrored where `flipped`; the padding is zero."""
-        clips, _, height, width, _ = frames.shape
-        pixels = (frames.permute(0, 4, 1, 2, 3).float() - self.mean) / self.std
-        column = torch.arange(width, device=frames.device)
-        mirrored = (sizes_hw[:, 1:].long() - 1 - column).clamp(min=0)
-        source = torch.where(flipped[:, None], mirrored, column)
-        pixels = pixels.gather(4, source.view(clips, 1, 1, 1, width).expand_as(pixels))
+        self, frames: UInt8[Tensor, "clips t h w 3"], *, sizes_hw: Float[Tensor, "clips 2"]
+    ) -> list[Float[Tensor, "clips 3 _t h w"]]:
+        """Normalised frames of each pathway; the padding is zero, as the mean colour is."""
+        height, width = frames.shape[2:4]
         row = torch.arange(height, device=frames.device)
+        column = torch.arange(width, device=frames.device)
         inside = (row < sizes_hw[:, :1])[:, :, None] & (column < sizes_hw[:, 1:])[:, None, :]
-        pixels = pixels * inside[:, None, None]
+        pixels = frames.permute(0, 4, 1, 2, 3).to(self.mean.dtype, copy=True)
+        pixels = pixels.sub_(self.mean).div_(self.std).mul_(inside[:, None, None])
         return list(pixels.split(self.lengths, dim=2))
 
     def actions(self, P: Slots, O: Slots, M: Slots | None) -> Float[Tensor, "clips persons n"]:

@@ -29,8 +29,6 @@ class Batch(NamedTuple):
     """RGB; the frames of all pathways one after the other; smaller clips padded below and right."""
     sizes_hw: Float[Tensor, "clips 2"]
     """Height and width without the padding, in pixels."""
-    flipped: Bool[Tensor, " clips"]
-    """Which clips are to be mirrored; their boxes already are."""
     persons_xyxy: Float[Tensor, "clips persons 4"]
     """As fractions of the clip's frame."""
     persons_filled: Bool[Tensor, "clips persons"]
@@ -66,7 +64,6 @@ class LoadedClip(NamedTuple):
     persons_xyxy: Float[np.ndarray, "persons 4"]
     objects_xyxy: Float[np.ndarray, "objects 4"]
     labels: UInt8[np.ndarray, "persons classes"]
-    flipped: bool
 
 
 class ClipFrames(Dataset):
@@ -111,6 +108,7 @@ class ClipFrames(Dataset):
             span=self.span,
             length=len(store),
         )
+        frames = store.read(indices)
         persons, objects, labels = sample.persons_xyxy, sample.objects_xyxy, sample.labels
         mirrored = False
         if any(self.extend):
@@ -126,11 +124,10 @@ class ClipFrames(Dataset):
                 persons = jitter_boxes(persons, rng)
         return LoadedClip(
             sample=sample,
-            frames=store.read(indices),
+            frames=frames[:, :, ::-1] if mirrored else frames,
             persons_xyxy=persons.astype(np.float32),
             objects_xyxy=objects.astype(np.float32),
             labels=labels,
-            flipped=mirrored,
         )
 
 
@@ -142,9 +139,8 @@ def collate(clips: Sequence[LoadedClip]) -> Batch:
     labels, _ = _slots([clip.labels for clip in clips])
     return Batch(
         keys=[clip.sample.key for clip in clips],
-        frames=torch.from_numpy(frames),
-        sizes_hw=torch.tensor(sizes_hw, dtype=torch.float32),
-        flipped=torch.tensor([clip.flipped for clip in clips]),
+        frames=frames,
+        sizes_hw=sizes_hw.float(),
         persons_xyxy=persons,
         persons_filled=persons_filled,
         labels=labels,

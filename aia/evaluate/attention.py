@@ -78,10 +78,13 @@ def _attended(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Second, number in its second, box and place in the softmax of every filled slot."""
     if kind != "M":
-        boxes = clip.persons_xyxy if kind == "P" else clip.objects_xyxy
-        numbers = np.arange(len(boxes))
-        return np.full(len(boxes), clip.time_sec), numbers, boxes, numbers
-    seconds, numbers, boxes, places = [], [], [np.zeros((0, 4), np.float32)], []
+        present = clip.persons_xyxy if kind == "P" else clip.objects_xyxy
+        order = np.arange(len(present))
+        return np.full(len(present), clip.time_sec), order, present, order
+    seconds: list[float] = []
+    numbers: list[int] = []
+    places: list[int] = []
+    boxes = [np.zeros((0, 4), np.float32)]
     for step, t in enumerate(range(clip.key.t - reach, clip.key.t + reach + 1)):
         remembered = clips.get(ClipKey(clip.key.video, t))
         if remembered is None:

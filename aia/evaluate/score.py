@@ -209,7 +209,7 @@ def _filled_pool(
     )
     for keys, P, _ in passed:
         pool.write(keys, P, loss_tag=1.0, step=0)
-    say(f"memory pool: {len(clips)} clips of {len(pool.videos)} videos")
+    say(f"memory pool: {len(clips)} clips of {len(pool.seconds)} videos")
     return pool
 
 

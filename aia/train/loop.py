@@ -6,7 +6,7 @@ paper writes one; the memory of each is read before the step and written after i
 
 import math
 from collections.abc import Callable, Iterable, Iterator
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import torch
 from jaxtyping import Float
@@ -17,7 +17,12 @@ from aia.memory import FeaturePool, recall
 from aia.network import Network
 from aia.train.schedule import set_rate
 
-Loss = Callable[[Tensor, Tensor], Tensor]
+class Loss(Protocol):
+    """Logits and labels of a batch's persons -> its loss."""
+
+    def __call__(
+        self, logits: Tensor, labels: Tensor, *, filled: Tensor
+    ) -> Float[Tensor, ""]: ...
 
 
 class Step(NamedTuple):
@@ -73,10 +78,9 @@ def train(
         P, O = network.features(batch)  # 12
         M, trust = None, torch.tensor(math.nan)
         if pool is not None:
-            M, w = recall(pool, batch.keys, P, err=err, reach=reach, penalty=penalty)  # 5-11, 13
-            trust = w
+            M, trust = recall(pool, batch.keys, P, err=err, reach=reach, penalty=penalty)  # 5-11, 13
         logits = network.actions(P, O, M)  # 14
-        loss = loss_of(logits[P.filled], batch.labels[P.filled])
+        loss = loss_of(logits, batch.labels, filled=P.filled)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         if clip_norm is not None:
