@@ -20,8 +20,10 @@ from aia.clip import Slots
 from aia.config import BackboneConfig, MemoryConfig, NetworkConfig
 from aia.datasets.loader import Batch
 from aia.features import build_backbone
+from aia.features.i3d import I3D
 from aia.features.roi import roi_features
-from aia.interact import build_interaction
+from aia.features.slowfast import SlowFast
+from aia.interact import Aggregation, build_interaction
 from aia.video.sampling import clip_offsets
 
 
@@ -69,11 +71,14 @@ class Network(nn.Module):
         feature_norm: LayerNorm on P and O (and so on M, which is made of P).
     """
 
+    mean: Tensor
+    std: Tensor
+
     def __init__(
         self,
         *,
-        backbone: nn.Module,
-        interaction: nn.Module | None,
+        backbone: SlowFast | I3D,
+        interaction: Aggregation | None,
         classifier: Classifier,
         span: int,
         strides: Sequence[int],
@@ -84,7 +89,9 @@ class Network(nn.Module):
         feature_norm: bool,
     ) -> None:
         super().__init__()
-        self.backbone, self.interaction, self.classifier = backbone, interaction, classifier
+        self.backbone: SlowFast | I3D = backbone
+        self.interaction: Aggregation | None = interaction
+        self.classifier = classifier
         self.lengths = [len(clip_offsets(span, stride)) for stride in strides]
         self.roi_resolution, self.roi_mean_before = roi_resolution, roi_mean_before
         self.feature_norm = feature_norm

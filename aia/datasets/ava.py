@@ -56,7 +56,7 @@ def annotated_clips(
         if (video, round(time_sec)) in left_out:
             continue
         rows = rows[rows["action"] >= 0]
-        persons = {}
+        persons: dict[tuple, list[int]] = {}
         boxes = rows[[*_XYXY, "person"]].itertuples(index=False, name=None)
         for box, action in zip(boxes, rows["action"], strict=True):
             persons.setdefault(box, []).append(labels.index[action])
@@ -159,5 +159,6 @@ def _groups(
     rows: pd.DataFrame, times: pd.Series
 ) -> Iterator[tuple[tuple[str, float], pd.DataFrame]]:
     """Rows of each video and time, in this order."""
-    for (video, time_sec), group in rows.groupby([rows["video"], times], sort=True):
+    for key, group in rows.groupby([rows["video"], times], sort=True):
+        video, time_sec = key  # type: ignore[misc]  # the stubs know no pairs
         yield (str(video), float(time_sec)), group

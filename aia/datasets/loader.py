@@ -139,8 +139,8 @@ def collate(clips: Sequence[LoadedClip]) -> Batch:
     labels, _ = _slots([clip.labels for clip in clips])
     return Batch(
         keys=[clip.sample.key for clip in clips],
-        frames=frames,
-        sizes_hw=sizes_hw.float(),
+        frames=torch.from_numpy(frames),
+        sizes_hw=torch.from_numpy(sizes_hw).float(),
         persons_xyxy=persons,
         persons_filled=persons_filled,
         labels=labels,

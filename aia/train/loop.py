@@ -17,12 +17,12 @@ from aia.memory import FeaturePool, recall
 from aia.network import Network
 from aia.train.schedule import set_rate
 
-class Loss(Protocol):
-    """Logits and labels of a batch's persons -> its loss."""
 
-    def __call__(
-        self, logits: Tensor, labels: Tensor, *, filled: Tensor
-    ) -> Float[Tensor, ""]: ...
+class Loss(Protocol):
+    """What is minimised."""
+
+    def __call__(self, logits: Tensor, labels: Tensor, *, filled: Tensor) -> Float[Tensor, ""]:
+        """Loss of a batch's persons by their logits and labels."""
 
 
 class Step(NamedTuple):
@@ -78,7 +78,8 @@ def train(
         P, O = network.features(batch)  # 12
         M, trust = None, torch.tensor(math.nan)
         if pool is not None:
-            M, trust = recall(pool, batch.keys, P, err=err, reach=reach, penalty=penalty)  # 5-11, 13
+            # 5-11, 13
+            M, trust = recall(pool, batch.keys, P, err=err, reach=reach, penalty=penalty)
         logits = network.actions(P, O, M)  # 14
         loss = loss_of(logits, batch.labels, filled=P.filled)
         optimizer.zero_grad(set_to_none=True)
