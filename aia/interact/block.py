@@ -137,7 +137,8 @@ def smooth_positions(
     order of events stays unlearned on small data. No function singles out the present second
     unless `present_indicator`: whoever else is there now is the P-Block's business.
     """
-    x = torch.linspace(-1, 1, steps) if steps > 1 else torch.zeros(steps)
+    L = (steps - 1) / 2
+    x = (torch.arange(steps) - L) / max(L, 1)  # exactly 0 at the present, as linspace is not
     waves = [wave(k * math.pi * x) for k in (1, 2, 4) for wave in (torch.sin, torch.cos)]
     basis = [torch.tanh(6 * x), x, *waves]
     if present_indicator:

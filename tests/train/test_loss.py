@@ -160,4 +160,7 @@ def test_each_term_and_its_slope_are_the_authors(recorded, gamma):
         expected = recorded[f"{kind}.g{gamma}.a-1.0"]
         assert_allclose(term.detach(), expected, rtol=1e-5, atol=1e-7)
     slopes = np.hstack([recorded[f"{kind}_grad.g{gamma}.a-1.0"] for kind in ("softmax", "sigmoid")])
-    assert_allclose(logits.grad, slopes, rtol=1e-5, atol=1e-6)
+    known = np.isfinite(slopes)  # theirs is NaN for a pose that is certain, without gamma
+    assert known.mean() > 0.98
+    assert_allclose(logits.grad[known], slopes[known], rtol=1e-5, atol=1e-6)
+    assert logits.grad.isfinite().all()
