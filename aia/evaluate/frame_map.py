@@ -16,7 +16,7 @@ from jaxtyping import Bool, Float
 from aia.errors import InputError
 from aia.evaluate.matching import Matches, match
 from aia.evaluate.protocols import Protocol, protocol_named
-from aia.evaluate.turns import in_turn
+from aia.evaluate.turns import in_turn, within_capacity
 from aia.labels import ClassList, read_labels
 from aia.log import say
 from aia.tables import read_actions, read_detections, read_excluded, write_metrics
@@ -161,15 +161,15 @@ def rank(matches: Matches, protocol: Protocol, classes: int) -> Iterator[Ranked]
         truth_class = truth_class[~matches.truth_excluded]
     truths = np.bincount(truth_class, minlength=classes)
 
-    rows = in_turn(matches, np.flatnonzero(counted), protocol)
-    target = matches.target[rows]
-    near = np.flatnonzero(target >= 0)
-    hit = np.zeros(len(rows), bool)
-    hit[near[np.unique(target[near], return_index=True)[1]]] = True  # the first to come takes it
-
+    rows = within_capacity(matches, np.flatnonzero(counted), protocol)
+    rows = rows[np.argsort(matches.class_index[rows], kind="stable")]
     bounds = np.searchsorted(matches.class_index[rows], np.arange(classes + 1))
     for index in range(classes):
-        some = slice(bounds[index], bounds[index + 1])
-        score = matches.score[rows[some]]
+        some = in_turn(matches, rows[bounds[index] : bounds[index + 1]], protocol)
+        target = matches.target[some]
+        near = np.flatnonzero(target >= 0)
+        hit = np.zeros(len(some), bool)
+        hit[near[np.unique(target[near], return_index=True)[1]]] = True  # the first to come
+        score = matches.score[some]
         order = np.argsort(score, kind=protocol.tie_sort)[::-1]
-        yield Ranked(score[order], hit[some][order], int(truths[index]))
+        yield Ranked(score[order], hit[order], int(truths[index]))

@@ -43,9 +43,9 @@ class Matches(NamedTuple):
 
 
 class _Part(NamedTuple):
-    """What is kept of one block of detections."""
+    """The part of `Matches` that one block of detections makes."""
 
-    key: Int[np.ndarray, " detections"]
+    frame: Int[np.ndarray, " detections"]
     class_index: Int[np.ndarray, " detections"]
     score: Float[np.ndarray, " detections"]
     target: Int[np.ndarray, " detections"]
@@ -83,15 +83,19 @@ def match(
     number, names = pd.factorize(left_out_videos)
     left_out = keys_of(names, number, np.array([second for _, second in excluded], float))
 
-    parts = [_match_block(block, keys_of, truth, labels, iou) for block in detections]
-    frame, appeared = pd.factorize(np.concatenate([part.key for part in parts]))
-    starts = np.cumsum([0, *(len(part.shapes_xyxy) for part in parts)])
+    parts: list[_Part] = []
+    frames: dict[int, int] = {}
+    shapes = 0
+    for block in detections:
+        parts.append(_match_block(block, keys_of, truth, labels, iou, frames, shapes))
+        shapes += len(parts[-1].shapes_xyxy)
+    appeared = np.fromiter(frames, np.int64)
     return Matches(
-        frame=frame.astype(np.int32),
+        frame=np.concatenate([part.frame for part in parts]),
         class_index=np.concatenate([part.class_index for part in parts]),
         score=np.concatenate([part.score for part in parts]),
         target=np.concatenate([part.target for part in parts]),
-        shape=np.concatenate([n + part.shape for n, part in zip(starts, parts, strict=False)]),
+        shape=np.concatenate([part.shape for part in parts]),
         shapes_xyxy=np.concatenate([part.shapes_xyxy for part in parts]),
         frame_excluded=np.isin(appeared, left_out),
         frame_listed=np.isin(appeared, listed),
@@ -104,8 +108,15 @@ def match(
 
 
 def _match_block(
-    block: DetectionBlock, keys_of: "_KeyFrames", truth: "_Truth", labels: ClassList, iou: float
+    block: DetectionBlock,
+    keys_of: "_KeyFrames",
+    truth: "_Truth",
+    labels: ClassList,
+    iou: float,
+    frames: dict[int, int],
+    shapes: int,
 ) -> _Part:
+    """Match one block; new key frames are added to `frames`, shapes are counted from `shapes`."""
     class_index = pd.Index(labels.ids).get_indexer(pd.Index(block.action))
     kept = np.flatnonzero(class_index >= 0)
     xyxy, class_index = block.xyxy[kept], class_index[kept]
@@ -115,12 +126,14 @@ def _match_block(
     target[~flat] = truth.best(key[~flat], class_index[~flat], xyxy[~flat], iou)
     new = np.ones(len(kept), bool)
     new[1:] = (xyxy[1:] != xyxy[:-1]).any(axis=1)
+    local, here = pd.factorize(key)
+    numbers = np.array([frames.setdefault(k, len(frames)) for k in here.tolist()], np.int32)
     return _Part(
-        key=key,
+        frame=numbers[local],
         class_index=class_index.astype(np.int16),
         score=block.score[kept],
         target=target,
-        shape=(np.cumsum(new) - 1).astype(np.int32),
+        shape=(shapes - 1 + np.cumsum(new)).astype(np.int32),
         shapes_xyxy=xyxy[new],
         dropped=len(block.action) - len(kept),
     )

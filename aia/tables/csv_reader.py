@@ -17,7 +17,7 @@ import pyarrow.csv as pa_csv
 
 from aia.errors import InputError
 
-_BLOCK_BYTES = 16 << 20  # of text held at once
+_BLOCK_BYTES = 4 << 20  # of text; a few blocks are held at once
 
 
 class Layout(NamedTuple):
