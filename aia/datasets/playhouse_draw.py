@@ -2,8 +2,8 @@
 
 What tells about a person must not be seen near it by a backbone that sees 31 pixels, so everything
 keeps its distance on the stage of 112 x 160 pixels: persons stay within 14 pixels of their place,
-places are 54 pixels apart, and at least 24 pixels of wall lie between raised hands and the things
-above. Every state has its own prop in its own colour, for a small backbone to learn in minutes.
+places are 60 pixels apart, and 30 pixels of wall lie between raised hands and the things above.
+Every state has its own prop in its own colour, for a small backbone to learn in minutes.
 """
 
 import math
@@ -22,7 +22,7 @@ OBJECTS = ("tv", "phone", "picture")
 _RGB = tuple[int, ...]
 _XY = tuple[int, int]
 
-_PLACES_X = (26, 80, 134)
+_PLACES_X = (20, 80, 140)
 _GROUND_Y = 109
 _SPRITE_HW = (65, 29)  # a person with all it holds, feet at the bottom, middle of the body at 14
 _MIDDLE_X = 14
@@ -30,7 +30,7 @@ _MIDDLE_X = 14
 _ROOMS: tuple[_RGB, ...] = ((214, 200, 168), (168, 190, 206), (206, 178, 190), (178, 200, 170))
 _FLOORS: tuple[_RGB, ...] = ((140, 110, 80), (110, 100, 95), (125, 98, 88), (100, 92, 82))
 _SHIRTS: tuple[_RGB, ...] = (
-    (50, 80, 190),
+    (40, 55, 115),
     (40, 125, 70),
     (120, 70, 165),
     (225, 222, 215),
@@ -40,10 +40,10 @@ _SHIRTS: tuple[_RGB, ...] = (
     (165, 60, 75),
 )
 _TROUSERS: tuple[_RGB, ...] = ((45, 45, 70), (80, 65, 50), (75, 80, 90), (40, 65, 60))
-_SKINS: tuple[_RGB, ...] = ((245, 208, 178), (214, 165, 120), (160, 108, 72), (108, 70, 48))
+_SKINS: tuple[_RGB, ...] = ((245, 208, 178), (214, 165, 120), (160, 108, 72), (120, 78, 54))
 _HAIR: tuple[_RGB, ...] = (
     (35, 28, 26),
-    (95, 58, 32),
+    (82, 48, 24),
     (196, 158, 88),
     (135, 132, 132),
     (140, 62, 30),
@@ -105,6 +105,7 @@ def draw_cast(rng: np.random.Generator, *, persons: int, seconds: int) -> Cast:
     for name, place in zip(OBJECTS, rng.permutation(len(_PLACES_X)), strict=True):
         height, width = {"tv": (17, 28), "phone": (15, 13), "picture": (15, 19)}[name]
         left = _PLACES_X[place] + int(rng.integers(-7, 8)) - width // 2
+        left = min(max(left, 6), STAGE_HW[1] - 6 - width)
         top = int(rng.integers(2, 20 - height))
         things.append(Thing(name, (left, top, left + width, top + height)))
     turns = rng.random((persons, seconds)) < 0.2

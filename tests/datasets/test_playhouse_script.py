@@ -100,7 +100,7 @@ def test_the_nearest_evidence_decides_an_act() -> None:
 def test_whatever_anybody_does_within_reach_of_memory_agrees_on_an_act() -> None:
     acts = 0
     for seconds in (12, 30, 31, 80):
-        for film, person, second in moments(scripts(60, seconds)):
+        for film, person, second in moments(scripts(40, seconds)):
             state = film.states[person, second]
             if state not in (State.REACH, State.STIR):
                 continue
@@ -143,7 +143,7 @@ def test_every_film_of_30_seconds_holds_both_answers_by_the_same_person() -> Non
 
 
 def test_the_others_change_every_second_so_that_only_this_one_tells() -> None:
-    films = scripts(300)
+    films = scripts(150)
     for evidence in ({State.DANCE}, {State.TALK, State.SIT_TALK}):
         marks = np.concatenate(
             [np.isin(film.states, list(evidence)).any(axis=0)[:30] for film in films]
@@ -161,7 +161,7 @@ def test_one_state_tells_nothing_of_what_needs_the_others_the_wall_or_the_past()
         "watch_tv": (State.SIT, State.SIT_TALK),
         "answer_phone": (State.EAR,),
     }
-    films = scripts(400)
+    films = scripts(200)
     for name, states in asked.items():
         rows = np.array(
             [
@@ -179,7 +179,7 @@ def test_one_state_tells_nothing_of_what_needs_the_others_the_wall_or_the_past()
 
 def test_classes_that_are_asked_about_are_each_a_twentieth_of_the_boxes() -> None:
     counts, boxes = dict.fromkeys((name for name, _ in CLASSES), 0), 0
-    for film, person, second in moments(scripts(300)):
+    for film, person, second in moments(scripts(100)):
         boxes += 1
         for name in actions(film, person=person, second=second):
             counts[name] += 1
