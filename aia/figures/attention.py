@@ -31,6 +31,7 @@ GROUPS = {
     "M": ("MEMORY",),
 }
 """Groups of classes (label_type) that a kind of block is made for, where a data set has them."""
+TARGET, ATTENDED = style.BLUE, style.VERMILION
 THUMBNAILS = 3
 
 
@@ -68,7 +69,7 @@ def draw_attention(
         labels: Names and groups of the classes.
         output: The picture.
     """
-    attention = attention[[video in films for video in attention["video"]]]
+    attention = attention[attention["video"].map(films.__contains__).astype(bool)]
     examples = _examples(attention, actions, scores, labels)
     kinds = [kind for kind in TITLES if any(attention["block"].str.startswith(kind))]
     with style.look():
@@ -82,7 +83,7 @@ def draw_attention(
         rows = figure.add_gridspec(len(examples), len(kinds), width_ratios=widths)
         for row, example in enumerate(examples):
             for column, kind in enumerate(kinds):
-                picked = _last_block(example.rows, kind)
+                picked = last_block(example.rows, kind)
                 if kind == "M":
                     _draw_memory(figure, rows[row, column], picked, films, actions)
                 else:
@@ -110,7 +111,7 @@ def _examples(
         examples.append(Example(target, rows, judged))
     chosen: dict[Target, Example] = {}
     for kind in TITLES:
-        usable = [e for e in examples if _others(_last_block(e.rows, kind), e.target, kind)]
+        usable = [e for e in examples if _others(last_block(e.rows, kind), e.target, kind)]
         if usable:
             best = max(usable, key=lambda e: (_fitness(e, kind, labels), e.target not in chosen))
             chosen[best.target] = best
@@ -142,7 +143,7 @@ def _nearest(persons: list[Judged], xyxy: Float[np.ndarray, "4"]) -> Judged | No
     return persons[int(overlap.argmax())]
 
 
-def _last_block(rows: pd.DataFrame, kind: str) -> pd.DataFrame:
+def last_block(rows: pd.DataFrame, kind: str) -> pd.DataFrame:
     """The rows of the last block of a kind."""
     blocks = sorted(
         {block for block in rows["block"] if block.startswith(kind)},
@@ -163,9 +164,9 @@ def _draw_scene(axes: Axes, rows: pd.DataFrame, films: Films, kind: str) -> None
     is_self = (rows["slot"] == first["target"]) & (kind == "P")
     for xyxy, weight, own in zip(rows[XYXY].to_numpy(float), rows["weight"], is_self, strict=True):
         if not own:
-            draw_box(axes, xyxy, colour=style.ORANGE, width=line_width(float(weight)))
-        tag_box(axes, xyxy, f"{weight:.0%}", colour=style.BLUE if own else style.VERMILION)
-    draw_box(axes, target_xyxy, colour=style.BLUE, width=2.2)
+            draw_box(axes, xyxy, colour=ATTENDED, width=line_width(float(weight)))
+        tag_box(axes, xyxy, f"{weight:.0%}", colour=TARGET if own else ATTENDED)
+    draw_box(axes, target_xyxy, colour=TARGET, width=2.2)
 
 
 def _draw_memory(
@@ -183,12 +184,12 @@ def _draw_memory(
         return
     first = rows.iloc[0]
     bars.set_title(f"{first['block']}: {TITLES['M']}, by second")
-    own = _is_target(rows, actions)
+    own = is_target(rows, actions)
     offset = rows["slot_sec"] - first["time_sec"]
     total = rows["weight"].groupby(offset).sum()
-    parts: dict[str, Any] = {"all": (np.ones(len(rows), bool), style.ORANGE)}
+    parts: dict[str, Any] = {"all": (np.ones(len(rows), bool), ATTENDED)}
     if own is not None:
-        parts = {"the target": (own, style.BLUE), "others": (~own, style.ORANGE)}
+        parts = {"the target": (own, TARGET), "others": (~own, ATTENDED)}
     base = pd.Series(0.0, index=total.index)
     for name, (mask, colour) in parts.items():
         height = rows["weight"][mask].groupby(offset[mask]).sum().reindex(total.index, fill_value=0)
@@ -199,7 +200,9 @@ def _draw_memory(
     bars.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
     bars.grid(visible=False, axis="x")
     if len(parts) > 1:
-        bars.legend(loc="upper left", fontsize=7, handlelength=1.0, borderpad=0.1)
+        bars.legend(
+            loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=2, fontsize=8, borderpad=0.0
+        )
     _draw_thumbnails(figure, grid, rows, own, films)
 
 
@@ -224,13 +227,13 @@ def _draw_thumbnails(
         axes.grid(visible=False)
         for spine in axes.spines.values():
             spine.set_visible(True)
-            spine.set_color(style.BLUE if row["own"] else style.ORANGE)
+            spine.set_color(TARGET if row["own"] else ATTENDED)
             spine.set_linewidth(line_width(row["weight"]) + 0.8)
         when = f"{row['slot_sec'] - target_sec:+.0f} s, {row['weight']:.0%}"
         axes.set_title(when, fontsize=7.5, fontweight="normal", loc="center")
 
 
-def _is_target(rows: pd.DataFrame, actions: pd.DataFrame) -> pd.Series | None:
+def is_target(rows: pd.DataFrame, actions: pd.DataFrame) -> pd.Series | None:
     """Which remembered persons are the target, where the annotations number persons."""
     known: dict[tuple[str, int], list[tuple[np.ndarray, int]]] = {}
     numbered = actions[(actions["person"] >= 0) & (actions["video"] == rows["video"].iloc[0])]

@@ -28,6 +28,7 @@ def add_parsers(commands: Any) -> None:
 
     command = _command(kinds, "detections", detections)
     _add_frames(command)
+    command.add_argument("--excluded", type=Path)
     command.add_argument("--persons", type=Path, nargs="+", required=True, help="detected")
     command.add_argument("--objects", type=Path, help="annotated")
     command.add_argument("--object-boxes", type=Path, nargs="*", default=[], help="detected")
@@ -85,7 +86,7 @@ def detections(options: argparse.Namespace) -> None:
     """Draw detected beside annotated boxes on some key frames."""
     from aia.figures.detections import draw_detections
     from aia.figures.drawing import Films
-    from aia.tables import read_actions, read_objects
+    from aia.tables import read_actions, read_excluded, read_objects
 
     draw_detections(
         Films(options.frames),
@@ -96,6 +97,7 @@ def detections(options: argparse.Namespace) -> None:
         object_boxes=_all_boxes(options.object_boxes) if options.object_boxes else None,
         person_threshold=options.person_threshold,
         object_threshold=options.object_threshold,
+        excluded=read_excluded(options.excluded),
     )
 
 

@@ -1,5 +1,6 @@
 """Key frames with the detector's boxes and the annotated ones."""
 
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,7 @@ def draw_detections(
     object_boxes: pd.DataFrame | None = None,
     person_threshold: float,
     object_threshold: float,
+    excluded: Collection[tuple[str, int]] = (),
     most: int = 9,
 ) -> None:
     """A grid of key frames, spread over the films, with detected and annotated boxes.
@@ -36,10 +38,13 @@ def draw_detections(
         object_boxes: Detected objects.
         person_threshold: Score from which persons are drawn.
         object_threshold: Score from which objects are drawn.
+        excluded: Seconds that are not scored.
         most: Number of key frames.
     """
     annotated = by_second(actions[actions["action"] >= 0])
-    candidates = sorted(second for second in annotated if second.video in films)
+    candidates = sorted(
+        second for second in annotated if second.video in films and second not in excluded
+    )
     if not candidates:
         raise InputError("no annotated key frame has frames; are they of the same data set?")
     chosen = spread(candidates, most=most)
@@ -55,7 +60,7 @@ def draw_detections(
         figure = style.new_figure(3.5 * columns, 2.9 * rows + 0.4)
         for number, second in enumerate(chosen, start=1):
             axes = figure.add_subplot(rows, columns, number)
-            show_frame(axes, films.frame(second.video, second.t))
+            show_frame(axes, films.frame(second.video, float(second.t)))
             axes.set_title(f"{second.video}, {second.t} s", fontsize=8, fontweight="normal")
             _outline(axes, annotated[second].drop_duplicates(XYXY))
             _outline(axes, things.get(second))

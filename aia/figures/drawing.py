@@ -156,8 +156,10 @@ def crop(
     height, width = rgb.shape[:2]
     x1, y1, x2, y2 = (float(side) for side in xyxy)
     dx, dy = margin * (x2 - x1), margin * (y2 - y1)
-    left, right = max(int((x1 - dx) * width), 0), min(int((x2 + dx) * width) + 1, width)
-    top, bottom = max(int((y1 - dy) * height), 0), min(int((y2 + dy) * height) + 1, height)
+    left = min(max(int((x1 - dx) * width), 0), width - 1)
+    top = min(max(int((y1 - dy) * height), 0), height - 1)
+    right = min(int((x2 + dx) * width) + 1, width)
+    bottom = min(int((y2 + dy) * height) + 1, height)
     return rgb[top : max(bottom, top + 1), left : max(right, left + 1)]
 
 

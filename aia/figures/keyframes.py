@@ -87,11 +87,11 @@ def draw_keyframes(
         chosen = choose_seconds(candidates, most=most)
         rows = -(-len(chosen) // COLUMNS)
         columns = min(COLUMNS, len(chosen))
-        figure = style.new_figure(3.5 * columns, 3.6 * rows)
+        figure = style.new_figure(3.5 * columns, 3.3 * rows + 0.5)
         for number, second in enumerate(chosen, start=1):
             axes = figure.add_subplot(rows, columns, number)
             persons = judge(true[second], scored[second], scores, labels, threshold=threshold)
-            show_frame(axes, films.frame(second.video, second.t))
+            show_frame(axes, films.frame(second.video, float(second.t)))
             axes.set_title(f"{second.video}, {second.t} s", fontsize=8, fontweight="normal")
             _draw_persons(axes, persons)
         _explain(figure, threshold)

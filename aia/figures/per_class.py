@@ -43,7 +43,7 @@ def draw_per_class(
     ]
     if not known:
         raise InputError("no class of the class list has an AP; do metrics and labels belong?")
-    order = _ordered(known, labels, list(values.values()))
+    order = class_order(known, labels, list(values.values()))
     colour = style.colours(list(values))
     height = BAR / len(values)
     with style.look():
@@ -71,7 +71,7 @@ def draw_per_class(
         style.save(figure, output)
 
 
-def _ordered(known: list[int], labels: ClassList, values: list[pd.DataFrame]) -> list[int]:
+def class_order(known: list[int], labels: ClassList, values: list[pd.DataFrame]) -> list[int]:
     """Class ids, groups in the list's order, within a group by gain of the last over the first."""
     group_rank = {group: rank for rank, group in enumerate(dict.fromkeys(labels.groups))}
     first, last = values[0]["mean"], values[-1]["mean"]
