@@ -1,0 +1,81 @@
+"""A table of results as one HTML page that needs nothing else: the report's twin of the CSV files.
+
+The CSV has a line for each metric; here a method is one line, its metrics stand side by side.
+"""
+
+import html
+
+import numpy as np
+import pandas as pd
+
+_KEY = ("method", "backbone", "input", "pretraining")
+_STYLE = """
+body { font: 15px/1.5 system-ui, sans-serif; margin: 2em auto; max-width: 75em; color: #222 }
+table { border-collapse: collapse; margin: 1em 0; font-variant-numeric: tabular-nums }
+caption { text-align: left; font-weight: 600; padding: .3em 0 }
+th, td { padding: .25em .7em; border-bottom: 1px solid #ddd; text-align: left }
+td.number { text-align: right }
+th { border-bottom: 2px solid #888; vertical-align: bottom }
+small { color: #777 }
+"""
+
+
+def as_page(title: str, table: pd.DataFrame, classes: pd.DataFrame) -> str:
+    """Both tables as one page that needs nothing else: a line a method, a column a metric."""
+    name = html.escape(title)
+    return (
+        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        f"<title>{name}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n<h1>{name}</h1>\n"
+        "<p>Percent. The spread is the standard deviation over seeds; "
+        "a dash stands where there is nothing to measure.</p>\n"
+        f"{_html_table('Methods', *_wide(table))}"
+        f"{_html_table('AP of each class', [str(name) for name in classes], _class_cells(classes))}"
+        "</body>\n</html>\n"
+    )
+
+
+def _wide(table: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
+    """A line for each method, with its metrics side by side; empty columns are left out."""
+    metrics = list(dict.fromkeys(table["metric"]))
+    heads = [*_KEY, *metrics, "paper", "difference", "seeds"]
+    lines = []
+    for key, some in table.groupby(list(_KEY), sort=False):
+        by_metric = some.set_index("metric")
+        cells = [
+            _cell(by_metric["ours"].get(name), by_metric["spread"].get(name)) for name in metrics
+        ]
+        claimed = some.dropna(subset=["paper"])
+        paper = [_cell(claimed[column].iloc[0] if len(claimed) else None)
+                 for column in ("paper", "difference")]  # fmt: skip
+        lines.append([*map(str, key), *cells, *paper, str(some["seeds"].iloc[0])])
+    used = [
+        place for place in range(len(heads)) if any(line[place] not in ("", "–") for line in lines)
+    ]
+    return [heads[i] for i in used], [[line[i] for i in used] for line in lines]
+
+
+def _class_cells(classes: pd.DataFrame) -> list[list[str]]:
+    return [[name, group, *map(_cell, values)] for name, group, *values in classes.to_numpy()]
+
+
+def _cell(value: float | None, spread: float | None = None) -> str:
+    if value is None or np.isnan(value):
+        return "–"
+    around = "" if spread is None or np.isnan(spread) else f" ± {spread:.2f}"
+    return f"{value:.2f}{around}"
+
+
+def _html_table(caption: str, heads: list[str], lines: list[list[str]]) -> str:
+    def row(cells: list[str], tag: str) -> str:
+        marked = []
+        for cell in cells:
+            number = tag == "td" and (cell[:1].isdigit() or cell[:1] in "-–")
+            kind = ' class="number"' if number else ""
+            marked.append(f"<{tag}{kind}>{html.escape(cell)}</{tag}>")
+        return f"<tr>{''.join(marked)}</tr>\n"
+
+    body = "".join(row(line, "td") for line in lines)
+    return (
+        f"<table>\n<caption>{html.escape(caption)}</caption>\n"
+        f"<thead>\n{row(heads, 'th')}</thead>\n<tbody>\n{body}</tbody>\n</table>\n"
+    )
