@@ -80,12 +80,11 @@ class FeaturePool:
         for video, _ in keys:
             if video not in self.seconds:
                 raise InputError(f"{video}: not a video of this memory pool")
-        first, last = (
-            np.array([self.seconds[key.video] for key in keys]).reshape(-1, 2, 1).swapaxes(0, 1)
-        )
-        start = np.array([self._first_row[key.video] for key in keys]).reshape(-1, 1)
-        t = np.array([key.t for key in keys]).reshape(-1, 1) + offsets
-        return self._to_device(np.where((first <= t) & (t <= last), start + t - first, 0))
+        places = [(t, self._first_row[video], *self.seconds[video]) for video, t in keys]
+        columns = np.array(places, dtype=np.int64).reshape(-1, 4, 1).swapaxes(0, 1)
+        t, first_row, first, last = columns  # each [clips, 1]
+        t = t + offsets
+        return self._to_device(np.where((first <= t) & (t <= last), first_row + t - first, 0))
 
     @torch.no_grad()
     def write(
@@ -113,12 +112,13 @@ class FeaturePool:
             if not first_sec <= t <= last_sec:
                 raise InputError(f"{video}, second {t}: the memory pool has no place for it")
         rows = self.rows(list(last), np.zeros(1, int))[:, 0]
-        kept = self._to_device(np.array(list(last.values()), int))
         features, filled = _fill(P, self.persons_per_clip, generator)
-        features = (features.detach() * filled[..., None])[kept]
+        if len(last) < len(keys):
+            kept = self._to_device(np.array(list(last.values()))).to(filled.device)
+            features, filled = features[kept], filled[kept]
         tag = torch.as_tensor(loss_tag, dtype=torch.float32, device=self.device)
-        self.features.index_copy_(0, rows, features.to(self.features))
-        self.count.index_copy_(0, rows, filled.sum(dim=1)[kept].to(self.device))
+        self.features.index_copy_(0, rows, (features * filled[..., None]).to(self.features))
+        self.count.index_copy_(0, rows, filled.sum(dim=1).to(self.device))
         self.loss_tag.index_copy_(0, rows, tag.detach().expand(len(rows)))
         self.step.index_fill_(0, rows, step)
 
@@ -161,18 +161,19 @@ def recall(
     """
     rows = pool.rows(keys, np.arange(-reach, reach + 1) * rate)
     clips, steps = rows.shape
-    count, w = pool.count[rows], trust(err, pool.loss_tag[rows])
+    device = P.features.device  # the pool's, unless that has no room for the pool
+    count, w = pool.count[rows].to(device), trust(err, pool.loss_tag[rows].to(device))
     count[:, reach] = 0  # the present second comes fresh
-    present = count > 0
-    features = pool.features.index_select(0, rows.flatten())
-    features = features.view(clips, steps, pool.persons_per_clip, pool.d).to(P.features.dtype)
-    filled = torch.arange(pool.persons_per_clip, device=pool.device) < count[..., None]
+    remembered = count > 0
+    features = pool.features.index_select(0, rows.flatten()).to(P.features)
+    features = features.view(clips, steps, pool.persons_per_clip, pool.d)
+    filled = torch.arange(pool.persons_per_clip, device=device) < count[..., None]
     if penalty:
         features *= w.to(features)[..., None, None]
         filled &= (w > 0)[..., None]  # what has no weight is no memory
     fresh = _fill(P, pool.persons_per_clip, generator)
     features[:, reach], filled[:, reach] = fresh.features.detach(), fresh.filled
-    mean_trust = (w * present).sum() / present.sum()
+    mean_trust = (w * remembered).sum() / remembered.sum()
     return Recalled(Slots(features.flatten(1, 2), filled.flatten(1, 2)), mean_trust)
 
 
@@ -201,5 +202,7 @@ def _fill(P: Slots, slots: int, generator: torch.Generator | None) -> Slots:
         filled = filled.gather(1, order)
         features = features.gather(1, order[..., None].expand(-1, -1, features.shape[-1]))
     missing = max(slots - filled.shape[1], 0)
-    features = F.pad(features[:, :slots], (0, 0, 0, missing))
-    return Slots(features, F.pad(filled[:, :slots], (0, missing)))
+    features, filled = features[:, :slots], filled[:, :slots]
+    if missing:
+        features, filled = F.pad(features, (0, 0, 0, missing)), F.pad(filled, (0, missing))
+    return Slots(features, filled)

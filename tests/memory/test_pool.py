@@ -308,3 +308,17 @@ def test_what_is_read_is_what_the_authors_code_reads(recorded, name):
     )
     read = M.features.unflatten(1, (-1, 3))[:, max(after - before, 0) :]  # a shorter past there
     assert torch.equal(read.flatten(1, 2), torch.from_numpy(file[name][..., 0, 0, 0]))
+
+
+@pytest.mark.gpu
+def test_neither_reading_nor_writing_makes_the_device_wait():
+    pool = make_pool(device="cuda")
+    P = Slots(*(x.cuda() for x in persons([2, 5])))
+    keys = [ClipKey("attic", 2), ClipKey("attic", 3)]
+    err = torch.tensor(2.0, device="cuda")
+    try:
+        torch.cuda.set_sync_debug_mode("error")
+        pool.write(keys, P, loss_tag=err, step=1)
+        recall(pool, keys, P, err=err, reach=2)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")

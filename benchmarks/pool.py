@@ -1,0 +1,145 @@
+"""READ and WRITE of Ω: ours against a dictionary of tensors and against plain copying, in one run.
+
+    python -m benchmarks.pool                     # a quarter of AVA: 75 films, 4 GB
+    python -m benchmarks.pool --films 5           # seconds, 0.3 GB
+    python -m benchmarks.pool --dtype float16
+
+`dictionary` is the straightforward pool: {(video, second): (features, δ)}, read clip by clip and
+second by second. `copy` copies as many bytes as READ hands over, to fresh memory too: the least
+that any READ could take. All see the same batches, round by round, and must read the same values.
+"""
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from aia.clip import ClipKey, Slots
+from aia.memory import FeaturePool, recall
+
+SECONDS = 904  # key frames of a film of AVA, and the seconds around them
+
+
+class Dictionary:
+    """The pool as one would first write it."""
+
+    def __init__(self, *, persons_per_clip: int, dtype: torch.dtype) -> None:
+        self.slots, self.dtype = persons_per_clip, dtype
+        self.content: dict[ClipKey, tuple[Tensor, float]] = {}
+
+    def write(self, keys: Sequence[ClipKey], P: Slots, *, loss_tag: float) -> None:
+        """Remember the persons of some clips."""
+        for clip, key in enumerate(keys):
+            persons = P.features[clip][P.filled[clip]][: self.slots]
+            self.content[key] = (persons.to(self.dtype, copy=True), loss_tag)
+
+    def read(self, keys: Sequence[ClipKey], P: Slots, *, err: float, reach: int) -> Tensor:
+        """Look up the seconds around some clips, weighted by Eq. 2."""
+        M = torch.zeros(len(keys), 2 * reach + 1, self.slots, P.features.shape[-1])
+        for clip, (video, t) in enumerate(keys):
+            for second in range(2 * reach + 1):
+                if second == reach:
+                    persons = P.features[clip][P.filled[clip]][: self.slots]
+                    M[clip, second, : len(persons)] = persons
+                    continue
+                entry = self.content.get(ClipKey(video, t - reach + second))
+                if entry is not None:
+                    persons, loss_tag = entry
+                    w = min(err / loss_tag, loss_tag / err)
+                    M[clip, second, : len(persons)] = persons.float() * w
+        return M.flatten(1, 2)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--films", type=int, default=75)
+    parser.add_argument("--clips", type=int, default=64, help="of a batch")
+    parser.add_argument("--reach", type=int, default=30)
+    parser.add_argument("--persons", type=int, default=5, help="remembered of a clip")
+    parser.add_argument("--d", type=int, default=2304)
+    parser.add_argument("--dtype", choices=["float32", "float16"], default="float32")
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--threads", type=int, default=1)
+    given = parser.parse_args(arguments)
+    torch.set_num_threads(given.threads)
+
+    rng, dtype = np.random.default_rng(0), getattr(torch, given.dtype)
+    films = [f"film{i:03d}" for i in range(given.films)]
+    pool = FeaturePool(
+        seconds={film: (0, SECONDS - 1) for film in films},
+        persons_per_clip=given.persons,
+        d=given.d,
+        dtype=dtype,
+    )
+    plain = Dictionary(persons_per_clip=given.persons, dtype=dtype)
+    fill(pool, plain, films, rng)
+    size_gb = pool.features.numel() * pool.features.element_size() / 1e9
+    print(f"{given.films} films x {SECONDS} s, {size_gb:.2f} GB ({given.dtype}); ", end="")
+    print(f"batch of {given.clips}, L = {given.reach}, {given.threads} thread(s)")
+
+    times: dict[str, list[float]] = {}
+
+    def clock(name: str, work: Callable[[], object]) -> object:
+        start = time.perf_counter()
+        result = work()
+        times.setdefault(name, []).append(time.perf_counter() - start)
+        return result
+
+    for _ in range(given.rounds):
+        keys = draw_keys(films, given.clips, rng)
+        P = draw_persons(given.clips, given.d, rng)
+        err, reach = 3.7, given.reach
+        ours = clock("READ aia", lambda: recall(pool, keys, P, err=err, reach=reach))  # noqa: B023
+        theirs = clock("READ dictionary", lambda: plain.read(keys, P, err=err, reach=reach))  # noqa: B023
+        clock("READ copy", ours.slots.features.clone)
+        bare = clock(
+            "READ aia, no penalty",
+            lambda: recall(pool, keys, P, err=err, reach=reach, penalty=False),  # noqa: B023
+        )
+        torch.testing.assert_close(ours.slots.features, theirs, rtol=1e-6, atol=0)
+        assert bare.slots.filled.shape == ours.slots.filled.shape
+        del ours, theirs, bare
+        clock("WRITE aia", lambda: pool.write(keys, P, loss_tag=err, step=1))  # noqa: B023
+        clock("WRITE dictionary", lambda: plain.write(keys, P, loss_tag=err))  # noqa: B023
+
+    for operation, unit in (("READ", "READ aia"), ("WRITE", "WRITE aia")):
+        base = statistics.median(times[unit])
+        for name, taken in times.items():
+            if name.startswith(operation):
+                median = statistics.median(taken)
+                print(f"{name:22s} {1e3 * median:8.2f} ms  {median / base:6.2f} x aia's")
+
+
+def fill(
+    pool: FeaturePool, plain: Dictionary, films: Sequence[str], rng: np.random.Generator
+) -> None:
+    """Write every second of every film, at losses that differ."""
+    for film in films:
+        for first in range(0, SECONDS, 113):
+            keys = [ClipKey(film, t) for t in range(first, first + 113)]
+            P = draw_persons(len(keys), pool.d, rng)
+            loss_tag = float(rng.uniform(2, 9))
+            pool.write(keys, P, loss_tag=loss_tag, step=0)
+            plain.write(keys, P, loss_tag=loss_tag)
+
+
+def draw_keys(films: Sequence[str], clips: int, rng: np.random.Generator) -> list[ClipKey]:
+    """Clips of a random batch, no two the same."""
+    chosen = rng.choice(len(films) * SECONDS, clips, replace=False)
+    return [ClipKey(films[i // SECONDS], int(i % SECONDS)) for i in chosen]
+
+
+def draw_persons(clips: int, d: int, rng: np.random.Generator) -> Slots:
+    """Persons of some clips: 1.7 on average, as in AVA."""
+    count = torch.from_numpy(1 + rng.poisson(0.7, clips).clip(max=4))
+    filled = torch.arange(5) < count[:, None]
+    features = torch.from_numpy(rng.random((clips, 5, d), dtype=np.float32))
+    return Slots(features * filled[..., None], filled)
+
+
+if __name__ == "__main__":
+    main()
