@@ -7,6 +7,7 @@ annotations (training, and scoring on ground-truth boxes) or from the detector (
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pandas as pd
@@ -160,5 +161,5 @@ def _groups(
 ) -> Iterator[tuple[tuple[str, float], pd.DataFrame]]:
     """Rows of each video and time, in this order."""
     for key, group in rows.groupby([rows["video"], times], sort=True):
-        video, time_sec = key  # type: ignore[misc]  # the stubs know no pairs
-        yield (str(video), float(time_sec)), group
+        video, time_sec = cast(tuple[str, float], key)  # the stubs know no pairs
+        yield (video, time_sec), group

@@ -6,7 +6,7 @@ paper writes one; the memory of each is read before the step and written after i
 
 import math
 from collections.abc import Callable, Iterable, Iterator
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -17,12 +17,8 @@ from aia.memory import FeaturePool, recall
 from aia.network import Network
 from aia.train.schedule import set_rate
 
-
-class Loss(Protocol):
-    """What is minimised."""
-
-    def __call__(self, logits: Tensor, labels: Tensor, *, filled: Tensor) -> Float[Tensor, ""]:
-        """Loss of a batch's persons by their logits and labels."""
+Loss = Callable[..., Tensor]
+"""loss_of(logits, labels, filled=...) -> the loss of a batch's persons."""
 
 
 class Step(NamedTuple):

@@ -1,0 +1,53 @@
+"""A network small enough to follow by hand, and clips that need no film."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from aia.clip import ClipKey, Slots
+from aia.datasets.loader import Batch
+from aia.network import Features, Network
+
+
+class HandNetwork(Network):
+    """One person a clip with one feature, a · t; its logit is the sum of its memory plus b."""
+
+    def __init__(self):
+        nn.Module.__init__(self)
+        self.a = nn.Parameter(torch.tensor(1.0))
+        self.b = nn.Parameter(torch.tensor(0.0))
+        self.seen: list[list[float]] = []
+
+    def features(self, batch):
+        t = torch.tensor([[[float(key.t)]] for key in batch.keys])
+        none = Slots(torch.zeros(len(batch.keys), 0, 1), torch.zeros(len(batch.keys), 0).bool())
+        return Features(Slots(self.a * t, torch.ones(len(batch.keys), 1).bool()), none)
+
+    def actions(self, P, O, M):
+        self.seen += M.features[..., 0].tolist() if M is not None else []
+        memory = M.features.sum(dim=1, keepdim=True) if M is not None else 0.0
+        return 0.1 * P.features + 0.01 * memory + self.b
+
+
+def batch_of(*seconds: int, video: str = "film") -> Batch:
+    clips = len(seconds)
+    return Batch(
+        keys=[ClipKey(video, t) for t in seconds],
+        frames=torch.zeros(clips, 1, 2, 2, 3, dtype=torch.uint8),
+        sizes_hw=torch.full((clips, 2), 2.0),
+        persons_xyxy=torch.zeros(clips, 1, 4),
+        persons_filled=torch.ones(clips, 1, dtype=torch.bool),
+        labels=torch.ones(clips, 1, 1, dtype=torch.uint8),
+        objects_xyxy=torch.zeros(clips, 0, 4),
+        objects_filled=torch.zeros(clips, 0, dtype=torch.bool),
+    )
+
+
+@pytest.fixture
+def network():
+    return HandNetwork()
+
+
+def logistic(x: float) -> float:
+    return float(np.log1p(np.exp(-x)))
