@@ -69,6 +69,7 @@ rule draw_detections:
     input:
         frames=per_video("frames/{video}.h5", "val"),
         groundtruth=data_file("annotations", "val"),
+        excluded=data_file("excluded", "val"),
         persons=per_video("persons/{video}.parquet", "val"),
         object_boxes=per_video("objects/{video}.parquet", "val"),
         objects=data_file("objects", "val"),

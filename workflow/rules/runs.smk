@@ -156,24 +156,36 @@ def shown_run(pattern):
     return path
 
 
+@one_message
+def run_in_words(dataset, run):
+    """What a table says of a run beside its name: backbone, frames x stride, pre-training."""
+    backbone = aia.config.parse_run(run).backbone
+    described = settings(dataset).backbones[backbone]
+    stride = described.strides[-1]
+    start = run_sections(dataset, run)["train"]["init"]
+    words = {"scratch": "none", "pretrain": f"{dataset}, backbone alone"}
+    return {
+        "backbone": backbone,
+        "input": f"{described.span // stride}x{stride}",
+        "pretraining": words.get(start, Path(start).stem),
+    }
+
+
 def table_rows(*boxes):
     """A params function: a table's rows with the metrics files of each, as JSON."""
 
     def rows(wildcards):
-        described = [
-            {
-                "method": method,
-                "runs": runs,
-                "metrics": {
-                    kind: [
-                        run_file(wildcards, f"metrics/{{run}}.{kind}.csv", run)
-                        for run in runs
-                    ]
-                    for kind in boxes
-                },
+        described = []
+        for method, runs in rows_of(wildcards).items():
+            metrics = {
+                kind: [
+                    run_file(wildcards, f"metrics/{{run}}.{kind}.csv", run)
+                    for run in runs
+                ]
+                for kind in boxes
             }
-            for method, runs in rows_of(wildcards).items()
-        ]
+            words = run_in_words(wildcards.dataset, runs[0])
+            described.append({"method": method, "metrics": metrics, **words})
         return as_json(described)
 
     return rows
