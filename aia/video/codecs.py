@@ -21,8 +21,8 @@ GROUP = 16
 """Frames of an H.264 group. Reading one frame decodes half a group on average."""
 
 H264_OPTIONS = {
-    "crf": "16",  # about as faithful as JPEG of quality 85
-    "preset": "medium",
+    "crf": "15",  # about as faithful as JPEG of quality 85
+    "preset": "veryfast",  # a quarter of the usual time, for pictures as good of the same size
     "tune": "fastdecode",
     "bf": "0",  # no frame needs a later one: one piece in, one frame out
     "sc_threshold": "0",  # groups begin where we say, not at cuts
