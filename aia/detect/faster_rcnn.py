@@ -1,0 +1,151 @@
+"""The detector itself: torchvision's Faster R-CNN with FPN, and what its file must tell (§4.1).
+
+model.py makes one and keeps it in a file; finetune.py trains it, predict.py runs it over films.
+"""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple, TypeAlias
+
+import torch
+from jaxtyping import Float, Int, UInt8
+from torch import Tensor, nn
+from torchvision.models import detection
+from torchvision.models.detection.faster_rcnn import FastRCNNPredictor
+from torchvision.ops import FrozenBatchNorm2d
+
+from aia.detect.small import small_faster_rcnn
+from aia.errors import InputError
+
+SMALL = "small"
+TORCHVISION = (
+    "fasterrcnn_resnet50_fpn",
+    "fasterrcnn_resnet50_fpn_v2",
+    "fasterrcnn_mobilenet_v3_large_fpn",
+)
+MODELS = (SMALL, *TORCHVISION)
+
+Frame: TypeAlias = UInt8[Tensor, "_h _w 3"]  # frames of one batch may differ in size
+
+
+class Boxes(NamedTuple):
+    """What one frame holds: boxes as fractions, the position of each one's class, its score."""
+
+    xyxy: Float[Tensor, "boxes 4"]
+    label: Int[Tensor, " boxes"]
+    score: Float[Tensor, " boxes"]
+
+
+class Detector(nn.Module):
+    """A Faster R-CNN together with what its file must tell.
+
+    Args:
+        model: one of `MODELS`.
+        classes: names, the first is the person; the background is not among them.
+        short_side: pixels to which a frame's shorter side is resized.
+        norm_eps: None where BatchNorm learns; a number where it is frozen, with this ε.
+    """
+
+    def __init__(
+        self, *, model: str, classes: Sequence[str], short_side: int, norm_eps: float | None = None
+    ) -> None:
+        super().__init__()
+        if model not in MODELS:
+            raise InputError(f"detector.model: {model} is not one of {', '.join(MODELS)}")
+        self.model, self.classes, self.norm_eps = model, tuple(classes), norm_eps
+        if model == SMALL:
+            self.network = small_faster_rcnn(classes=len(self.classes) + 1)
+        else:
+            self.network = getattr(detection, model)(
+                weights=None, weights_backbone=None, num_classes=len(self.classes) + 1
+            )
+        if norm_eps is not None:
+            _freeze_norms(self.network, eps=norm_eps)
+        self.see(short_side)
+
+    def see(self, short_side: int) -> None:
+        """Have frames resized to `short_side` pixels from now on."""
+        self.short_side = short_side
+        self.network.transform.min_size = (short_side,)
+        # The longer side's limit, in torchvision's proportion of 800 to 1333.
+        self.network.transform.max_size = round(short_side * 1333 / 800)
+
+    def forward(self, frames: list[Frame]) -> list[Boxes]:
+        """Boxes of each frame, best first; at most 100 a frame, with scores of at least 0.05."""
+        assert not self.training, "losses() is for training"
+        if not frames:
+            return []
+        found, _ = self._run(frames, None)
+        results = []
+        for frame, boxes in zip(frames, found, strict=True):
+            h, w = frame.shape[:2]
+            fractions = boxes["boxes"] / boxes["boxes"].new_tensor([w, h, w, h])
+            results.append(Boxes(fractions.clamp(0, 1), boxes["labels"] - 1, boxes["scores"]))
+        return results
+
+    def losses(self, frames: list[Frame], truth: list[Boxes]) -> dict[str, Float[Tensor, ""]]:
+        """The four losses of Faster R-CNN: objectness and boxes of the RPN, class and boxes.
+
+        A frame without boxes is a negative. Scores are not read.
+        """
+        targets = []
+        for frame, boxes in zip(frames, truth, strict=True):
+            h, w = frame.shape[:2]
+            pixels = boxes.xyxy * boxes.xyxy.new_tensor([w, h, w, h])
+            targets.append({"boxes": pixels, "labels": boxes.label + 1})
+        return self._run(frames, targets)[1]
+
+    def _run(
+        self, frames: list[Frame], targets: list[dict[str, Tensor]] | None
+    ) -> tuple[list[dict[str, Tensor]], dict[str, Tensor]]:
+        """Torchvision's flow, written out for the sake of one line: what runs in bfloat16.
+
+        A pixel position above 256 has no exact bfloat16, so anchors, proposals and boxes must
+        stay in float32; the backbone is where the time goes.
+        """
+        network = self.network
+        pixels = [frame.permute(2, 0, 1).float() / 255 for frame in frames]
+        images, targets = network.transform(pixels, targets)
+        device = images.tensors.device.type
+        with torch.autocast(device, torch.bfloat16, enabled=device == "cuda"):
+            features = network.backbone(images.tensors)
+        features = {level: map_.float() for level, map_ in features.items()}
+        proposals, rpn_losses = network.rpn(images, features, targets)
+        found, box_losses = network.roi_heads(features, proposals, images.image_sizes, targets)
+        sizes_hw = [(frame.shape[0], frame.shape[1]) for frame in frames]
+        found = network.transform.postprocess(found, images.image_sizes, sizes_hw)
+        return found, {**rpn_losses, **box_losses}
+
+
+def exchange_classes(detector: Detector, classes: Sequence[str]) -> None:
+    """Give the detector a class head for `classes`, in place.
+
+    What the old head knew about the background and about classes of the same name is kept.
+    """
+    old = detector.network.roi_heads.box_predictor
+    new = FastRCNNPredictor(old.cls_score.in_features, len(classes) + 1)
+    pairs = [(0, 0)] + [
+        (row, detector.classes.index(name) + 1)
+        for row, name in enumerate(classes, start=1)
+        if name in detector.classes
+    ]
+    with torch.no_grad():
+        for to, source in pairs:
+            for layer, rows in (("cls_score", 1), ("bbox_pred", 4)):
+                for part in ("weight", "bias"):
+                    target = getattr(getattr(new, layer), part)
+                    origin = getattr(getattr(old, layer), part)
+                    target[to * rows : (to + 1) * rows] = origin[
+                        source * rows : (source + 1) * rows
+                    ]
+    detector.network.roi_heads.box_predictor = new.to(old.cls_score.weight.device)
+    detector.classes = tuple(classes)
+
+
+def _freeze_norms(module: nn.Module, *, eps: float) -> None:
+    """Put a FrozenBatchNorm2d in the place of every BatchNorm2d, in place."""
+    for name, child in module.named_children():
+        if isinstance(child, nn.BatchNorm2d):
+            frozen: Any = FrozenBatchNorm2d(child.num_features, eps=eps)
+            setattr(module, name, frozen)
+        else:
+            _freeze_norms(child, eps=eps)

@@ -1,0 +1,235 @@
+"""Fine-tuning of the detector on a data set's own boxes (§4.1).
+
+The paper fine-tunes on AVA's persons a network that knows COCO's; the small network starts from
+nothing. AdamW, a linear warm-up, then a cosine down to zero; half of the frames are mirrored.
+"""
+
+import json
+import math
+from collections.abc import Sequence
+from contextlib import nullcontext
+from pathlib import Path
+from typing import NamedTuple, Protocol, TextIO, runtime_checkable
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Int
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from aia import boxes
+from aia.config import DetectorConfig
+from aia.detect.faster_rcnn import Boxes, Detector
+from aia.detect.model import build_detector, compute_on, save_detector
+from aia.detect.source import (
+    LabelledFrame,
+    LabelledFrames,
+    key_frame_labels,
+    track_labels,
+    without_seconds,
+)
+from aia.errors import InputError
+from aia.files import write_text
+from aia.log import Pace, say
+from aia.tables import read_actions, read_excluded, read_objects, read_tracks
+from aia.video.store import FrameStore
+
+WARMUP_SHARE = 0.1  # of the steps; all of this is ours
+WEIGHT_DECAY = 1e-4
+CLIP_NORM = 5.0
+LOG_EVERY = 10  # steps between two lines of metrics
+
+
+@runtime_checkable
+class LabelledSource(Protocol):
+    """Anything that yields labelled frames by number, such as `LabelledFrames`."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int) -> LabelledFrame: ...
+
+
+class Example(NamedTuple):
+    """A frame as the detector takes it, and what there is to be found."""
+
+    frame: Tensor
+    truth: Boxes
+
+
+def finetune_on_files(
+    *,
+    stores: Sequence[Path | str],
+    annotations: Path | str,
+    excluded: Path | str | None = None,
+    objects: Path | str | None = None,
+    tracks: Path | str | None = None,
+    config: DetectorConfig,
+    output: Path | str,
+    metrics: Path | str | None = None,
+    seed: int = 0,
+    threads: int = 1,
+) -> None:
+    """Fine-tune on a split's files; with `config.finetune` false, write the weights as they are.
+
+    Args:
+        stores: frames of the split's films.
+        annotations: the split's actions, whose boxes are the persons'.
+        excluded: seconds to leave out.
+        objects: boxes of objects on the key frames.
+        tracks: persons on every frame of the only film, instead of those on the key frames.
+        config: the detector's settings.
+        output: the weights, as safetensors.
+        metrics: see `finetune_detector`.
+        seed: see `finetune_detector`.
+        threads: of the arithmetic on a CPU; more than the machine has are not used.
+    """
+    device = compute_on(threads=threads)
+    if not config.finetune:
+        detector = build_detector(
+            config.model,
+            classes=config.classes,
+            short_side=config.short_side,
+            weights=config.weights,
+            finetune=False,
+        )
+        save_detector(output, detector)
+        if metrics:
+            write_text(metrics, "")
+        return
+    films = {store.video: store for store in map(FrameStore, stores)}
+    actions = without_seconds(read_actions(annotations), read_excluded(excluded))
+    person = config.classes[0]
+    if tracks:
+        if len(films) != 1:
+            raise InputError(f"{tracks}: are the tracks of one film, but {len(films)} are given")
+        (store,) = films.values()
+        labels = track_labels(read_tracks(tracks), actions, store=store, person=person)
+    else:
+        labels = key_frame_labels(
+            actions, read_objects(objects) if objects else None, person=person
+        )
+    source = LabelledFrames(films, labels, classes=config.classes, max_images=config.max_images)
+    finetune_detector(
+        source, config=config, output=output, device=device, seed=seed, metrics=metrics
+    )
+
+
+def finetune_detector(
+    source: LabelledSource,
+    *,
+    config: DetectorConfig,
+    output: Path | str,
+    device: torch.device | str = "cpu",
+    seed: int = 0,
+    metrics: Path | str | None = None,
+    workers: int = 0,
+) -> Detector:
+    """Train a detector on `source`, write its weights to `output`, return it ready to be used.
+
+    Args:
+        source: labelled frames.
+        config: which network, from which weights, how long and how fast.
+        output: a .safetensors file, written when training is done.
+        device: where to compute.
+        seed: of the initial weights, the order of the frames, mirroring, and sampled anchors.
+        metrics: a file of JSON lines: step, loss, its four parts, lr, images_per_sec.
+        workers: processes that read frames; 0: this one.
+    """
+    detector = build_detector(
+        config.model,
+        classes=config.classes,
+        short_side=config.short_side,
+        weights=config.weights,
+        seed=seed,
+    ).to(device)
+    draws = Draws(source, classes=config.classes, draws=config.steps * config.batch, seed=seed)
+    say(
+        f"detector {config.model} from {config.weights}: {len(source)} images, "
+        f"{len(config.classes)} classes, {config.steps} steps of {config.batch}"
+    )
+    gpus = [torch.device(device)] if torch.device(device).type == "cuda" else []
+    lines = open(metrics, "w", encoding="utf-8") if metrics else nullcontext()  # noqa: SIM115
+    with torch.random.fork_rng(devices=gpus), lines as log:
+        torch.manual_seed(seed)
+        _train(detector, draws, config=config, log=log, workers=workers)
+    save_detector(output, detector)
+    return detector.eval()
+
+
+class Draws(Dataset[Example]):
+    """The frames in the order of training: passes over `source`, each in another order."""
+
+    def __init__(
+        self, source: LabelledSource, *, classes: tuple[str, ...], draws: int, seed: int
+    ) -> None:
+        self.source, self.classes = source, classes
+        random = np.random.default_rng(seed)
+        passes = [random.permutation(len(source)) for _ in range(math.ceil(draws / len(source)))]
+        self.order: Int[np.ndarray, " draws"] = np.concatenate(passes)[:draws]
+        self.mirrored: Bool[np.ndarray, " draws"] = random.random(draws) < 0.5
+
+    def __len__(self) -> int:
+        return len(self.order)
+
+    def __getitem__(self, draw: int) -> Example:
+        rgb, xyxy, names = self.source[int(self.order[draw])]
+        if self.mirrored[draw]:
+            rgb, xyxy = rgb[:, ::-1], boxes.flip(xyxy)
+        label = torch.tensor([self.classes.index(name) for name in names], dtype=torch.int64)
+        truth = Boxes(torch.tensor(xyxy).float(), label, torch.ones(len(names)))
+        return Example(torch.from_numpy(rgb.copy()), truth)
+
+
+def learning_rate(step: int, *, steps: int, peak: float) -> float:
+    """The rate of step 0, 1, ...: up to `peak` in a line, then down to zero along a cosine.
+
+    >>> [round(learning_rate(step, steps=20, peak=1.0), 2) for step in (0, 1, 2, 11, 19)]
+    [0.5, 1.0, 1.0, 0.5, 0.01]
+    """
+    warmup = round(steps * WARMUP_SHARE)
+    if step < warmup:
+        return peak * (step + 1) / warmup
+    return peak * 0.5 * (1 + math.cos(math.pi * (step - warmup) / (steps - warmup)))
+
+
+def _train(
+    detector: Detector, draws: Draws, *, config: DetectorConfig, log: TextIO | None, workers: int
+) -> None:
+    device = next(detector.parameters()).device
+    trained = [parameter for parameter in detector.parameters() if parameter.requires_grad]
+    optimizer = torch.optim.AdamW(trained, weight_decay=WEIGHT_DECAY)
+    batches = DataLoader(draws, batch_size=config.batch, collate_fn=list, num_workers=workers)
+    pace = Pace(total=config.steps)
+    detector.train()
+    for step, batch in enumerate(batches):
+        rate = learning_rate(step, steps=config.steps, peak=config.learning_rate)
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+        frames = [example.frame.to(device) for example in batch]
+        truth = [Boxes(*(part.to(device) for part in example.truth)) for example in batch]
+        parts = detector.losses(frames, truth)
+        loss = torch.stack(list(parts.values())).sum()
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(trained, CLIP_NORM)
+        optimizer.step()
+
+        done = step + 1
+        if done % LOG_EVERY and done < config.steps:
+            continue
+        if not math.isfinite(value := loss.item()):
+            raise InputError(
+                f"detector: the loss is {value} at step {done}; "
+                f"is detector.learning_rate = {config.learning_rate:g} too high?"
+            )
+        images_per_sec = pace.rate(done) * config.batch
+        if log:
+            line = {"step": done, "loss": value, "lr": rate, "images_per_sec": images_per_sec}
+            line |= {name: part.item() for name, part in parts.items()}
+            log.write(json.dumps(line) + "\n")
+            log.flush()
+        if pace.due() or done == config.steps:
+            say(
+                f"step {done:6d}/{config.steps}  loss {value:.4f}  lr {rate:.1e}  "
+                f"{images_per_sec:.1f} images/s  eta {pace.eta(done)}"
+            )

@@ -1,0 +1,215 @@
+"""Where a detector comes from: nothing, COCO, or a file (§4.1).
+
+The paper takes a ResNeXt-101-FPN Faster R-CNN that knows COCO and fine-tunes it on AVA's boxes
+for the persons. Here the networks are torchvision's and one small one (small.py); a file of
+`save_detector` tells all that is needed to rebuild its detector.
+"""
+
+import json
+import os
+import pickle
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TypeAlias
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+from torchvision.models import get_model_weights
+
+from aia.detect.faster_rcnn import TORCHVISION, Detector, exchange_classes
+from aia.errors import InputError
+from aia.files import atomic_path
+
+FORMAT, ABOUT = 1, "aia.detector"  # version and name of what a file says of itself
+
+Weights: TypeAlias = dict[str, Tensor]
+
+
+def build_detector(
+    model: str,
+    *,
+    classes: Sequence[str],
+    short_side: int,
+    weights: str = "scratch",
+    finetune: bool = True,
+    seed: int = 0,
+) -> Detector:
+    """A detector at the point where fine-tuning starts, or ready to be used as it is.
+
+    Args:
+        model: one of `MODELS`.
+        classes: names, the first is the person.
+        short_side: pixels that the network sees.
+        weights: `scratch`; `coco`, torchvision's by name; or a .safetensors or .pth file.
+        finetune: true: the class head is exchanged where the weights know other classes;
+            false: the weights keep their own classes (COCO's names, for `coco`).
+        seed: of all that is random.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        if weights == "scratch":
+            return Detector(model=model, classes=classes, short_side=short_side)
+        if weights == "coco":
+            detector = _coco_detector(model, short_side=short_side)
+        else:
+            detector = load_detector(
+                weights, model=model, classes=tuple(classes), short_side=short_side
+            )
+        if detector.model != model:
+            raise InputError(
+                f"{weights}: holds a {detector.model}, but detector.model says {model}"
+            )
+        detector.see(short_side)
+        if finetune and detector.classes != tuple(classes):
+            exchange_classes(detector, classes)
+    return detector
+
+
+def save_detector(path: Path | str, detector: Detector) -> None:
+    """Write the weights as safetensors, with all that `load_detector` needs."""
+    about = {
+        "format": FORMAT,
+        "model": detector.model,
+        "classes": detector.classes,
+        "short_side": detector.short_side,
+        "norm_eps": detector.norm_eps,
+    }
+    tensors = {
+        name: t.detach().cpu().contiguous() for name, t in detector.network.state_dict().items()
+    }
+    with atomic_path(path) as temporary:
+        # One entry: several would be written in an order that changes, and with it the file's hash.
+        save_file(tensors, temporary, metadata={ABOUT: json.dumps(about)})
+
+
+def load_detector(
+    path: Path | str,
+    *,
+    model: str | None = None,
+    classes: tuple[str, ...] = (),
+    short_side: int | None = None,
+) -> Detector:
+    """The detector of a file, ready to be used.
+
+    A file of `save_detector` needs nothing else. The other arguments speak for a bare
+    torchvision state dict (.pth or .safetensors), which tells neither its network nor its classes.
+    """
+    weights, metadata = _read_weights(Path(path))
+    if ABOUT in metadata:
+        about = json.loads(metadata[ABOUT])
+        if about.pop("format") != FORMAT:
+            raise InputError(f"{path}: is of another version of aia; fine-tune the detector again")
+        detector = Detector(**about)
+    elif model is None or short_side is None:
+        raise InputError(
+            f"{path}: has no description of its detector; give it through detector.weights, "
+            "with detector.model and detector.short_side"
+        )
+    else:
+        detector = Detector(
+            model=model,
+            classes=_classes_of(weights, classes, path),
+            short_side=short_side,
+            norm_eps=_frozen_eps(model, counted=any("num_batches" in name for name in weights)),
+        )
+    _load(detector, weights, path)
+    return detector.eval()
+
+
+def compute_on(*, threads: int) -> torch.device:
+    """Where to compute: the GPU if there is one, else at most so many of the CPU's cores."""
+    torch.set_num_threads(max(1, min(threads, len(os.sched_getaffinity(0)))))
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def _coco_detector(model: str, *, short_side: int) -> Detector:
+    if model not in TORCHVISION:
+        raise InputError(
+            f"detector.weights: there are no coco weights of {model}; "
+            f"they exist for {', '.join(TORCHVISION)}"
+        )
+    published = get_model_weights(model).COCO_V1
+    try:
+        weights = published.get_state_dict(progress=False, check_hash=True, weights_only=True)
+    except (OSError, RuntimeError, pickle.UnpicklingError) as error:
+        raise InputError(
+            f"{published}: cannot be had ({error}); without a network, fetch {published.url} "
+            "elsewhere and give the file as detector.weights"
+        ) from error
+    classes = tuple(published.meta["categories"][1:])  # the first one is the background
+    detector = Detector(
+        model=model,
+        classes=classes,
+        short_side=short_side,
+        norm_eps=_frozen_eps(model, counted=False),
+    )
+    _load(detector, weights, published.url)
+    return detector
+
+
+def _read_weights(path: Path) -> tuple[Weights, Mapping[str, str]]:
+    """Tensors and metadata of a .safetensors file, or of a .pth file by torch's safe unpickler."""
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; expected a detector's weights")
+    if path.suffix == ".safetensors":
+        try:
+            with safe_open(path, framework="pt") as file:
+                metadata = file.metadata() or {}
+            return load_file(path), metadata
+        except SafetensorError as error:
+            raise InputError(f"{path}: not a safetensors file ({error}); is it whole?") from error
+    try:
+        with warnings.catch_warnings(action="ignore"):  # of pickles that torch did not write
+            content = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise InputError(
+            f"{path}: holds more than tensors, which is refused because loading it could run "
+            "a program; expected a plain state dict"
+        ) from error
+    except (OSError, RuntimeError, EOFError, ValueError) as error:
+        raise InputError(f"{path}: cannot be read as weights ({error}); is it whole?") from error
+    if isinstance(content, dict) and isinstance(content.get("model"), dict):
+        content = content["model"]  # as training scripts save it, beside the optimizer
+    if not isinstance(content, dict) or not all(isinstance(t, Tensor) for t in content.values()):
+        raise InputError(f"{path}: expected a state dict (names and tensors), got something else")
+    return content, {}
+
+
+def _classes_of(weights: Weights, classes: tuple[str, ...], path: Path | str) -> tuple[str, ...]:
+    """Names for the rows of a bare state dict's class head."""
+    head = weights.get("roi_heads.box_predictor.cls_score.weight")
+    rows = -1 if head is None else len(head) - 1
+    coco = tuple(get_model_weights(TORCHVISION[0]).COCO_V1.meta["categories"][1:])
+    if rows == len(coco):
+        return coco
+    if rows == len(classes):
+        return classes
+    what = "no class head" if head is None else f"a head for {rows} classes"
+    raise InputError(
+        f"{path}: has {what}; expected COCO's {len(coco)} or the {len(classes)} of detector.classes"
+    )
+
+
+def _load(detector: Detector, weights: Weights, where: object) -> None:
+    try:
+        detector.network.load_state_dict(weights)
+    except RuntimeError as error:
+        first = next((line.strip() for line in str(error).splitlines()[1:]), str(error))
+        raise InputError(
+            f"{where}: does not fit {detector.model} with {len(detector.classes)} classes "
+            f"({first[:200]}); is it another network's?"
+        ) from error
+
+
+def _frozen_eps(model: str, *, counted: bool) -> float:
+    """The ε with which the norms of weights from elsewhere are frozen.
+
+    Args:
+        model: one of torchvision's.
+        counted: the weights count the batches that their norms saw, so these were not frozen.
+    """
+    # The first ResNet-50 dates from when torchvision's frozen norm had no ε.
+    return 0.0 if model == "fasterrcnn_resnet50_fpn" and not counted else 1e-5
