@@ -125,7 +125,7 @@ def has_lines(path: Path | str) -> bool:
         return any(line.strip() for line in file)
 
 
-def text_of(value: float) -> str:
+def text_of(value: float | np.integer | np.floating) -> str:
     """A number as short as it can be written."""
     return str(int(value)) if math.isfinite(value) and value == int(value) else repr(float(value))
 
@@ -143,15 +143,17 @@ def _line_of(path: Path | str, layout: Layout, row: int) -> int:
 
 
 def _lines(path: Path | str) -> Iterator[tuple[int, list[str]]]:
-    """Line number and cells of each row that is not blank."""
+    """First line and cells of each row that is not blank."""
     with open(path, encoding="utf-8-sig", errors="replace", newline="") as file:
         reader = csv.reader(file)
+        line = 1
         try:
             for cells in reader:
                 if cells:
-                    yield reader.line_num, cells
+                    yield line, cells
+                line = reader.line_num + 1
         except csv.Error as problem:
-            message = f"{path}, line {reader.line_num}: is not CSV ({problem}); a binary file?"
+            message = f"{path}, line {line}: is not CSV ({problem}); a binary file?"
             raise InputError(message) from None
 
 

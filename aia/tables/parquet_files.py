@@ -100,7 +100,8 @@ def read_scores(path: Path | str) -> ScoreTable:
 
 
 def _array(column: pd.Series, kind: pa.DataType) -> pa.Array:
-    return pa.Array.from_pandas(column, type=kind, safe=False)
+    array = pa.Array.from_pandas(column, type=kind, safe=False)
+    return array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
 
 
 def _write(path: Path | str, columns: dict[str, pa.Array], ours: dict[str, Any]) -> None:
