@@ -37,11 +37,14 @@ def frame_map_by_loops(
     found = defaultdict(list)
     for row in _csv_rows(detections):
         key, kind, score = (row[0], float(row[1])), int(row[6]), float(row[7])
-        if kind not in evaluated or score <= score_floor or key in left_out:
+        if kind not in evaluated or key in left_out:
             continue
         if (frames == "listed" and key not in listed) or (
             frames == "labelled" and key not in truth
         ):
+            continue
+        found[key] += []  # it has appeared
+        if score <= score_floor:
             continue
         x1, y1, x2, y2 = (float(side) for side in row[2:6])
         entry = score, kind, y1, x1, y2, x2
@@ -53,7 +56,8 @@ def frame_map_by_loops(
             heapq.heapreplace(found[key], entry)
 
     scores, hits = defaultdict(list), defaultdict(list)
-    for key, entries in found.items():
+    for key in truth if frames == "labelled" else found:
+        entries = found.get(key, [])
         if order in ("heap", "stable"):
             entries = sorted(entries, key=lambda entry: -entry[0])
         for kind in {entry[1] for entry in entries}:

@@ -102,7 +102,7 @@ def match_files(
     matches = match(truth, blocks, labels=classes, excluded=read_excluded(excluded), iou=iou)
     if matches.dropped:
         say(f"{detections}: {matches.dropped} detections of classes that are not evaluated")
-    if not matches.frame_listed.any():
+    if len(matches.frame_listed) and not matches.frame_listed.any():
         say(
             f"{detections}: none of its {len(matches.frame_listed)} key frames is in {groundtruth};"
             " are these other videos, or times of another clock?"
@@ -154,7 +154,7 @@ def rank(matches: Matches, protocol: Protocol, classes: int) -> Iterator[Ranked]
     if protocol.frames == "listed":
         counted &= matches.frame_listed[matches.frame]
     elif protocol.frames == "labelled":
-        counted &= matches.frame_labelled[matches.frame]
+        counted &= matches.frame_labelled[matches.frame] >= 0
     truth_class = matches.truth_class
     if protocol.excluded:
         counted &= ~matches.frame_excluded[matches.frame]

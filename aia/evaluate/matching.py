@@ -34,7 +34,8 @@ class Matches(NamedTuple):
     shapes_xyxy: Float[np.ndarray, "shapes 4"]
     frame_excluded: Bool[np.ndarray, " frames"]
     frame_listed: Bool[np.ndarray, " frames"]
-    frame_labelled: Bool[np.ndarray, " frames"]
+    frame_labelled: Int[np.ndarray, " frames"]
+    """Place among the key frames with evaluated ground truth, in file order; -1: it has none."""
     class_ids: Int[np.ndarray, " classes"]
     truth_class: Int[np.ndarray, " boxes"]
     truth_excluded: Bool[np.ndarray, " boxes"]
@@ -99,7 +100,7 @@ def match(
         shapes_xyxy=np.concatenate([part.shapes_xyxy for part in parts]),
         frame_excluded=np.isin(appeared, left_out),
         frame_listed=np.isin(appeared, listed),
-        frame_labelled=np.isin(appeared, key),
+        frame_labelled=pd.Index(pd.unique(key)).get_indexer(pd.Index(appeared)),
         class_ids=np.array(labels.ids),
         truth_class=class_index,
         truth_excluded=np.isin(key, left_out),

@@ -40,6 +40,8 @@ def in_turn(
 ) -> Int[np.ndarray, " n"]:
     """Rows of one class by key frame, then in the order in which they may take a box."""
     frame = matches.frame[rows]
+    if protocol.frames == "labelled":  # then the evaluator goes through the ground truth's frames
+        frame = matches.frame_labelled[frame]
     if protocol.order in ("file", "heap"):
         return rows[np.argsort(frame, kind="stable")]
     order = _best_first(frame, matches.score[rows])

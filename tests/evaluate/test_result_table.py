@@ -1,0 +1,154 @@
+import json
+from html.parser import HTMLParser
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from aia.errors import InputError
+from aia.evaluate.result_table import Row, class_table, result_table, table_from_json
+from aia.labels import ClassList, write_labels
+from aia.tables import write_metrics
+
+LABELS = ClassList((2, 3, 5), ("sit", "talk <loud>", "wait"), ("ALONE", "PERSON", "ALONE"))
+
+
+@pytest.fixture
+def metrics(tmp_path):
+    def metrics(name, values, ids=LABELS.ids):
+        path = tmp_path / f"{name}.csv"
+        rows = [("mAP@0.5", None, "", float(np.nanmean(values)))]
+        rows += [("AP@0.5", i, "any", value) for i, value in zip(ids, values, strict=True)]
+        write_metrics(path, rows)
+        return path
+
+    return metrics
+
+
+def row(*files, method="i3d-serial-POM-amu", boxes=""):
+    return Row(method, "i3d", "64x1", "K400", files, boxes)
+
+
+def test_a_table_without_rows_has_its_columns():
+    assert list(result_table([], LABELS)) == [
+        "method", "backbone", "input", "pretraining",
+        "metric", "ours", "paper", "difference", "seeds", "spread",
+    ]  # fmt: skip
+
+
+def test_a_row_without_files_is_refused():
+    with pytest.raises(InputError, match="no metrics file is named"):
+        result_table([row()], LABELS)
+
+
+def test_one_seed_has_no_spread(metrics):
+    table = result_table([row(metrics("a", [0.5, 0.25, 0.75]))], LABELS)
+    assert table["metric"].tolist() == ["mAP@0.5", "mAP@0.5 ALONE", "mAP@0.5 PERSON"]
+    assert table["ours"].tolist() == [50.0, 62.5, 25.0]
+    assert table["seeds"].tolist() == [1, 1, 1]
+    assert table["spread"].isna().all()
+    assert table[["paper", "difference"]].isna().all(axis=None)
+
+
+def test_seeds_become_their_mean_and_sample_deviation(metrics):
+    files = [metrics(name, [value] * 3) for name, value in (("a", 0.25), ("b", 0.5), ("c", 0.75))]
+    table = result_table([row(*files)], LABELS, {"i3d-serial-POM-amu": 48.0})
+    first = table.iloc[0]
+    assert (first["ours"], first["seeds"], first["spread"]) == (50.0, 3, 25.0)
+    assert (first["paper"], first["difference"]) == (48.0, 2.0)
+    assert table["paper"].iloc[1:].isna().all()
+
+
+def test_a_class_without_ground_truth_is_left_out_of_its_group(metrics):
+    rows = [row(metrics("a", [0.5, np.nan, np.nan]))]
+    table = result_table(rows, LABELS)
+    assert table["ours"].fillna(-1).tolist() == [50.0, 50.0, -1.0]
+    assert class_table(rows, LABELS)["i3d-serial-POM-amu"].fillna(-1).tolist() == [50.0, -1, -1]
+
+
+def test_classes_without_groups_have_no_group_rows(metrics):
+    plain = ClassList(LABELS.ids, LABELS.names, ("", "", ""))
+    assert len(result_table([row(metrics("a", [0.5, 0.25, 0.75]))], plain)) == 1
+
+
+def test_the_papers_number_is_not_held_against_annotated_boxes(metrics):
+    file = metrics("a", [0.5, 0.25, 0.75])
+    rows = [row(file, boxes="annotated boxes"), row(file, boxes="detected boxes")]
+    table = result_table(rows, LABELS, {"i3d-serial-POM-amu": 48.0})
+    assert table["metric"].iloc[0] == "mAP@0.5 (annotated boxes)"
+    assert table["paper"].notna().tolist() == [False] * 3 + [True, False, False]
+
+
+def test_metrics_that_do_not_fit_are_refused(metrics, tmp_path):
+    with pytest.raises(InputError, match="class 7 is not in the list of classes"):
+        result_table([row(metrics("a", [0.5], ids=(7,)))], LABELS)
+    write_metrics(tmp_path / "b.csv", [("AP@0.5", 2, "sit", 0.5)])
+    with pytest.raises(InputError, match="has no metric of all classes"):
+        result_table([row(tmp_path / "b.csv")], LABELS)
+    write_metrics(tmp_path / "c.csv", [("mAP@0.75", None, "", 0.5)])
+    with pytest.raises(InputError, match="has the metrics mAP@0.75, but"):
+        result_table([row(metrics("a", [0.5, 0.25, 0.75]), tmp_path / "c.csv")], LABELS)
+    with pytest.raises(InputError, match="there is no such file; metrics expected"):
+        result_table([row(tmp_path / "none.csv")], LABELS)
+
+
+class Page(HTMLParser):
+    """Collects what a page shows and what it refers to."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.cells, self.references, self.open = [], [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        self.references += [value for name, value in attributes if name in ("src", "href")]
+        if tag != "meta":
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if self.open and self.open[-1] in ("td", "th"):
+            self.cells.append(data)
+
+
+def test_the_three_files_are_written(metrics, tmp_path):
+    write_labels(tmp_path / "labels.pbtxt", LABELS)
+    write_metrics(tmp_path / "persons.csv", [("person AP@0.5", None, "person", 0.875)])
+    files = [str(metrics("a", [0.25, 0.5, np.nan])), str(metrics("b", [0.75, 0.5, np.nan]))]
+    rows = [{"method": "tiny-<none>", "metrics": {"val-gt": files, "val": files}, "paper": 26.5}]
+    table_from_json(
+        json.dumps(rows),
+        labels=tmp_path / "labels.pbtxt",
+        output=tmp_path / "results" / "world_val.csv",
+        persons=tmp_path / "persons.csv",
+    )
+    table = pd.read_csv(tmp_path / "results" / "world_val.csv")
+    assert table["backbone"].tolist() == ["tiny"] * 6 + [np.nan]
+    assert table["metric"].iloc[[0, 3, 6]].tolist() == [
+        "mAP@0.5 (annotated boxes)", "mAP@0.5 (detected boxes)", "person AP@0.5",
+    ]  # fmt: skip
+    assert table["ours"].iloc[[0, 3, 6]].tolist() == [50.0, 50.0, 87.5]
+    assert table["difference"].iloc[3] == 23.5
+    classes = pd.read_csv(tmp_path / "results" / "world_val.classes.csv")
+    assert classes["class"].tolist() == list(LABELS.names)
+    assert classes["tiny-<none> (detected boxes)"].fillna(-1).tolist() == [50.0, 50.0, -1.0]
+    page = Page((tmp_path / "results" / "world_val.html").read_text())
+    assert page.references == []
+    assert page.open == []
+    assert {"tiny-<none>", "talk <loud>", "50.00 ± 17.68", "26.50", "87.50", "–"} <= set(page.cells)
+
+
+@pytest.mark.parametrize(
+    "rows", ["", "{}x", "[3]", '[{"metrics": {"val": []}}]', '[{"method": "a"}]']
+)
+def test_rows_that_are_none_are_refused(rows, tmp_path):
+    with pytest.raises(InputError, match="--rows: is not a list of rows as JSON"):
+        table_from_json(rows, labels=tmp_path / "none", output=tmp_path / "out.csv")
+
+
+def test_a_table_is_a_csv_file(tmp_path):
+    write_labels(tmp_path / "labels.pbtxt", LABELS)
+    with pytest.raises(InputError, match=r"out.txt: a table is written as \{name\}.csv"):
+        table_from_json("[]", labels=tmp_path / "labels.pbtxt", output=tmp_path / "out.txt")
