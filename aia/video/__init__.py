@@ -1,7 +1,10 @@
 """Films in, clips out: the v_t of the paper, before any network sees them.
 
     decode      any film -> RGB frames at k / fps seconds, upright, at one size
+    picture     one frame's colours, turned upright and scaled
     store       those frames, compressed, in one HDF5 file a film; windows of them at random
+    layout      what lies where in that file
+    codecs      JPEG or H.264 of its frames
     sampling    which frames make up the clip around a key frame
     transforms  sizes, padding, and the boxes that go with the frames
 

@@ -114,3 +114,12 @@ class H264Codec:
             if index in out_of:
                 rgb = cv2.cvtColor(frame.to_ndarray(), cv2.COLOR_YUV2RGB_I420)
                 out_of[index][:] = rgb[:height, :width]
+
+
+def build_codec(
+    name: str, *, size_hw: tuple[int, int], quality: int, header: bytes = b""
+) -> JpegCodec | H264Codec:
+    """The codec that the settings name; `quality` is JPEG's, `header` H.264's."""
+    if name == "jpeg":
+        return JpegCodec(size_hw=size_hw, quality=quality)
+    return H264Codec(size_hw=size_hw, header=header)

@@ -4,30 +4,22 @@ Frames are chosen by their time, not by their number: at k / fps seconds stands 
 player would show then. So films of variable frame rate stay in step with annotations in seconds.
 Time 0 is the film's first frame.
 
-Phones write upright films lying, with a turn to be applied; some cameras write pixels that are not
-square. Both are undone here, before the short side is scaled, so that a box as fractions of the
-frame means what a viewer sees. Interlaced films are not de-interlaced, HDR is not mapped.
+How one frame becomes colours is told in picture.py.
 """
 
 import contextlib
 from collections.abc import Iterator
-from fractions import Fraction
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import av
-import cv2
 import numpy as np
-from av.sidedata.sidedata import Type as SideData
 from av.stream import Disposition
 from jaxtyping import UInt8
 
 from aia.errors import InputError
+from aia.video.picture import shown_size_hw, upright_rgb
 from aia.video.transforms import resize_size_hw
-
-TELEVISION = (2, 5, 6)
-"""Colour matrices that OpenCV's conversion is right for: BT.601's two names, and "unknown", which
-players take for it."""
 
 LETTERS = ("tty", "bin", "xbin", "adf", "idf")
 """FFmpeg's names of pictures made of letters."""
@@ -56,7 +48,7 @@ def probe(path: Path | str) -> FilmInfo:
     """What a film says of itself; what it does not say is counted.
 
     Raises:
-        InputError: there is no such film, or it is not one.
+        InputError: There is no such film, or it is not one.
     """
     film = Film(path)
     if not film.stated_sec:
@@ -71,7 +63,7 @@ def decode(path: Path | str, *, fps: float, short_side: int) -> Iterator[TimedFr
     """The frames at 0, 1 / fps, 2 / fps, … seconds up to the film's end.
 
     Raises:
-        InputError: there is no such film, or it is not one.
+        InputError: There is no such film, or it is not one.
     """
     return Film(path).frames(fps=fps, short_side=short_side)
 
@@ -80,14 +72,14 @@ class Film:
     """A film that is read from start to end, and what is found on the way.
 
     Attributes:
-        size_hw: as shown, upright and with square pixels.
-        stated_sec, stated_frames, stated_fps: as the file states them; 0 where it does not.
-        source_frames: frames decoded so far.
-        bad_packets: pieces that could not be decoded.
-        end_sec: when the last frame ends.
+        size_hw: As shown, upright and with square pixels.
+        stated_sec, stated_frames, stated_fps: As the file states them; 0 where it does not.
+        source_frames: Frames decoded so far.
+        bad_packets: Pieces that could not be decoded.
+        end_sec: When the last frame ends.
 
     Raises:
-        InputError: there is no such film, or it is not one.
+        InputError: There is no such film, or it is not one.
     """
 
     def __init__(self, path: Path | str) -> None:
@@ -201,7 +193,7 @@ class Film:
                 packet = next(packets)  # the last one is empty: it asks for what is still inside
             except StopIteration:
                 return
-            except av.FFmpegError:
+            except (av.FFmpegError, IndexError):  # PyAV's word for a stream that turns up late
                 packet, broken = None, True  # the file breaks off: ask for what is still inside
                 self.bad_packets += 1
             try:
@@ -210,80 +202,6 @@ class Film:
                 return
             except av.FFmpegError:
                 self.bad_packets += 1
-
-
-def shown_size_hw(frame: av.VideoFrame, aspect: Fraction | None) -> tuple[int, int]:
-    """Height and width of a frame as a player shows it: upright, with square pixels.
-
-    `aspect` is a pixel's width by its height; players change the picture's width. Aspects beyond
-    1:4 and 4:1 are taken for mistakes and left out.
-    """
-    stretch = aspect if aspect and Fraction(1, 4) <= aspect <= 4 else Fraction(1)
-    size_hw = frame.height, max(round(frame.width * stretch), 1)
-    return size_hw[::-1] if _turn(frame).transposed else size_hw
-
-
-def upright_rgb(
-    frame: av.VideoFrame, size_hw: tuple[int, int]
-) -> UInt8[np.ndarray, "height width 3"]:
-    """A frame's colours, scaled to `size_hw` and turned upright."""
-    turn = _turn(frame)
-    height, width = size_hw[::-1] if turn.transposed else size_hw
-    rgb = full_rgb(frame)
-    if rgb.shape[:2] != (height, width):
-        # where it shrinks to less than half, bilinear scaling would leave pixels out
-        shrinks = frame.height > 2 * height or frame.width > 2 * width
-        how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-        rgb = cv2.resize(rgb, (width, height), interpolation=how)
-    if turn.transposed:
-        rgb = rgb.transpose(1, 0, 2)
-    return np.ascontiguousarray(
-        rgb[:: -1 if turn.upside_down else 1, :: -1 if turn.mirrored else 1]
-    )
-
-
-def full_rgb(frame: av.VideoFrame) -> UInt8[np.ndarray, "height width 3"]:
-    """A frame's colours at its own size.
-
-    OpenCV converts in half the time of FFmpeg's scaler, but only the usual kind of film: 8 bits,
-    colour at half the resolution, the colour matrix and range of television, even sides (odd ones
-    are made even for it).
-    """
-    usual = frame.format.name == "yuv420p" and frame.color_range != 2
-    if not usual or frame.colorspace not in TELEVISION:
-        return frame.to_ndarray(format="rgb24")
-    if frame.width % 2 == 0 and frame.height % 2 == 0:
-        return cv2.cvtColor(frame.to_ndarray(), cv2.COLOR_YUV2RGB_I420)
-    luma, *colour = (
-        np.frombuffer(plane, np.uint8).reshape(plane.height, plane.line_size)[:, : plane.width]
-        for plane in frame.planes
-    )
-    luma = np.pad(luma, ((0, frame.height % 2), (0, frame.width % 2)), mode="edge")
-    planes = np.concatenate([plane.ravel() for plane in (luma, *colour)])
-    rgb = cv2.cvtColor(planes.reshape(-1, luma.shape[1]), cv2.COLOR_YUV2RGB_I420)
-    return rgb[: frame.height, : frame.width]
-
-
-class _Turn(NamedTuple):
-    """How a picture is brought upright: transposed first, then flipped."""
-
-    transposed: bool
-    upside_down: bool
-    mirrored: bool
-
-
-def _turn(frame: av.VideoFrame) -> _Turn:
-    """The turn that a film asks for; slanted ones are taken for the nearest quarter.
-
-    The matrix [[a, b], [c, d]] sends the point (x, y) to (a x + c y, b x + d y).
-    """
-    side = frame.side_data.get(SideData.DISPLAYMATRIX)
-    if side is None:
-        return _Turn(False, False, False)
-    a, b, _, c, d = np.frombuffer(bytes(side), dtype=np.int32)[:5].tolist()
-    if abs(a) + abs(d) >= abs(b) + abs(c):
-        return _Turn(False, upside_down=d < 0, mirrored=a < 0)
-    return _Turn(True, upside_down=b < 0, mirrored=c < 0)
 
 
 def _stated_sec(container: Any, stream: Any, first: av.VideoFrame) -> float:

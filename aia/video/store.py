@@ -1,26 +1,18 @@
-"""The frame store: one HDF5 file a film, from which any window of frames can be read.
+"""The frame store: one file a film, from which any window of frames can be read.
 
-    data          every frame, compressed (codecs.py), one after the other: flat bytes, contiguous
-    offsets       where each frame begins; one more than there are frames
-    crc32         of each frame's bytes, so that damage is found by whoever reads them
-    times_sec     when each frame is shown
-    codec_header  what the H.264 decoder must know beforehand
-    attributes    the settings it was made with, the source's fingerprint, a checksum of the above
-
-The bytes lie in the file as they are, so a window is one read of the operating system; HDF5 is
-asked once, for the index. A file is opened for each read and not kept: thousands of stores can be
-in use at once, and a store travels to another process as its path.
+Frames are decoded once and kept small, at a steady rate; layout.py says how they lie in the file. A
+window is one read of the operating system, and of its frames only those are decoded that are asked
+for. A file is opened for each read and not kept: thousands of stores can be in use at once, and a
+store travels to another process as its path.
 """
 
-import json
 import tempfile
 import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, NamedTuple
 
 import av
-import h5py
 import numpy as np
 from jaxtyping import Float, Int, UInt8
 
@@ -28,11 +20,10 @@ from aia.config import FramesConfig
 from aia.errors import InputError
 from aia.files import atomic_path, file_digest
 from aia.log import say
-from aia.video.codecs import H264Codec, JpegCodec
+from aia.video.codecs import build_codec
 from aia.video.decode import Film
+from aia.video.layout import Index, load_index, write_store
 from aia.video.transforms import resize_size_hw
-
-FORMAT, VERSION = "aia frames", 1
 
 FARTHEST_BYTES = 1 << 18
 """Frames of a window that lie farther apart than this are fetched by separate reads."""
@@ -57,17 +48,17 @@ def make_store(
     A film that breaks off is kept as far as it decodes; how early it ends is said and stored.
 
     Args:
-        film: any film that FFmpeg reads.
-        output: the store; it appears when it is whole, or not at all.
-        config: rate, size and compression.
-        min_frames: what a clip needs; a film with fewer frames is refused.
+        film: Any film that FFmpeg reads.
+        output: The store; it appears when it is whole, or not at all.
+        config: Rate, size and compression.
+        min_frames: What a clip needs; a film with fewer frames is refused.
 
     Raises:
-        InputError: there is no film, it is none, or it is too short.
+        InputError: There is no film, it is none, or it is too short.
     """
     source, output = Film(film), Path(output)
     size_hw = resize_size_hw(source.size_hw, config.short_side)
-    codec = _codec(config.codec, size_hw=size_hw, quality=config.quality)
+    codec = build_codec(config.codec, size_hw=size_hw, quality=config.quality)
     output.parent.mkdir(parents=True, exist_ok=True)
     # the bytes wait in a file without a name: HDF5 must know their number before it takes them
     with tempfile.TemporaryFile(dir=output.parent) as spool:
@@ -108,7 +99,7 @@ def make_store(
             "bad_packets": source.bad_packets,
         }
         with atomic_path(output) as temporary:
-            _write(temporary, index, about, spool)
+            write_store(temporary, index, about, spool)
     return StoreInfo(
         frames=len(checks),
         size_hw=size_hw,
@@ -123,12 +114,12 @@ class FrameStore:
     """A film's frames; nothing is read before it is asked for.
 
     Raises:
-        InputError: (on the first use) there is no such store, it is damaged, or another version's.
+        InputError: (On the first use) there is no such store, it is damaged, or another version's.
     """
 
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
-        self._loaded: _Index | None = None
+        self._loaded: Index | None = None
 
     @property
     def video(self) -> str:
@@ -221,12 +212,12 @@ class FrameStore:
         return {"path": self.path, "_loaded": None}
 
     @property
-    def _index(self) -> "_Index":
+    def _index(self) -> Index:
         if self._loaded is None:
-            self._loaded = _load(self.path)
+            self._loaded = load_index(self.path)
         return self._loaded
 
-    def _pieces(self, index: "_Index", needed: Int[np.ndarray, " pieces"]) -> dict[int, memoryview]:
+    def _pieces(self, index: Index, needed: Int[np.ndarray, " pieces"]) -> dict[int, memoryview]:
         """The bytes of the `needed` frames (rising), checked."""
         starts, ends = index.offsets[needed], index.offsets[needed + 1]
         breaks = np.flatnonzero(starts[1:] - ends[:-1] > FARTHEST_BYTES) + 1
@@ -252,90 +243,12 @@ class FrameStore:
         return pieces
 
 
-class _Index(NamedTuple):
-    """What a store's file says besides the frames themselves."""
-
-    about: dict[str, Any]
-    codec: JpegCodec | H264Codec
-    offsets: Int[np.ndarray, " frames+1"]
-    crc32: np.ndarray
-    times_sec: Float[np.ndarray, " frames"]
-    data_at: int  # where the frames' bytes begin in the file
-
-
-def _codec(
-    name: str, *, size_hw: tuple[int, int], quality: int, header: bytes = b""
-) -> JpegCodec | H264Codec:
-    if name == "jpeg":
-        return JpegCodec(size_hw=size_hw, quality=quality)
-    return H264Codec(size_hw=size_hw, header=header)
-
-
 def _noting_times(
     source: Film, config: FramesConfig, times_sec: list[float]
 ) -> Iterator[UInt8[np.ndarray, "height width 3"]]:
     for time_sec, rgb in source.frames(fps=config.fps, short_side=config.short_side):
         times_sec.append(time_sec)
         yield rgb
-
-
-def _write(
-    path: Path, index: dict[str, np.ndarray], about: dict[str, Any], spool: BinaryIO
-) -> None:
-    with h5py.File(path, "w", libver=("v110", "v110")) as file:  # it checks its own headers
-        file.attrs.update(about)
-        file.attrs.update(format=FORMAT, version=VERSION, index_crc32=_index_crc32(index, about))
-        for name, values in index.items():
-            file.create_dataset(name, data=values)
-        data = file.create_dataset("data", shape=(spool.tell(),), dtype=np.uint8)
-        spool.seek(0)
-        done = 0
-        while block := spool.read(1 << 24):
-            data[done : done + len(block)] = np.frombuffer(block, dtype=np.uint8)
-            done += len(block)
-
-
-def _load(path: Path) -> _Index:
-    if not path.is_file():
-        raise InputError(
-            f"{path}: there is no such frame store; was `aia frames` run for this film?"
-        )
-    try:
-        with h5py.File(path, "r", locking=False) as file:
-            if file.attrs.get("format") != FORMAT:
-                raise InputError(f"{path}: an HDF5 file, but not a frame store; is the path right?")
-            if file.attrs["version"] != VERSION:
-                raise InputError(
-                    f"{path}: a frame store of version {file.attrs['version']}, this program reads "
-                    f"{VERSION}; make the store again"
-                )
-            index = {name: file[name][()] for name in file if name != "data"}
-            about = {name: np.asarray(value).tolist() for name, value in file.attrs.items()}
-            data_at, data_bytes = file["data"].id.get_offset(), file["data"].size
-    except (OSError, KeyError, ValueError, TypeError, RuntimeError) as error:
-        raise InputError(
-            f"{path}: not a frame store, or a damaged one ({error}); make the store again"
-        ) from None
-    for name in ("format", "version"):
-        del about[name]
-    if about.pop("index_crc32", None) != _index_crc32(index, about) or data_at is None:
-        raise InputError(f"{path}: its index is damaged; make the store again")
-    if data_at + data_bytes > path.stat().st_size or data_bytes != index["offsets"][-1]:
-        raise InputError(f"{path}: the file is cut off; make the store again")
-    codec = _codec(
-        about["codec"],
-        size_hw=tuple(about["size_hw"]),
-        quality=about["quality"],
-        header=index["codec_header"].tobytes(),
-    )
-    return _Index(about, codec, index["offsets"], index["crc32"], index["times_sec"], data_at)
-
-
-def _index_crc32(index: dict[str, np.ndarray], about: dict[str, Any]) -> int:
-    check = zlib.crc32(json.dumps(about, sort_keys=True).encode())
-    for name in sorted(index):
-        check = zlib.crc32(index[name].tobytes(), check)
-    return check
 
 
 def _too_short(source: Film) -> str:

@@ -22,7 +22,7 @@ def resize_size_hw(
 ) -> tuple[int, int]:
     """Size of a frame when its short side is scaled to `short_side`, the other by the same factor.
 
-    Where that makes the long side longer than `max_long`, the long side gets `max_long` instead.
+    Where that makes the long side longer than `max_long`, both are scaled to stay within it.
     The authors' code cuts the long side to whole pixels where this rounds, so that it may differ by
     one pixel.
 
@@ -32,7 +32,8 @@ def resize_size_hw(
     short, long = sorted(size_hw)
     new_short, new_long = short_side, max(1, round(short_side * long / short))
     if max_long is not None and new_long > max_long:
-        new_short, new_long = max(1, round(max_long * short / long)), max_long
+        new_short = max(1, round(max_long * short / long))
+        new_long = min(max(1, round(new_short * long / short)), max_long)
     return (new_short, new_long) if size_hw[0] <= size_hw[1] else (new_long, new_short)
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import av
 import numpy as np
+from av.stream import Disposition
 
 CLOCK = Fraction(1, 1000)
 
@@ -68,10 +69,17 @@ def write_film(
     return path
 
 
-def write_sound(path: Path) -> Path:
-    """Write a file with a tenth of a second of silence."""
+def write_sound(path: Path, *, sleeve: bool = False) -> Path:
+    """Write a file with a tenth of a second of silence, and a picture on its sleeve if asked."""
     with av.open(str(path), "w") as container:
         stream = container.add_stream("aac", rate=8000)
+        if sleeve:
+            cover = container.add_stream("mjpeg", rate=1)
+            cover.height, cover.width, cover.pix_fmt = 32, 48, "yuvj420p"
+            cover.disposition = Disposition.attached_pic
+            picture = av.VideoFrame.from_ndarray(grey(5, (32, 48)), format="rgb24")
+            container.mux(cover.encode(picture.reformat(format="yuvj420p")))
+            container.mux(cover.encode(None))
         frame = av.AudioFrame(format="fltp", layout="mono", samples=800)
         for plane in frame.planes:
             plane.update(bytes(plane.buffer_size))

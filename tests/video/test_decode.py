@@ -4,13 +4,12 @@ from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 
-import av
 import cv2
 import numpy as np
 import pytest
 
 from aia.errors import InputError
-from aia.video.decode import Film, decode, probe, upright_rgb
+from aia.video.decode import Film, decode, probe
 
 from .films import number_of, write_film, write_sound
 
@@ -55,9 +54,10 @@ def test_a_photograph_is_no_film(tmp_path: Path, name: str) -> None:
         probe(tmp_path / name)
 
 
-def test_a_sound_file_is_no_film(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"holds audio and no moving picture"):
-        probe(write_sound(tmp_path / "song.m4a"))
+@pytest.mark.parametrize(("sleeve", "found"), [(False, "audio"), (True, "audio, video")])
+def test_a_sound_file_is_no_film(tmp_path: Path, sleeve: bool, found: str) -> None:
+    with pytest.raises(InputError, match=f"holds {found} and no moving picture; is it a sound"):
+        probe(write_sound(tmp_path / "song.mp4", sleeve=sleeve))
 
 
 def test_a_film_without_its_index_is_cut_off(film: MakeFilm) -> None:
@@ -225,47 +225,6 @@ def test_a_lying_film_is_brought_upright(
     if not mirrored and not upside_down:  # OpenCV turns films, but does not mirror them
         bgr = cv2.VideoCapture(str(path)).read()[1]
         assert np.abs(shown.astype(int) - bgr[:, :, ::-1]).mean() < 3
-
-
-def plain_frame(yuv: tuple[int, int, int], pix_fmt: str = "yuv420p") -> av.VideoFrame:
-    frame = av.VideoFrame(16, 16, pix_fmt)
-    for plane, level in zip(frame.planes, yuv, strict=True):
-        plane.update(bytes([level]) * plane.buffer_size)
-    return frame
-
-
-@pytest.mark.parametrize(
-    ("colorspace", "color_range", "red_blue_weights"),
-    [
-        (2, 0, (0.299, 0.114)),  # unknown
-        (5, 1, (0.299, 0.114)),  # BT.601
-        (1, 1, (0.2126, 0.0722)),  # BT.709
-        (5, 2, (0.299, 0.114)),  # all 256 levels
-    ],
-)
-@pytest.mark.parametrize("pix_fmt", ["yuv420p", "yuv444p"])
-def test_colours_follow_the_films_matrix_and_range(
-    colorspace: int, color_range: int, red_blue_weights: tuple[float, float], pix_fmt: str
-) -> None:
-    y, u, v = 120, 110, 150
-    frame = plain_frame((y, u, v), pix_fmt)
-    frame.colorspace, frame.color_range = colorspace, color_range
-    whole = color_range == 2
-    luma = y if whole else (y - 16) * 255 / 219
-    blue, red = ((level - 128) * (1 if whole else 255 / 224) for level in (u, v))
-    red_weight, blue_weight = red_blue_weights
-    r, b = luma + 2 * (1 - red_weight) * red, luma + 2 * (1 - blue_weight) * blue
-    g = (luma - red_weight * r - blue_weight * b) / (1 - red_weight - blue_weight)
-    found = upright_rgb(frame, (16, 16))
-    assert np.abs(found.astype(float) - [r, g, b]).max() < 2
-
-
-def test_a_frame_that_shrinks_a_lot_leaves_no_pixel_out() -> None:
-    frame = av.VideoFrame.from_ndarray(
-        np.tile(np.array([[255, 0, 0, 0, 0, 0, 0, 0]], np.uint8)[:, :, None], (64, 8, 3)), "rgb24"
-    )
-    # bilinear scaling to an eighth looks at two of eight columns: it would find only black
-    assert np.abs(upright_rgb(frame, (8, 8)).astype(float) - 255 / 8).max() < 2
 
 
 # Films that are damaged

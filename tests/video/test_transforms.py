@@ -54,9 +54,9 @@ def test_the_short_side_is_scaled_and_the_long_side_follows(
     assert resize_size_hw(size_hw, short_side) == expected
 
 
-def test_a_frame_that_becomes_too_long_gets_the_longest_side_instead() -> None:
-    assert resize_size_hw((200, 2000), 256, max_long=464) == (46, 464)
-    assert resize_size_hw((2000, 200), 256, max_long=464) == (464, 46)
+def test_a_frame_that_becomes_too_long_is_scaled_to_stay_within() -> None:
+    assert resize_size_hw((200, 2000), 256, max_long=464) == (46, 460)
+    assert resize_size_hw((2000, 200), 256, max_long=464) == (460, 46)
 
 
 def test_sizes_are_the_authors_to_a_pixel(numbers: dict[str, Any]) -> None:

@@ -1,0 +1,102 @@
+"""How a frame store lies in its HDF5 file.
+
+    data          every frame, compressed (codecs.py), one after the other: flat bytes, contiguous
+    offsets       where each frame begins; one more than there are frames
+    crc32         of each frame's bytes, so that damage is found by whoever reads them
+    times_sec     when each frame is shown
+    codec_header  what the H.264 decoder must know beforehand
+    attributes    the settings it was made with, the source's fingerprint, a checksum of the above
+
+The bytes of `data` lie in the file as they are: HDF5 is asked once, for the index and where they
+begin.
+"""
+
+import json
+import zlib
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple
+
+import h5py
+import numpy as np
+from jaxtyping import Float, Int
+
+from aia.errors import InputError
+from aia.video.codecs import H264Codec, JpegCodec, build_codec
+
+FORMAT, VERSION = "aia frames", 1
+
+
+class Index(NamedTuple):
+    """What a store's file says besides the frames themselves."""
+
+    about: dict[str, Any]
+    codec: JpegCodec | H264Codec
+    offsets: Int[np.ndarray, " frames+1"]
+    crc32: np.ndarray
+    times_sec: Float[np.ndarray, " frames"]
+    data_at: int  # where the frames' bytes begin in the file
+
+
+def write_store(
+    path: Path, index: dict[str, np.ndarray], about: dict[str, Any], spool: BinaryIO
+) -> None:
+    """Write a store: `spool` holds the bytes of all frames, `about` becomes the attributes."""
+    with h5py.File(path, "w", libver=("v110", "v110")) as file:  # it checks its own headers
+        file.attrs.update(about)
+        file.attrs.update(format=FORMAT, version=VERSION, index_crc32=_index_crc32(index, about))
+        for name, values in index.items():
+            file.create_dataset(name, data=values)
+        data = file.create_dataset("data", shape=(spool.tell(),), dtype=np.uint8)
+        spool.seek(0)
+        done = 0
+        while block := spool.read(1 << 24):
+            data[done : done + len(block)] = np.frombuffer(block, dtype=np.uint8)
+            done += len(block)
+
+
+def load_index(path: Path) -> Index:
+    """What a store's file says, checked.
+
+    Raises:
+        InputError: It is no store, of another version, damaged or cut off.
+    """
+    if not path.is_file():
+        raise InputError(
+            f"{path}: there is no such frame store; was `aia frames` run for this film?"
+        )
+    try:
+        with h5py.File(path, "r", locking=False) as file:
+            if file.attrs.get("format") != FORMAT:
+                raise InputError(f"{path}: an HDF5 file, but not a frame store; is the path right?")
+            if file.attrs["version"] != VERSION:
+                raise InputError(
+                    f"{path}: a frame store of version {file.attrs['version']}, this program reads "
+                    f"{VERSION}; make the store again"
+                )
+            index = {name: file[name][()] for name in file if name != "data"}
+            about = {name: np.asarray(value).tolist() for name, value in file.attrs.items()}
+            data_at, data_bytes = file["data"].id.get_offset(), file["data"].size
+    except (OSError, KeyError, ValueError, TypeError, RuntimeError) as error:
+        raise InputError(
+            f"{path}: not a frame store, or a damaged one ({error}); make the store again"
+        ) from None
+    for name in ("format", "version"):
+        del about[name]
+    if about.pop("index_crc32", None) != _index_crc32(index, about) or data_at is None:
+        raise InputError(f"{path}: its index is damaged; make the store again")
+    if data_at + data_bytes > path.stat().st_size or data_bytes != index["offsets"][-1]:
+        raise InputError(f"{path}: the file is cut off; make the store again")
+    codec = build_codec(
+        about["codec"],
+        size_hw=tuple(about["size_hw"]),
+        quality=about["quality"],
+        header=index["codec_header"].tobytes(),
+    )
+    return Index(about, codec, index["offsets"], index["crc32"], index["times_sec"], data_at)
+
+
+def _index_crc32(index: dict[str, np.ndarray], about: dict[str, Any]) -> int:
+    check = zlib.crc32(json.dumps(about, sort_keys=True).encode())
+    for name in sorted(index):
+        check = zlib.crc32(index[name].tobytes(), check)
+    return check
