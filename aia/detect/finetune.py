@@ -148,6 +148,8 @@ def finetune_detector(
         f"{len(config.classes)} classes, {config.steps} steps of {config.batch}"
     )
     gpus = [torch.device(device)] if torch.device(device).type == "cuda" else []
+    if metrics:
+        Path(metrics).parent.mkdir(parents=True, exist_ok=True)
     lines = open(metrics, "w", encoding="utf-8") if metrics else nullcontext()  # noqa: SIM115
     with torch.random.fork_rng(devices=gpus), lines as log:
         torch.manual_seed(seed)
