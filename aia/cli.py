@@ -123,7 +123,7 @@ def train(options: argparse.Namespace) -> None:
     check_clips(clips, stores, options.annotations)
     inputs = [options.annotations, options.labels, options.excluded, options.objects, options.init]
     digests = {str(path): file_digest(path) for path in [*inputs, *options.object_boxes] if path}
-    digests |= {f"film {name}": store.fingerprint["digest"] for name, store in stores.items()}
+    digests |= {f"film {name}": store.fingerprint["sha256"] for name, store in stores.items()}
     train_run(
         run=run,
         sections=sections,
@@ -300,7 +300,7 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--output", type=Path, required=True)
 
     command = _command(commands, "finetune-detector", finetune_detector)
-    command.add_argument("--frames", type=Path, nargs="+", required=True)
+    command.add_argument("--frames", type=Path, nargs="*", required=True)
     command.add_argument("--annotations", type=Path, required=True)
     command.add_argument("--excluded", type=Path)
     command.add_argument("--objects", type=Path)
