@@ -1,10 +1,11 @@
 """Backbones, and the features of persons and objects that are read from their maps."""
 
-from aia.config import BackboneConfig, SlowFastConfig
+from aia.config import BackboneConfig, I3DConfig, SlowFastConfig
+from aia.features.i3d import I3D
 from aia.features.slowfast import SlowFast
 
 
-def build_backbone(config: BackboneConfig, *, frozen_norm: bool) -> SlowFast:
+def build_backbone(config: BackboneConfig, *, frozen_norm: bool) -> SlowFast | I3D:
     """The network that a run's first word names, with fresh weights."""
     match config:
         case SlowFastConfig():
@@ -24,3 +25,5 @@ def build_backbone(config: BackboneConfig, *, frozen_norm: bool) -> SlowFast:
                 pool_padding=config.pool_padding,
                 frozen_norm=frozen_norm,
             )
+        case I3DConfig():
+            return I3D(frozen_norm=frozen_norm)

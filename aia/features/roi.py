@@ -24,6 +24,7 @@ def roi_features(
     stride: int,
     resolution: int,
     mean_before: bool,
+    shift_px: float = 0.0,
 ) -> Slots:
     """Features of every box from the maps of its own clip; empty slots are zero.
 
@@ -38,10 +39,11 @@ def roi_features(
         resolution: bins of RoIAlign, each way.
         mean_before: average over time before RoIAlign, not after. RoIAlign is linear, so this
             changes the work (by the number of frames) and not the result.
+        shift_px: pixel that the first cell of the maps stands for.
     """
     clips, slots = filled.shape
     of_clip = torch.arange(clips, device=filled.device).repeat_interleave(slots)
-    boxes = xyxy_px.masked_fill(~filled[:, :, None], 0).flatten(0, 1)
+    boxes = (xyxy_px - shift_px).masked_fill(~filled[:, :, None], 0).flatten(0, 1)
     rois = torch.cat([of_clip[:, None].to(boxes), boxes], dim=1)
 
     def pool(planes: Float[Tensor, "clips c rows columns"]) -> Float[Tensor, "rois c bins bins"]:

@@ -33,6 +33,8 @@ class SlowFast(nn.Module):
     Attributes:
         channels: of the slow and the fast map.
         stride: pixels of the input, each way, that one cell of the maps stands for.
+        shift_px: pixel that the maps' first cell is taken to stand for. With the authors' pooling
+            its view is centred on pixel 2; they leave the RoIs where they are, and so do we.
     """
 
     def __init__(
@@ -56,6 +58,7 @@ class SlowFast(nn.Module):
         super().__init__()
         self.channels = outer_channels[-1]
         self.stride = stem_stride * (2 if stem_pool else 1) * prod(spatial_strides)
+        self.shift_px = 0.0
 
         # what each stage is given by the stage (or stem) before it, and from the fast pathway
         inputs = (stem_channels, *outer_channels[:-1])

@@ -81,3 +81,12 @@ def test_half_precision_maps_are_pooled_in_single_precision():
     half = pool([map_.bfloat16()], xyxy, filled).features
     assert half.dtype == torch.float32
     torch.testing.assert_close(half, pool([map_], xyxy, filled).features, atol=0.02, rtol=0.02)
+
+
+def test_a_shift_moves_the_map_against_the_boxes():
+    rising = torch.arange(19.0).expand(1, 1, 1, 11, 19)
+    xyxy, filled = torch.tensor([[[16.0, 8.0, 128.0, 64.0]]]), torch.ones(1, 1, dtype=torch.bool)
+    slots = roi_features(
+        [rising], xyxy, filled, stride=STRIDE, resolution=7, mean_before=True, shift_px=4.0
+    )
+    assert slots.features.item() == pytest.approx(15.0 - 0.5)

@@ -1,0 +1,162 @@
+"""Only plain values come out of a pickle, and nothing of it is run."""
+
+import collections
+import os
+import pickle
+import subprocess
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from aia.errors import InputError
+from aia.weights.pickles import read_pickle
+
+PROTOCOLS = range(pickle.HIGHEST_PROTOCOL + 1)
+
+
+def written(folder: Path, value: object, protocol: int = 4) -> Path:
+    path = folder / "value.pkl"
+    path.write_bytes(pickle.dumps(value, protocol))
+    return path
+
+
+class Runs:
+    """Unpickling this calls a function."""
+
+    def __init__(self, function, *arguments):
+        self.call = (function, arguments)
+
+    def __reduce__(self):
+        return self.call
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize(
+    "value",
+    [
+        {},
+        [],
+        {"a": [1, 2.5, None, True, "text", b"bytes", (3, {4, 5})]},
+        collections.OrderedDict(first=1, second={"third": 3}),
+    ],
+    ids=["empty dictionary", "empty list", "plain values", "ordered dictionary"],
+)
+def test_plain_values_come_back(tmp_path, value, protocol):
+    assert read_pickle(written(tmp_path, value, protocol)) == value
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize(
+    "array",
+    [
+        np.zeros((0, 3), np.float32),
+        np.arange(30, dtype=">i4").reshape(2, 3, 5),
+        np.asfortranarray(np.arange(6.0).reshape(2, 3)),
+        np.array(["walk", "sit"]),
+        np.array([True, False]),
+        np.float32(2.5),
+    ],
+    ids=["empty", "big-endian", "column-major", "texts", "booleans", "scalar"],
+)
+def test_arrays_come_back(tmp_path, array, protocol):
+    (found,) = read_pickle(written(tmp_path, [array], protocol))
+    assert type(found) is type(array)
+    assert found.dtype == array.dtype
+    np.testing.assert_array_equal(found, array)
+
+
+def test_an_array_may_be_written_to(tmp_path):
+    assert read_pickle(written(tmp_path, np.zeros(3))).flags.writeable
+
+
+def test_an_array_that_stands_twice_is_one(tmp_path):
+    array = np.zeros(3)
+    first, second = read_pickle(written(tmp_path, [array, array]))
+    assert first is second
+
+
+def test_files_of_python_2_need_their_encoding(tmp_path):
+    path = tmp_path / "old.pkl"
+    path.write_bytes(  # {'w': numpy.array([1, 255], '<u2')}, as Python 2 wrote it
+        b"\x80\x02}q\x01U\x01wcnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85"
+        b"U\x01b\x87R(K\x01K\x02\x85cnumpy\ndtype\nU\x02u2K\x00K\x01\x87R(K\x03U\x01<NNNJ\xff\xff"
+        b"\xff\xffJ\xff\xff\xff\xffK\x00tb\x89U\x04\x01\x00\xff\x00tbs."
+    )
+    assert read_pickle(path, encoding="latin1")["w"].tolist() == [1, 255]
+    with pytest.raises(InputError, match="not a whole pickle"):
+        read_pickle(path)
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_a_command_in_a_pickle_is_refused_and_does_not_run(tmp_path, protocol):
+    trace = tmp_path / "trace"
+    path = written(tmp_path, {"weights": Runs(os.system, f"touch {trace}")}, protocol)
+    with pytest.raises(InputError, match=r"would run posix\.system"):
+        read_pickle(path)
+    assert not trace.exists()
+    pickle.loads(path.read_bytes())  # the file is what it claims to be
+    assert trace.exists()
+
+
+@pytest.mark.parametrize(
+    ("value", "name"),
+    [
+        (Runs(eval, "1"), r"builtins\.eval"),
+        (Runs(getattr, "", "join"), r"builtins\.getattr"),
+        (Runs(subprocess.check_output, ["true"]), r"subprocess\.check_output"),
+        (Runs(np.load, "file.npy"), "numpy.*load"),
+        (Fraction(1, 2), r"fractions\.Fraction"),
+        (len, r"builtins\.len"),
+        (np.array([None]), r"numpy\.dtype of 'O8'"),
+        (np.zeros(2, [("x", "f4")]), r"numpy\.dtype of 'V4'"),
+        (Runs(np.ndarray, (1 << 40,)), r"numpy\.ndarray itself"),
+    ],
+    ids=["eval", "getattr", "process", "numpy.load", "class", "name", "objects", "records", "size"],
+)
+def test_anything_else_is_refused_by_name(tmp_path, value, name):
+    with pytest.raises(InputError, match=f"would run {name}"):
+        read_pickle(written(tmp_path, value))
+
+
+def test_a_function_kept_as_a_value_is_refused(tmp_path):
+    with pytest.raises(InputError, match="a function kept as a value"):
+        read_pickle(written(tmp_path, [np.ndarray]))
+
+
+def test_a_function_of_the_list_cannot_be_changed(tmp_path):
+    path = tmp_path / "change.pkl"
+    path.write_bytes(b"\x80\x02cnumpy\ndtype\n}X\x05\x00\x00\x00valueK\x01sb.")  # BUILD on it
+    with pytest.raises(InputError, match="a change of a function"):
+        read_pickle(path)
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"\x80\x04]"], ids=["empty", "zip", "cut"])
+def test_what_is_no_pickle_is_an_input_error(tmp_path, content):
+    path = tmp_path / "broken.pkl"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match="not a whole pickle"):
+        read_pickle(path)
+
+
+def test_endless_nesting_is_an_input_error(tmp_path):
+    path = tmp_path / "deep.pkl"
+    path.write_bytes(b"\x80\x02" + b"]" * 100_000 + b"a" * 99_999 + b".")
+    with pytest.raises(InputError, match="nested too deep"):
+        read_pickle(path)
+
+
+def test_a_missing_file_is_an_input_error(tmp_path):
+    with pytest.raises(InputError, match="cannot be read"):
+        read_pickle(tmp_path / "none.pkl")
+
+
+def test_the_ucf_annotations_are_what_numpy_makes_of_them(shared_data):
+    path = shared_data / "ucf101-24" / "pyannot.pkl"
+    found, expected = read_pickle(path), pickle.loads(path.read_bytes())
+    assert found.keys() == expected.keys()
+    for video, entry in expected.items():
+        for tube, wanted in zip(found[video]["annotations"], entry["annotations"], strict=True):
+            np.testing.assert_array_equal(tube["boxes"], wanted["boxes"])
+            assert (tube["sf"], tube["ef"]) == (wanted["sf"], wanted["ef"])
