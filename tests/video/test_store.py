@@ -343,7 +343,7 @@ def test_no_flipped_bit_goes_unnoticed(
     data = path.read_bytes()
     whole = FrameStore(path).read(range(19))
     noticed = 0
-    for at in np.random.default_rng(3).integers(0, len(data), 211).tolist():
+    for at in np.random.default_rng(3).integers(0, len(data), 101).tolist():
         path.write_bytes(data)
         flip_bit(path, at)
         try:
@@ -352,7 +352,7 @@ def test_no_flipped_bit_goes_unnoticed(
             noticed += 1
         else:  # the bit was in a gap between HDF5's pieces
             np.testing.assert_array_equal(found, whole)
-    assert noticed > 100
+    assert noticed > 50
 
 
 @pytest.mark.parametrize("share", [0.0, 0.3, 0.99])
