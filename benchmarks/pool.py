@@ -7,19 +7,27 @@
 `dictionary` is the straightforward pool: {(video, second): (features, δ)}, read clip by clip and
 second by second. `copy` copies as many bytes as READ hands over, to fresh memory too: the least
 that any READ could take. All see the same batches, round by round, and must read the same values.
+SAVE and LOAD are a checkpoint's: whole generations in Zarr with checksums, flushed to disk, against
+`torch.save` of the dictionary.
+
+Where fresh memory is slow, MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=99999999999 in the
+environment keeps it from being given back between rounds.
 """
 
 import argparse
 import statistics
+import tempfile
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from aia.clip import ClipKey, Slots
-from aia.memory import FeaturePool, recall
+from aia.files import sync
+from aia.memory import FeaturePool, read_generation, recall, write_generation
 
 SECONDS = 904  # key frames of a film of AVA, and the seconds around them
 
@@ -64,6 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--dtype", choices=["float32", "float16"], default="float32")
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--folder", help="where SAVE writes, for the time being")
     given = parser.parse_args(arguments)
     torch.set_num_threads(given.threads)
 
@@ -106,12 +115,25 @@ def main(arguments: Sequence[str] | None = None) -> None:
         clock("WRITE aia", lambda: pool.write(keys, P, loss_tag=err, step=1))  # noqa: B023
         clock("WRITE dictionary", lambda: plain.write(keys, P, loss_tag=err))  # noqa: B023
 
-    for operation, unit in (("READ", "READ aia"), ("WRITE", "WRITE aia")):
-        base = statistics.median(times[unit])
+    with tempfile.TemporaryDirectory(dir=given.folder) as name:
+        folder = Path(name)
+        clock("SAVE aia", lambda: write_generation(pool, folder / "memory.zarr"))
+        clock("SAVE torch.save", lambda: save(plain, folder / "pool.pt"))
+        clock("LOAD aia", lambda: read_generation(folder / "memory.zarr", pool))
+        clock("LOAD torch.load", lambda: torch.load(folder / "pool.pt", weights_only=False))
+
+    for operation in ("READ", "WRITE", "SAVE", "LOAD"):
+        base = statistics.median(times[f"{operation} aia"])
         for name, taken in times.items():
             if name.startswith(operation):
                 median = statistics.median(taken)
-                print(f"{name:22s} {1e3 * median:8.2f} ms  {median / base:6.2f} x aia's")
+                print(f"{name:22s} {1e3 * median:9.2f} ms  {median / base:6.2f} x aia's")
+
+
+def save(plain: Dictionary, path: Path) -> None:
+    """A checkpoint of the dictionary."""
+    torch.save(plain.content, path)
+    sync(path)
 
 
 def fill(

@@ -31,7 +31,7 @@ from aia.files import sync
 from aia.memory.pool import FeaturePool
 
 FORMAT = "aia memory pool 1"
-CHUNK_BYTES = 1 << 25  # a file of features: few enough files, small enough to be read side by side
+CHUNK_BYTES = 1 << 23  # of a file; larger ones are slower and smaller ones too many
 
 
 def write_generation(pool: FeaturePool, path: Path | str) -> None:
@@ -89,9 +89,8 @@ def read_generation(path: Path | str, pool: FeaturePool) -> None:
     filled = slot < count[:, None]
     if len(count) != len(pool.count) or int(filled.sum()) != len(found["features"]):
         raise InputError(f"{path}: its arrays do not belong together; were files exchanged?")
-    features = torch.zeros(pool.features.shape, dtype=pool.features.dtype)
-    features[filled] = torch.from_numpy(found["features"])
-    pool.features.copy_(features)
+    pool.features.zero_()
+    pool.features[filled.to(pool.device)] = torch.from_numpy(found["features"]).to(pool.device)
     pool.count.copy_(count)
     pool.loss_tag.copy_(torch.from_numpy(found["loss_tag"]))
     pool.step.copy_(torch.from_numpy(found["step"]))
