@@ -183,7 +183,7 @@ def test_the_logits_are_those_of_the_package_itself(network, published, golden, 
 def test_eight_of_nine_real_films_are_named_right(network, published, shared_data):
     right = 0
     for film, name in RIGHT.items():
-        frames = decode(shared_data / "ucf101-24" / f"{film}.mp4", fps=25, short_side=256)
+        frames = decode(shared_data / "ucf101-24" / f"{film}.mp4", fps=25.0, short_side=256)
         rgb = np.stack([frame.rgb for frame in itertools.islice(frames, 32)])
         top, left = (rgb.shape[1] - 224) // 2, (rgb.shape[2] - 224) // 2
         scores = logits(network, published, rgb[:, top : top + 224, left : left + 224])
