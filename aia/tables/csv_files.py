@@ -179,7 +179,9 @@ def check_videos_and_times(table: pa.Table | pa.RecordBatch, rows: Rows) -> None
             rows.refuse(same, message)
     second = table["second"].to_numpy()
     wrong = ~((second >= 0) & (second <= LONGEST_SEC))  # not a number is wrong, too
-    rows.refuse(wrong, "second is {}, expected seconds of the film, 0 or more", second)
+    rows.refuse(
+        wrong, f"second is {{}}, expected seconds of the film, 0 to {LONGEST_SEC:.0f}", second
+    )
 
 
 def check_boxes(
