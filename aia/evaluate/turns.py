@@ -83,21 +83,23 @@ def _from_heaps(
 
 def _heap(matches: Matches, rows: Int[np.ndarray, " frame"], capacity: int) -> list[int]:
     """One key frame's detections through a heap of limited size, then by score."""
-    heap: list[tuple[float, int, float, float, float, float, int]] = []
-    for row, score, kind, (x1, y1, x2, y2) in zip(
+    heap: list[tuple[float, ...]] = []
+    # Rows stay out of the heap, they would change its shape; those of one entry are all alike.
+    rows_of: dict[tuple[float, ...], list[int]] = {}
+    for row, score, class_id, (x1, y1, x2, y2) in zip(
         rows.tolist(),
         matches.score[rows].tolist(),
         matches.class_ids[matches.class_index[rows]].tolist(),
         matches.shapes_xyxy[matches.shape[rows]].tolist(),
         strict=True,
     ):
-        # the row comes last: it tells apart only what is equal in all the evaluator looks at
-        entry = (score, kind, y1, x1, y2, x2, row)
+        entry = (score, class_id, y1, x1, y2, x2)
+        rows_of.setdefault(entry, []).append(row)
         if not capacity or len(heap) < capacity:
             heapq.heappush(heap, entry)
         elif score > heap[0][0]:
             heapq.heapreplace(heap, entry)
-    return [entry[-1] for entry in sorted(heap, key=lambda entry: -entry[0])]
+    return [rows_of[entry].pop() for entry in sorted(heap, key=lambda entry: -entry[0])]
 
 
 def _undecided(
