@@ -1,15 +1,15 @@
-# The workflow as its table of contents: films -> frames -> boxes -> runs -> scores -> tables, figures, report.
-# Each rule calls one `aia` command, which also works by hand. `snakemake --list` names the rules,
-# `snakemake -n` shows what would be done, `snakemake results/playhouse_val.csv` does it.
+# The workflow: films -> frames -> boxes -> runs -> scores -> tables, figures, report. Each rule calls one
+# `aia` command, which also works by hand. `snakemake --list` names the rules, `snakemake -n` shows what
+# would be done, `snakemake results/playhouse_val.csv` does it.
 from snakemake.utils import min_version
 
 min_version("9.27")
 
 
-configfile: "config.yaml"
+report: "workflow/report/workflow.rst"
 
 
-include: "workflow/rules/common.smk"
+include: "workflow/rules/common.smk"  # reads config.yaml, and checks it
 include: "workflow/rules/runs.smk"
 include: "workflow/rules/playhouse.smk"
 include: "workflow/rules/frames.smk"

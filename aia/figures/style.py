@@ -42,7 +42,7 @@ _LOOK = {
     "grid.linewidth": 0.6,
     "legend.frameon": False,
     "figure.dpi": 110.0,
-    "savefig.dpi": 160.0,
+    "savefig.dpi": 130.0,
     "svg.hashsalt": "aia",  # the same picture is the same file
 }
 

@@ -11,14 +11,20 @@ rule ablation_table:
             "results/{dataset}/{table}.csv",
             caption="../report/ablation.rst",
             category="3. Ablations",
-            labels={"data set": "{dataset}", "what": "{table}", "form": "CSV"},
+            labels={
+                "data set": "{dataset}",
+                "what": "{table} as CSV",
+            },
         ),
         classes="results/{dataset}/{table}.classes.csv",
         html=report(
             "results/{dataset}/{table}.html",
             caption="../report/ablation.rst",
             category="3. Ablations",
-            labels={"data set": "{dataset}", "what": "{table}", "form": "table"},
+            labels={
+                "data set": "{dataset}",
+                "what": "{table}",
+            },
         ),
     log:
         "logs/{dataset}/ablation_table/{table}.log",

@@ -24,7 +24,9 @@ rule finetune_detector:
         gpu=gpus,
     params:
         optional=optional_flags,
-        settings=sections("detector"),
+        settings=detector_settings(
+            "person_threshold", "object_threshold", "max_objects"
+        ),
         version=VERSIONS["detector"],
     shell:
         "aia finetune-detector --frames {input.frames} --annotations {input.annotations}"
@@ -51,7 +53,7 @@ rule detect_boxes:
         runtime=120,
         gpu=gpus,
     params:
-        settings=sections("detector"),
+        settings=detector_settings("person_threshold", "object_threshold"),
         version=VERSIONS["detector"],
     shell:
         "aia detect {input.frames} --weights {input.weights} --annotations {input.annotations}"

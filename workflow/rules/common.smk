@@ -58,6 +58,9 @@ def settings_file(name):
     return next((path for path in places if path.is_file()), None)
 
 
+configfile: settings_file("config.yaml")
+
+
 @one_message
 def raw_settings(dataset):
     """config.yaml, config/{dataset}.yaml and the user's --configfile, in layers."""
@@ -70,7 +73,7 @@ def raw_settings(dataset):
             f"{', '.join(sorted(known | {config['dataset']}))})"
         )
     layers = [
-        aia.config.read_yaml(settings_file("config.yaml") or "config.yaml"),
+        aia.config.read_yaml(settings_file("config.yaml")),
         aia.config.read_yaml(own) if own else {},
         workflow.config_settings.overwrite_config,
     ]
@@ -227,6 +230,18 @@ def when_finetuned(function):
     return paths
 
 
+def detector_settings(*unread):
+    """A params function: the detector's settings, without effect of those a command ignores."""
+
+    def picked(wildcards):
+        settings(wildcards.dataset)  # checks them
+        detector = raw_settings(wildcards.dataset)["detector"]
+        # the command checks the section as a whole, so they are 0 rather than gone
+        return as_json({"detector": detector | dict.fromkeys(unread, 0)})
+
+    return picked
+
+
 def detector_start(wildcards):
     """The weights that the detector starts from, where they are a file."""
     weights = settings(wildcards.dataset).detector.weights
@@ -248,20 +263,22 @@ def optional_flags(wildcards, input):
     return " ".join(given)
 
 
-def box_rules(wildcards):
-    """Which detected boxes are used (§4.1)."""
+def box_rules(wildcards, input):
+    """From which score detected boxes are used (§4.1); nothing for kinds that a job lacks."""
     detector = settings(wildcards.dataset).detector
-    return (
-        f"--person-threshold {detector.person_threshold}"
-        f" --object-threshold {detector.object_threshold}"
-    )
+    rules = []
+    if input.get("persons"):
+        rules.append(f"--person-threshold {detector.person_threshold}")
+    if input.get("object_boxes"):
+        rules.append(f"--object-threshold {detector.object_threshold}")
+    return " ".join(rules)
 
 
-def scoring_rules(wildcards):
+def scoring_rules(wildcards, input):
     """Which boxes are scored, and where."""
     chosen = settings(wildcards.dataset)
     return (
-        f"{box_rules(wildcards)} --max-objects {chosen.network.max_objects}"
+        f"{box_rules(wildcards, input)} --max-objects {chosen.network.max_objects}"
         f" --device {chosen.train.device}"
     )
 

@@ -11,11 +11,7 @@ rule draw_curves:
             "results/{dataset}/figures/curves.png",
             caption="../report/curves.rst",
             category="2. Figures",
-            labels={
-                "data set": "{dataset}",
-                "what": "1 loss and mAP over the steps",
-                "form": "figure",
-            },
+            labels={"data set": "{dataset}", "what": "1 loss and mAP over the steps"},
         ),
     log:
         "logs/{dataset}/draw_curves.log",
@@ -43,11 +39,7 @@ rule draw_per_class:
             "results/{dataset}/figures/per_class.png",
             caption="../report/per_class.rst",
             category="2. Figures",
-            labels={
-                "data set": "{dataset}",
-                "what": "2 AP of each class (Fig. 6)",
-                "form": "figure",
-            },
+            labels={"data set": "{dataset}", "what": "2 AP of each class (Fig. 6)"},
         ),
     log:
         "logs/{dataset}/draw_per_class.log",
@@ -78,11 +70,7 @@ rule draw_detections:
             "results/{dataset}/figures/detections.png",
             caption="../report/detections.rst",
             category="2. Figures",
-            labels={
-                "data set": "{dataset}",
-                "what": "3 detected persons and objects",
-                "form": "figure",
-            },
+            labels={"data set": "{dataset}", "what": "3 detected persons and objects"},
         ),
     log:
         "logs/{dataset}/draw_detections.log",
@@ -114,11 +102,7 @@ rule draw_keyframes:
             "results/{dataset}/figures/keyframes.png",
             caption="../report/keyframes.rst",
             category="2. Figures",
-            labels={
-                "data set": "{dataset}",
-                "what": "4 predicted and true actions",
-                "form": "figure",
-            },
+            labels={"data set": "{dataset}", "what": "4 predicted and true actions"},
         ),
     log:
         "logs/{dataset}/draw_keyframes.log",
@@ -149,11 +133,7 @@ rule draw_attention:
             "results/{dataset}/figures/attention.png",
             caption="../report/attention.rst",
             category="2. Figures",
-            labels={
-                "data set": "{dataset}",
-                "what": "5 attention (Fig. 4)",
-                "form": "figure",
-            },
+            labels={"data set": "{dataset}", "what": "5 attention (Fig. 4)"},
         ),
     log:
         "logs/{dataset}/draw_attention.log",

@@ -13,14 +13,14 @@ rule result_table:
             "results/{dataset}_val.csv",
             caption="../report/table.rst",
             category="1. Results",
-            labels={"data set": "{dataset}", "what": "frame mAP", "form": "CSV"},
+            labels={"data set": "{dataset}", "what": "2 the same as CSV"},
         ),
         classes="results/{dataset}_val.classes.csv",
         html=report(
             "results/{dataset}_val.html",
             caption="../report/table.rst",
             category="1. Results",
-            labels={"data set": "{dataset}", "what": "frame mAP", "form": "table"},
+            labels={"data set": "{dataset}", "what": "1 frame mAP"},
         ),
     log:
         "logs/{dataset}/result_table.log",

@@ -47,10 +47,11 @@ rule train:
         work="results/{dataset}/runs/{run}/work",
         folder="results/{dataset}/runs/{run}",
         optional=optional_flags,
+        boxes=box_rules,
         settings=training_settings,
         version=VERSIONS["train"],
     shell:
         "aia train --run {wildcards.run} --frames {input.frames}"
-        " --annotations {input.annotations} --labels {input.labels} {params.optional}"
+        " --annotations {input.annotations} --labels {input.labels} {params.optional} {params.boxes}"
         " --work {params.work} --output-dir {params.folder}"
         " --settings {params.settings:q} --threads {threads} --log {log}"

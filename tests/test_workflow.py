@@ -1,0 +1,270 @@
+"""The workflow as a user meets it: what is planned, what stops it, what a change makes anew."""
+
+import csv
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+
+
+def snakemake(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    """Run the workflow in another folder, as `.venv/bin/snakemake` called by its path would."""
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(REPOSITORY / "Snakefile")]
+    # another Python must not be found first, nor another `aia`
+    environment = {**os.environ, "PATH": "/usr/local/bin:/usr/bin:/bin", "OMP_NUM_THREADS": "1"}
+    return subprocess.run(
+        [*command, *arguments], cwd=cwd, env=environment, text=True, capture_output=True
+    )
+
+
+def planned(result: subprocess.CompletedProcess[str]) -> dict[str, int]:
+    """Jobs of each rule that a dry run counts."""
+    assert result.returncode == 0, result.stdout + result.stderr
+    counts = re.findall(r"^(\w+) +(\d+)$", result.stdout + result.stderr, flags=re.MULTILINE)
+    return {rule: int(count) for rule, count in counts if rule not in ("all", "total")}
+
+
+def message(result: subprocess.CompletedProcess[str]) -> str:
+    """What a failed call says."""
+    assert result.returncode != 0
+    return result.stdout + result.stderr
+
+
+def overlay(path: Path, settings: Mapping[str, Any]) -> str:
+    path.write_text(yaml.safe_dump(dict(settings)))
+    return str(path)
+
+
+# --- what is planned -----------------------------------------------------------------------------
+
+
+def test_nothing_but_the_table_is_made_for_the_table(tmp_path: Path) -> None:
+    jobs = planned(snakemake("results/playhouse_val.csv", "-n", cwd=tmp_path))
+    assert jobs == {
+        "draw_playhouse": 1,
+        "store_frames": 120,
+        "finetune_detector": 1,
+        "detect_boxes": 24,  # of validation films alone: training has annotated objects
+        "train": 3,  # two methods, and the backbone that both begin with
+        "score_detected": 2,
+        "score_groundtruth": 2,
+        "evaluate": 4,
+        "evaluate_persons": 1,
+        "result_table": 1,
+    }
+
+
+def test_without_a_target_the_figures_and_the_report_are_made_too(tmp_path: Path) -> None:
+    jobs = planned(snakemake("-n", cwd=tmp_path))
+    drawn = {rule for rule in jobs if rule.startswith("draw_")} - {"draw_playhouse"}
+    assert drawn == {
+        "draw_curves", "draw_per_class", "draw_detections", "draw_keyframes", "draw_attention",
+    }  # fmt: skip
+    assert jobs["report_results"] == 1
+
+
+def test_another_data_set_needs_no_option_but_its_name(tmp_path: Path) -> None:
+    jobs = planned(snakemake("results/small_val.csv", "-n", cwd=tmp_path))
+    assert (jobs["store_frames"], jobs["detect_boxes"]) == (5, 2)
+
+
+def test_an_ablation_has_each_row_with_each_seed(tmp_path: Path) -> None:
+    jobs = planned(snakemake("results/small/table1a.csv", "-n", cwd=tmp_path))
+    assert jobs["train"] == 5 * 3 + 3
+    assert jobs["score_detected"] == jobs["evaluate"] == 15
+    assert "score_groundtruth" not in jobs
+
+
+def test_a_data_set_of_avas_size_is_planned_with_ids_as_avas_are(tmp_path: Path) -> None:
+    ids = [f"{'-_aZ'[i % 4]}{i:03d}-_x{i % 7}B_" for i in range(299)]
+    write_ava(tmp_path, train=ids[:235], val=ids[235:])
+    target = ("results/ava_val.csv", "-n", "--configfile", "ava.yaml")
+    jobs = planned(snakemake(*target, cwd=tmp_path))
+    assert jobs["store_frames"] == 299
+    assert jobs["detect_boxes"] == 299  # nobody annotated objects
+    assert jobs["train"] == 3
+    assert "draw_playhouse" not in jobs
+
+
+def write_ava(folder: Path, *, train: list[str], val: list[str], **settings: Any) -> None:
+    """Films (empty files), annotations and settings of a data set that is brought along."""
+    (folder / "films").mkdir()
+    for number, video in enumerate([*train, *val]):
+        (folder / "films" / f"{video}.{('mp4', 'mkv', 'webm')[number % 3]}").touch()
+    for split, videos in (("train", train), ("val", val)):
+        with open(folder / f"{split}.csv", "w", newline="") as file:
+            csv.writer(file).writerows(
+                (video, t, 0.1, 0.1, 0.5, 0.9, 1, 0) for video in videos for t in range(902, 905)
+            )
+    (folder / "labels.pbtxt").write_text('label { name: "stand" label_id: 1 }\n')
+    data = {
+        "films": "films/{video}.*",
+        "labels": "labels.pbtxt",
+        "annotations": {"train": "train.csv", "val": "val.csv"},
+        "excluded": {"train": None, "val": None},
+        "objects": {"train": None, "val": None},
+    }
+    overlay(folder / "ava.yaml", {"dataset": "ava", "data": data, **settings})
+
+
+# --- what stops it -------------------------------------------------------------------------------
+
+
+def test_a_misspelt_setting_stops_everything_and_is_told_its_likely_name(tmp_path: Path) -> None:
+    wrong = overlay(tmp_path / "wrong.yaml", {"memory": {"reech": 5}})
+    said = message(snakemake("-n", "--configfile", wrong, cwd=tmp_path))
+    assert "memory.reech is not a setting, did you mean memory.reach?" in said
+    assert "wrong.yaml" in said
+    assert "Traceback" not in said
+
+
+@pytest.mark.parametrize(
+    ("target", "expected"),
+    [
+        ("results/plyhouse_val.csv", "'plyhouse' has no settings"),
+        ("results/small/table1f.csv", "table1f is not a section of the settings of small"),
+        (
+            "results/small/runs/slowfast_tiny-serial-POM-none-s0/model.safetensors",
+            "an M-Block needs a memory",
+        ),
+        (
+            "results/small/runs/slowfast_teeny-none-s0/model.safetensors",
+            "did you mean slowfast_tiny?",
+        ),
+        (
+            "results/small/runs/slowfast_tiny-none-s0-pretrian/model.safetensors",
+            "did you mean pretrain?",
+        ),
+    ],
+)
+def test_a_target_that_cannot_be_made_says_why(tmp_path: Path, target: str, expected: str) -> None:
+    assert expected in message(snakemake(target, "-n", cwd=tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("damage", "expected"),
+    [
+        (lambda folder: (folder / "val.csv").unlink(), "data.annotations.val: val.csv cannot be"),
+        (
+            lambda folder: (folder / "val.csv").write_text("films/a.mp4,1,0,0,1,1,1,0\n"),
+            "val.csv, line 1: 'films/a.mp4' is not a film's id",
+        ),
+        (
+            lambda folder: (folder / "films" / "b.mkv").unlink(),
+            "expected one film films/b.*, found 0",
+        ),
+        (lambda folder: (folder / "films" / "b.mp4").touch(), "found 2: b.mkv, b.mp4"),
+    ],
+    ids=["no annotations", "a path for an id", "no film", "two films"],
+)
+def test_data_that_do_not_fit_stop_before_any_job(
+    tmp_path: Path, damage: Any, expected: str
+) -> None:
+    write_ava(tmp_path, train=["a"], val=["b"])
+    damage(tmp_path)
+    target = ("results/ava_val.csv", "-n", "--configfile", "ava.yaml")
+    assert expected in message(snakemake(*target, cwd=tmp_path))
+
+
+def test_a_pretraining_that_would_wait_for_itself_is_refused(tmp_path: Path) -> None:
+    circular = {"variants": {"pretrain": {"train": {"init": "pretrain"}}}}
+    wrong = overlay(tmp_path / "wrong.yaml", circular)
+    target = ("results/small_val.csv", "-n", "--configfile", wrong)
+    assert "it would wait for itself" in message(snakemake(*target, cwd=tmp_path))
+
+
+# --- what is made, and made anew -----------------------------------------------------------------
+
+RUN = "slowfast_tiny-serial-POM-amu"
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which the tiny Playhouse was run from films to report."""
+    folder = tmp_path_factory.mktemp("small")
+    settings = yaml.safe_load((REPOSITORY / "config" / "small.yaml").read_text())
+    settings["playhouse"] |= {"train_films": 2, "val_films": 1}
+    settings["train"] |= {"init": "scratch", "steps": 6}
+    settings["detector"] |= {"steps": 4}
+    settings["results"] = {"seeds": [0], "runs": [RUN]}
+    overlay(folder / "less.yaml", settings)
+    result = snakemake("--configfile", "less.yaml", cwd=folder)
+    assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-6000:]
+    return folder
+
+
+def test_a_run_leaves_table_report_and_a_log_of_each_job(finished: Path) -> None:
+    results = finished / "results"
+    with open(results / "small_val.csv", newline="") as file:
+        metrics = {row["metric"] for row in csv.DictReader(file)}
+    assert {"mAP@0.5 (detected boxes)", "mAP@0.5 (annotated boxes)", "person AP@0.5"} <= metrics
+    report = (results / "report.html").read_text()
+    for name in ("curves", "per_class", "detections", "keyframes", "attention"):
+        assert f"figures/{name}.png" in report
+    run = results / "small" / "runs" / f"{RUN}-s0"
+    assert {"model.safetensors", "metrics.jsonl", "config.yaml"} <= set(os.listdir(run))
+    lines = (run / "metrics.jsonl").read_text().splitlines()
+    assert json.loads(lines[-1])["step"] == 6
+    log = finished / "logs" / "small" / "train" / f"{RUN}-s0.log"
+    assert "step" in log.read_text()
+
+
+def test_a_second_call_does_nothing(finished: Path) -> None:
+    result = snakemake("-n", "--configfile", "less.yaml", cwd=finished)
+    assert "Nothing to be done" in result.stdout + result.stderr
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({"evaluate": {"protocol": "activitynet"}}, {"evaluate": 2}),
+        ({"detector": {"person_threshold": 0.06}}, {"score_detected": 1, "evaluate": 1}),
+        (
+            {"memory": {"reach": 2}},
+            {"train": 1, "score_detected": 1, "score_groundtruth": 1, "evaluate": 2},
+        ),
+        (
+            {"detector": {"steps": 5}},
+            {"finetune_detector": 1, "detect_boxes": 1, "score_detected": 1, "evaluate": 1},
+        ),
+        ({"train": {"checkpoint_every": 3}}, {"train": 1}),
+        ({"table1a": {"seeds": [5]}}, {}),
+    ],
+    ids=["protocol", "threshold", "memory", "detector", "train", "another table"],
+)
+def test_a_change_reruns_what_depends_on_it_alone(
+    finished: Path, tmp_path: Path, change: Mapping[str, Any], expected: Mapping[str, int]
+) -> None:
+    changed = overlay(tmp_path / "change.yaml", change)
+    result = snakemake("-n", "--configfile", "less.yaml", changed, cwd=finished)
+    jobs = planned(result)
+    stages = ("store_frames", "finetune_detector", "detect_boxes", "train", "evaluate")
+    stages += ("score_detected", "score_groundtruth", "draw_playhouse")
+    made = {rule: count for rule, count in jobs.items() if rule in stages}
+    assert {rule: made.get(rule, 0) for rule in {*made, *expected}} == {
+        rule: expected.get(rule, made[rule] if "train" in expected else 0)
+        for rule in {*made, *expected}
+    }
+
+
+# --- the environment -----------------------------------------------------------------------------
+
+
+def test_the_conda_environment_has_the_locked_versions() -> None:
+    environment = yaml.safe_load((REPOSITORY / "envs" / "aia.yaml").read_text())
+    (packages,) = (part["pip"] for part in environment["dependencies"] if isinstance(part, dict))
+    lock = (REPOSITORY / "requirements.lock").read_text()
+    locked = {
+        f"{name}=={version}"
+        for name, version in re.findall(r"^([\w.-]+)(?:\[.*?\])?==([^\s;]+)", lock, re.M)
+    }
+    assert set(packages) <= locked
