@@ -81,7 +81,7 @@ class InteractionBlock(nn.Module):
 
         W_k and W_v are applied to the few queries and the few attended sums instead of the many
         slots: q·(W_k x + b_k) = (W_kᵀ q)·x + q·b_k and Σ a (W_v x + b_v) = W_v Σ a x + Σ a b_v.
-        With 305 slots of memory this is a tenth of the work; the result is the same.
+        With 305 slots of memory this is less than a third of the work; the result is the same.
         """
         Q = self.query(P) / math.sqrt(P.shape[-1])
         logits = (Q @ self.key.weight) @ X.features.mT + (Q @ self.key.bias)[..., None]
