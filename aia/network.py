@@ -120,6 +120,7 @@ class Network(nn.Module):
             stride=self.backbone.stride,
             resolution=self.roi_resolution,
             mean_before=self.roi_mean_before,
+            shift_px=self.backbone.shift_px,
         ).features.float()
         if self.feature_norm:
             # Normalised here and not inside IA, so that Ω remembers normalised features and the

@@ -213,7 +213,9 @@ def training_batches(frames: ClipFrames, sampler: StepSampler, *, workers: int) 
         collate_fn=collate,
         num_workers=workers,
         pin_memory=torch.cuda.is_available(),
-        persistent_workers=False,
+        # The loader draws a seed when it starts; from the global numbers it would shift dropout's
+        # whenever a run goes on.
+        generator=torch.Generator(),
     )
 
 

@@ -44,6 +44,7 @@ def train(
     rate_at: Callable[[int], float],
     reach: int,
     penalty: bool,
+    seed: int,
     clip_norm: float | None,
     device: torch.device,
     first_step: int = 1,
@@ -60,6 +61,8 @@ def train(
         rate_at: Learning rate of a step.
         reach: L, seconds of memory on each side.
         penalty: Whether remembered features are weighted (line 8, 9).
+        seed: Draws, with the step, which persons of a clip are remembered where there are more
+            than places (§3.1: "a certain number of persons are sampled").
         clip_norm: Largest norm of the gradient, or None.
         device: Where N is.
         first_step: The number of the first step; above 1 when a run goes on.
@@ -74,8 +77,10 @@ def train(
         P, O = network.features(batch)  # 12
         M, trust = None, torch.tensor(math.nan)
         if pool is not None:
-            # 5-11, 13
-            M, trust = recall(pool, batch.keys, P, err=err, reach=reach, penalty=penalty)
+            sampled = torch.Generator().manual_seed(seed * 1_000_003 + step)
+            M, trust = recall(  # 5-11, 13
+                pool, batch.keys, P, err=err, reach=reach, penalty=penalty, generator=sampled
+            )
         logits = network.actions(P, O, M)  # 14
         loss = loss_of(logits, batch.labels, filled=P.filled)
         optimizer.zero_grad(set_to_none=True)
@@ -85,5 +90,5 @@ def train(
         optimizer.step()
         err = loss.detach()  # 15
         if pool is not None:
-            pool.write(batch.keys, P, loss_tag=err, step=step)  # 16
+            pool.write(batch.keys, P, loss_tag=err, step=step, generator=sampled)  # 16
         yield Step(step, err, trust, rate_at(step), len(batch.keys))

@@ -273,6 +273,7 @@ def _optimise(
         rate_at=lambda step: config.learning_rate * rate_share(step, config),
         reach=memory.reach if memory else 0,
         penalty=memory.penalty if memory else False,
+        seed=seed,
         clip_norm=config.clip_norm,
         device=device,
         first_step=start.step + 1,

@@ -20,6 +20,7 @@ def steps_of(network, pool, batches, *, penalty=True, rate=0.0, **options):
             rate_at=lambda step: rate,
             reach=1,
             penalty=penalty,
+            seed=0,
             clip_norm=None,
             device=torch.device("cpu"),
             **options,

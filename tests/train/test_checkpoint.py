@@ -1,0 +1,127 @@
+import json
+
+import pytest
+import torch
+
+from aia.clip import ClipKey, Slots
+from aia.errors import InputError
+from aia.memory import FeaturePool
+from aia.train import checkpoint
+
+
+def parts(seed=0):
+    torch.manual_seed(seed)
+    network = torch.nn.Linear(3, 2)
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.1, momentum=0.9)
+    network(torch.randn(5, 3)).sum().backward()
+    optimizer.step()
+    pool = FeaturePool(seconds={"film": (1, 7)}, persons_per_clip=2, d=3)
+    P = Slots(torch.randn(1, 2, 3), torch.ones(1, 2, dtype=torch.bool))
+    pool.write([ClipKey("film", 5)], P, loss_tag=0.5, step=11)
+    return network, optimizer, pool
+
+
+def save(work, step, seed=0, keep=2):
+    network, optimizer, pool = parts(seed)
+    checkpoint.save(
+        work,
+        step=step,
+        network=network,
+        optimizer=optimizer,
+        pool=pool,
+        err=torch.tensor(0.25),
+        keep=keep,
+    )
+    return network, optimizer, pool
+
+
+def resume(work):
+    network, optimizer, pool = parts(seed=99)
+    found = checkpoint.resume(
+        work, network=network, optimizer=optimizer, pool=pool, device=torch.device("cpu")
+    )
+    return found, network, optimizer, pool
+
+
+def test_without_a_checkpoint_a_run_begins_at_the_beginning(tmp_path):
+    found, *_ = resume(tmp_path)
+    assert found == (0, None)
+
+
+def test_everything_comes_back(tmp_path):
+    network, optimizer, pool = save(tmp_path, step=11)
+    expected = torch.rand(3)
+    save(tmp_path, step=11)
+    torch.rand(17)
+    found, again, its_optimizer, its_pool = resume(tmp_path)
+    assert (found.step, found.err.item()) == (11, 0.25)
+    torch.testing.assert_close(again.state_dict(), network.state_dict(), rtol=0, atol=0)
+    momentum = optimizer.state_dict()["state"][0]["momentum_buffer"]
+    torch.testing.assert_close(its_optimizer.state_dict()["state"][0]["momentum_buffer"], momentum)
+    for name in ("features", "count", "loss_tag", "step"):
+        torch.testing.assert_close(getattr(its_pool, name), getattr(pool, name), rtol=0, atol=0)
+    torch.testing.assert_close(torch.rand(3), expected)  # random numbers go on too
+
+
+def test_the_newest_generations_are_kept(tmp_path):
+    for step in (5, 10, 15):
+        save(tmp_path, step=step)
+    assert [path.name for path in checkpoint.generations(tmp_path)] == [
+        "step-0000010",
+        "step-0000015",
+    ]
+
+
+def test_a_half_written_generation_is_cleared_away(tmp_path):
+    save(tmp_path, step=5)
+    (tmp_path / ".writing-0000010").mkdir()
+    (tmp_path / ".writing-0000010" / "state.pt").write_bytes(b"half")
+    found, *_ = resume(tmp_path)
+    assert found.step == 5
+    assert not list(tmp_path.glob(".writing-*"))
+
+
+@pytest.mark.parametrize("kind", ["flipped", "cut", "no digests", "no memory"])
+def test_a_damaged_generation_is_named_and_the_one_before_it_is_taken(tmp_path, capsys, kind):
+    save(tmp_path, step=5)
+    save(tmp_path, step=10)
+    state = tmp_path / "step-0000010" / "state.pt"
+    content = bytearray(state.read_bytes())
+    if kind == "flipped":
+        content[len(content) // 2] ^= 4
+        state.write_bytes(content)
+    elif kind == "cut":
+        state.write_bytes(content[: len(content) // 2])
+    elif kind == "no digests":
+        (state.parent / "digests.json").unlink()
+    else:
+        for chunk in (state.parent / "memory.zarr").rglob("c/*"):
+            if chunk.is_file():
+                chunk.unlink()
+    found, _, _, pool = resume(tmp_path)
+    assert found.step == 5
+    assert pool.loss_tag.max() == 0.5
+    assert "step-0000010" in capsys.readouterr().err
+    assert [path.name for path in checkpoint.generations(tmp_path)] == ["step-0000005"]
+
+
+def test_the_state_of_another_run_is_not_taken(tmp_path, capsys):
+    checkpoint.claim(tmp_path, {"rate": 0.1})
+    save(tmp_path, step=5)
+    checkpoint.claim(tmp_path, {"rate": 0.1})
+    assert len(checkpoint.generations(tmp_path)) == 1
+    checkpoint.claim(tmp_path, {"rate": 0.2})
+    assert checkpoint.generations(tmp_path) == []
+    assert "starting anew" in capsys.readouterr().err
+    assert json.loads((tmp_path / "fingerprint.json").read_text()) == {"rate": 0.2}
+
+
+def test_a_second_trainer_of_a_run_is_refused(tmp_path):
+    with (
+        checkpoint.only_one(tmp_path),
+        pytest.raises(InputError, match="another process trains this run"),
+        checkpoint.only_one(tmp_path),
+    ):
+        pass
+    with checkpoint.only_one(tmp_path):
+        pass
