@@ -222,7 +222,9 @@ def table(options: argparse.Namespace) -> None:
     """Put the metrics of runs together as a table."""
     from aia.evaluate.result_table import table_from_json
 
-    table_from_json(options.rows, labels=options.labels, output=options.output)
+    table_from_json(
+        options.rows, labels=options.labels, output=options.output, persons=options.persons
+    )
 
 
 def weights_fetch(options: argparse.Namespace) -> None:
@@ -363,6 +365,7 @@ def _parser() -> argparse.ArgumentParser:
     command = _command(commands, "table", table)
     command.add_argument("--rows", required=True, help="JSON: what the rows are made of")
     command.add_argument("--labels", type=Path, required=True)
+    command.add_argument("--persons", type=Path, help="metrics of the detector, for a line below")
     command.add_argument("--output", type=Path, required=True)
 
     weights = commands.add_parser("weights", help="published weights")

@@ -171,6 +171,7 @@ class I3DConfig:
     family: Literal["i3d"]
     span: int
     strides: tuple[int]
+    end_point: Literal["Mixed_4f", "Mixed_5c"]
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
 

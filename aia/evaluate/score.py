@@ -33,7 +33,7 @@ from aia.config import (
 from aia.datasets.ava import ClipSample, seconds_of
 from aia.datasets.loader import ClipFrames, scoring_batches
 from aia.errors import InputError
-from aia.evaluate.attention import attention_rows
+from aia.evaluate.attention import attention_rows, sampled
 from aia.files import file_digest
 from aia.labels import ClassList
 from aia.log import progress, say
@@ -149,7 +149,9 @@ def score_clips(
         keys, P, O = features
         M = None
         if pool is not None and trained.memory is not None:
-            M, _ = recall(pool, keys, P, err=1.0, reach=trained.memory.reach, penalty=False)
+            kept = remembered_persons(keys, P, trained.memory.persons_per_clip)
+            reach = trained.memory.reach
+            M, _ = recall(pool, keys, kept, err=1.0, reach=reach, penalty=False)
         logits = network.actions(P, O, M)
         scores.append(_probabilities(logits[P.filled], trained).float().cpu().numpy())
         wanted = [place for place, key in enumerate(keys) if key in attention_of]
@@ -208,9 +210,24 @@ def _filled_pool(
         device=device,
     )
     for keys, P, _ in passed:
-        pool.write(keys, P, loss_tag=1.0, step=0)
+        kept = remembered_persons(keys, P, trained.memory.persons_per_clip)
+        pool.write(keys, kept, loss_tag=1.0, step=0)
     say(f"memory pool: {len(clips)} clips of {len(pool.seconds)} videos")
     return pool
+
+
+def remembered_persons(keys: Sequence[ClipKey], P: Slots, persons_per_clip: int) -> Slots:
+    """The persons of each clip that its memory holds, in their slots' order."""
+    counts = P.filled.sum(dim=1).tolist()
+    kept = [sampled(key, n, persons_per_clip) for key, n in zip(keys, counts, strict=True)]
+    index = torch.zeros(len(keys), persons_per_clip, dtype=torch.int64)
+    filled = torch.zeros(len(keys), persons_per_clip, dtype=torch.bool)
+    for place, persons in enumerate(kept):
+        index[place, : len(persons)] = torch.from_numpy(persons)
+        filled[place, : len(persons)] = True
+    index, filled = index.to(P.features.device), filled.to(P.features.device)
+    features = P.features.gather(1, index[..., None].expand(-1, -1, P.features.shape[2]))
+    return Slots(features * filled[..., None], filled)
 
 
 def _probabilities(

@@ -26,4 +26,4 @@ def build_backbone(config: BackboneConfig, *, frozen_norm: bool) -> SlowFast | I
                 frozen_norm=frozen_norm,
             )
         case I3DConfig():
-            return I3D(frozen_norm=frozen_norm)
+            return I3D(end_point=config.end_point, frozen_norm=frozen_norm)

@@ -106,6 +106,26 @@ def sections(*names):
     return picked
 
 
+# Settings that say how a machine works, not what comes out: a change makes nothing anew.
+MACHINE = {
+    "train": ("checkpoint_every", "keep_checkpoints", "workers", "threads", "device"),
+    "score": ("workers",),
+}
+
+
+def recipe(sections):
+    """What of some sections decides on the outcome, as JSON."""
+    kept = {
+        name: {
+            key: value
+            for key, value in section.items()
+            if key not in MACHINE.get(name, ())
+        }
+        for name, section in sections.items()
+    }
+    return as_json(kept)
+
+
 # --- films and files of a data set ------------------------------------------------------
 
 
@@ -261,26 +281,6 @@ def optional_flags(wildcards, input):
         if name in OPTIONAL and files
     ]
     return " ".join(given)
-
-
-def box_rules(wildcards, input):
-    """From which score detected boxes are used (§4.1); nothing for kinds that a job lacks."""
-    detector = settings(wildcards.dataset).detector
-    rules = []
-    if input.get("persons"):
-        rules.append(f"--person-threshold {detector.person_threshold}")
-    if input.get("object_boxes"):
-        rules.append(f"--object-threshold {detector.object_threshold}")
-    return " ".join(rules)
-
-
-def scoring_rules(wildcards, input):
-    """Which boxes are scored, and where."""
-    chosen = settings(wildcards.dataset)
-    return (
-        f"{box_rules(wildcards, input)} --max-objects {chosen.network.max_objects}"
-        f" --device {chosen.train.device}"
-    )
 
 
 def evaluation_rules(wildcards):

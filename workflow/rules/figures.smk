@@ -82,10 +82,11 @@ rule draw_detections:
         runtime=10,
     params:
         optional=optional_flags,
-        rules=box_rules,
+        persons=person_rules,
+        objects=object_rules,
     shell:
         "aia figure detections --frames {input.frames} --groundtruth {input.groundtruth}"
-        " {params.optional} {params.rules}"
+        " {params.optional} {params.persons} {params.objects}"
         " --output {output} --log {log}"
 
 

@@ -7,9 +7,32 @@ def run_sections(dataset, run):
     return aia.config.run_settings(raw_settings(dataset), aia.config.parse_run(run))
 
 
-def training_settings(wildcards):
-    """The sections of this run alone: a change of them, and of no other, trains it again."""
+# Snakemake takes a changed param for a reason to run again, unless its function asks for `input`.
+
+
+def training_settings(wildcards, input):
+    """All that the command needs to know."""
     return as_json(run_sections(wildcards.dataset, wildcards.run))
+
+
+def training_recipe(wildcards):
+    """What makes this run what it is: a change of it, and of nothing else, trains again."""
+    return recipe(run_sections(wildcards.dataset, wildcards.run))
+
+
+def scoring_settings(wildcards, input):
+    """All that the command needs to know."""
+    return as_json({"score": raw_settings(wildcards.dataset)["score"]})
+
+
+def scoring_recipe(wildcards):
+    """What of it decides on the scores."""
+    return recipe({"score": raw_settings(wildcards.dataset)["score"]})
+
+
+def scoring_device(wildcards, input):
+    """Where to compute."""
+    return settings(wildcards.dataset).train.device
 
 
 # --- what a run starts from -------------------------------------------------------------
@@ -77,6 +100,30 @@ def detected_objects(wildcards):
     if not has_object_block(wildcards.run):
         return []
     return per_video("objects/{video}.parquet", "val")(wildcards)
+
+
+def person_rules(wildcards):
+    """From which score detected persons are used (§4.1)."""
+    return f"--person-threshold {settings(wildcards.dataset).detector.person_threshold}"
+
+
+def object_rules(wildcards):
+    """From which score detected objects are used (§4.1)."""
+    return f"--object-threshold {settings(wildcards.dataset).detector.object_threshold}"
+
+
+def object_rules_where_seen(stage, split):
+    """A params function: the same, for a run that sees detected objects."""
+
+    def rules(wildcards):
+        return object_rules(wildcards) if object_boxes(stage, split)(wildcards) else ""
+
+    return rules
+
+
+def most_objects(wildcards):
+    """How many objects of a clip are seen, the best ones by score."""
+    return settings(wildcards.dataset).network.max_objects
 
 
 # --- tables and figures of runs ---------------------------------------------------------

@@ -24,14 +24,20 @@ rule score_detected:
         gpu=gpus,
     params:
         optional=optional_flags,
-        rules=scoring_rules,
-        settings=sections("score"),
+        persons=person_rules,
+        objects=object_rules,
+        settings=scoring_settings,
+        recipe=scoring_recipe,
+        device=scoring_device,
+        most=most_objects,
         version=VERSIONS["score"],
     shell:
         "aia score --model {input.model} --frames {input.frames}"
         " --annotations {input.annotations} --labels {input.labels} {params.optional}"
-        " {params.rules} --output {output.scores}"
-        " --settings {params.settings:q} --threads {threads} --log {log}"
+        " {params.persons} {params.objects} --max-objects {params.most}"
+        " --output {output.scores}"
+        " --settings {params.settings:q} --device {params.device} --threads {threads}"
+        " --log {log}"
 
 
 rule score_groundtruth:
@@ -58,14 +64,19 @@ rule score_groundtruth:
         gpu=gpus,
     params:
         optional=optional_flags,
-        rules=scoring_rules,
-        settings=sections("score"),
+        objects=object_rules_where_seen("score", "val"),
+        settings=scoring_settings,
+        recipe=scoring_recipe,
+        device=scoring_device,
+        most=most_objects,
         version=VERSIONS["score"],
     shell:
         "aia score --model {input.model} --frames {input.frames}"
         " --annotations {input.annotations} --labels {input.labels} {params.optional}"
-        " {params.rules} --output {output.scores} --attention {output.attention}"
-        " --settings {params.settings:q} --threads {threads} --log {log}"
+        " {params.objects} --max-objects {params.most}"
+        " --output {output.scores} --attention {output.attention}"
+        " --settings {params.settings:q} --device {params.device} --threads {threads}"
+        " --log {log}"
 
 
 rule evaluate:

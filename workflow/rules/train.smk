@@ -47,8 +47,9 @@ rule train:
         work="results/{dataset}/runs/{run}/work",
         folder="results/{dataset}/runs/{run}",
         optional=optional_flags,
-        boxes=box_rules,
+        boxes=object_rules_where_seen("train", "train"),
         settings=training_settings,
+        recipe=training_recipe,
         version=VERSIONS["train"],
     shell:
         "aia train --run {wildcards.run} --frames {input.frames}"
