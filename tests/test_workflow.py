@@ -233,7 +233,13 @@ def test_a_second_call_does_nothing(finished: Path) -> None:
         ({"score": {"extend": [0.0, 0.0]}}, {**TRAINED, "train": 0}),
         (
             {"detector": {"steps": 5}},
-            {"finetune_detector": 1, "detect_boxes": 1, "score_detected": 1, "evaluate": 1},
+            {
+                "finetune_detector": 1,
+                "detect_boxes": 1,
+                "evaluate_persons": 1,
+                "score_detected": 1,
+                "evaluate": 1,
+            },
         ),
         (
             {"train": {"checkpoint_every": 3, "workers": 1, "threads": 2}, "score": {"workers": 1}},
