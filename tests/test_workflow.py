@@ -242,7 +242,11 @@ def test_a_second_call_does_nothing(finished: Path) -> None:
             },
         ),
         (
-            {"train": {"checkpoint_every": 3, "workers": 1, "threads": 2}, "score": {"workers": 1}},
+            {
+                "train": {"checkpoint_every": 3, "workers": 1, "threads": 2},
+                "score": {"workers": 1},
+                "data": {"bad_films": "skip"},
+            },
             {},
         ),
         ({"network": {"dropout": 0.25}}, TRAINED),

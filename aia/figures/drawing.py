@@ -16,30 +16,29 @@ from matplotlib.patches import Rectangle
 from matplotlib.patheffects import withStroke
 
 from aia.errors import InputError
-from aia.video.store import FrameStore
+from aia.video.store import readable_stores
 
 OUTLINE = [withStroke(linewidth=1.6, foreground="white")]
 """Keeps words legible on any frame."""
 
 
 class Films:
-    """The frame stores of some films, by id, opened when asked for."""
+    """The frame stores of some films, by id; skipped films are left out."""
 
     def __init__(self, stores: Iterable[Path | str]) -> None:
-        # an empty file stands for a film that could not be read (data.bad_films: skip)
-        self._paths = {Path(path).stem: Path(path) for path in stores if Path(path).stat().st_size}
+        self._stores = readable_stores(stores)
 
     def __contains__(self, video: str) -> bool:
-        return video in self._paths
+        return video in self._stores
 
     def frame(self, video: str, time_sec: float) -> UInt8[np.ndarray, "h w 3"]:
         """The frame that is shown at this time."""
-        if video not in self._paths:
+        if video not in self._stores:
             raise InputError(
-                f"{video}: no frame store of that name among {len(self._paths)} given; "
+                f"{video}: no frame store of that name among {len(self._stores)} given; "
                 "do boxes and frames belong to the same data set?"
             )
-        with FrameStore(self._paths[video]) as store:
+        with self._stores[video] as store:
             return store.read([store.nearest(time_sec)])[0]
 
 

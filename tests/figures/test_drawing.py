@@ -5,13 +5,15 @@ import pytest
 
 from aia.errors import InputError
 from aia.figures.drawing import Films, by_name, crop
+from aia.video.store import skip_film
 
 
-def test_an_empty_file_stands_for_a_film_that_could_not_be_read(tmp_path: Path) -> None:
-    (tmp_path / "broken.h5").touch()
-    films = Films([tmp_path / "broken.h5"])
+def test_a_film_that_was_skipped_is_not_among_the_films(scene, tmp_path: Path) -> None:
+    skip_film(tmp_path / "broken.h5", why="no video stream")
+    films = Films([tmp_path / "broken.h5", scene.folder / "red.h5"])
     assert "broken" not in films
-    with pytest.raises(InputError, match="broken: no frame store"):
+    assert "red" in films
+    with pytest.raises(InputError, match="broken: no frame store of that name among 1 given"):
         films.frame("broken", 1.0)
 
 

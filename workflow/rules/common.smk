@@ -106,6 +106,10 @@ def sections(*names):
     return picked
 
 
+# Snakemake takes a changed param for a reason to run again, unless its function asks for
+# `input`. So commands get all they need by such functions, and what decides on the outcome
+# stands beside it as `recipe`.
+
 # Settings that say how a machine works, not what comes out: a change makes nothing anew.
 MACHINE = {
     "train": ("checkpoint_every", "keep_checkpoints", "workers", "threads", "device"),
@@ -197,9 +201,8 @@ def path_of_film(wildcards):
     return film_path(wildcards.dataset, wildcards.video)
 
 
-def frames_settings(wildcards):
+def frames_settings(wildcards, input):
     """How frames are kept, and what to do about a film that cannot be read."""
-    settings(wildcards.dataset)  # checks them
     raw = raw_settings(wildcards.dataset)
     return as_json(
         {"frames": raw["frames"], "data": {"bad_films": raw["data"]["bad_films"]}}

@@ -18,6 +18,7 @@ rule store_frames:
     params:
         film=path_of_film,
         settings=frames_settings,
+        recipe=sections("frames"),
         version=VERSIONS["frames"],
     shell:
         "aia frames {params.film:q} --output {output.frames}"

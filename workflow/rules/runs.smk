@@ -7,9 +7,6 @@ def run_sections(dataset, run):
     return aia.config.run_settings(raw_settings(dataset), aia.config.parse_run(run))
 
 
-# Snakemake takes a changed param for a reason to run again, unless its function asks for `input`.
-
-
 def training_settings(wildcards, input):
     """All that the command needs to know."""
     return as_json(run_sections(wildcards.dataset, wildcards.run))
