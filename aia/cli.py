@@ -64,11 +64,24 @@ def playhouse(options: argparse.Namespace) -> None:
 
 def frames(options: argparse.Namespace) -> None:
     """Decode one film into its frame store."""
-    from aia.video.store import make_store
+    from aia.video.store import make_store, skip_film
 
     config = section(FramesConfig, options.settings, "frames")
-    info = make_store(options.film, options.output, config=config)
-    log.say(f"{options.film}: {info}")
+    try:
+        info = make_store(options.film, options.output, config=config)
+    except InputError as error:
+        if read_sections(options.settings).get("data", {}).get("bad_films") != "skip":
+            raise InputError(
+                f"{error} (data.bad_films: skip would go on without this film)"
+            ) from None
+        log.say(f"skipped: {error}")
+        skip_film(options.output, why=str(error))
+        return
+    height, width = info.size_hw
+    log.say(
+        f"{options.film}: {info.frames} frames of {width}x{height} in {info.bytes / 1e6:.1f} MB, "
+        f"{info.duration_sec:.2f} s"
+    )
 
 
 def finetune_detector(options: argparse.Namespace) -> None:
@@ -110,6 +123,7 @@ def train(options: argparse.Namespace) -> None:
     from aia.files import file_digest
     from aia.labels import read_labels
     from aia.train.run import train_run
+    from aia.video.store import readable_stores
 
     run = parse_run(options.name)
     sections = _run_sections(options.settings, run)
@@ -117,13 +131,13 @@ def train(options: argparse.Namespace) -> None:
         config = dataclasses.replace(sections.train, threads=options.threads)
         sections = sections._replace(train=config)
     labels = read_labels(options.labels)
-    stores = _stores(options.frames)
+    stores = readable_stores(options.frames)
     clips = annotated_clips(options.annotations, labels=labels, excluded=options.excluded)
     clips = _add_objects(clips, options, most=sections.network.max_objects)
-    check_clips(clips, stores, options.annotations)
+    clips = clips_of_films(clips, stores, options)
     inputs = [options.annotations, options.labels, options.excluded, options.objects, options.init]
     digests = {str(path): file_digest(path) for path in [*inputs, *options.object_boxes] if path}
-    digests |= {f"film {name}": store.fingerprint["sha256"] for name, store in stores.items()}
+    digests |= {f"film {name}": str(store.fingerprint["sha256"]) for name, store in stores.items()}
     train_run(
         run=run,
         sections=sections,
@@ -148,6 +162,7 @@ def score(options: argparse.Namespace) -> None:
     from aia.tables import write_scores
     from aia.tables.attention import write_attention
     from aia.train.run import pick_device, usable_threads
+    from aia.video.store import readable_stores
 
     torch.set_num_threads(usable_threads(options.threads))
     device = pick_device(options.device)
@@ -159,13 +174,13 @@ def score(options: argparse.Namespace) -> None:
             f"{options.labels}: has other classes than {options.model} was trained on "
             f"({len(labels)} against {len(trained.labels)}); is it of another data set?"
         )
-    stores = _stores(options.frames)
+    stores = readable_stores(options.frames)
     clips = annotated_clips(options.annotations, labels=labels, excluded=options.excluded)
     annotated = clips
     if options.persons:
         clips = detected_clips(clips, options.persons, threshold=options.person_threshold)
     clips = _add_objects(clips, options, most=options.max_objects)
-    check_clips(clips, stores, options.annotations)
+    clips = clips_of_films(clips, stores, options)
     wanted = choose_clips(annotated, options.attention_clips) if options.attention else []
     scored, attention = score_clips(
         trained,
@@ -234,27 +249,30 @@ def weights_fetch(options: argparse.Namespace) -> None:
     fetch_i3d(options.output)
 
 
-def check_clips(clips: Sequence[Any], stores: dict[str, Any], where: Path) -> None:
-    """Every clip needs its film's frames, and a time within the film."""
-    for clip in clips:
+def clips_of_films(
+    clips: Sequence[Any], stores: dict[str, Any], options: argparse.Namespace
+) -> list[Any]:
+    """The clips whose films can be read; all others must have been skipped on purpose.
+
+    Raises:
+        InputError: a video without a frame store, or a second beyond the end of its film.
+    """
+    skipped = {path.stem for path in options.frames} - stores.keys()
+    kept = [clip for clip in clips if clip.key.video not in skipped]
+    for clip in kept:
         store = stores.get(clip.key.video)
         if store is None:
             raise InputError(
-                f"{where}: has video '{clip.key.video}', but no frame store of it was given"
+                f"{options.annotations}: has video '{clip.key.video}', but no frame store of it "
+                "was given"
             )
         end_sec = store.times_sec[-1] + 1 / store.fps
         if not 0 <= clip.time_sec <= end_sec:
             raise InputError(
-                f"{where}: {clip.key.video} has second {clip.time_sec:g}, but the film ends at "
-                f"{end_sec:.2f} s; is the film cut, or does its clock start elsewhere?"
+                f"{options.annotations}: {clip.key.video} has second {clip.time_sec:g}, but the "
+                f"film ends at {end_sec:.2f} s; is the film cut, or does its clock start elsewhere?"
             )
-
-
-def _stores(paths: Sequence[Path]) -> dict[str, Any]:
-    from aia.video.store import FrameStore
-
-    stores = [FrameStore(path) for path in paths]
-    return {store.video: store for store in stores}
+    return kept
 
 
 def _add_objects(clips: list[Any], options: argparse.Namespace, *, most: int) -> list[Any]:

@@ -32,7 +32,7 @@ from aia.errors import InputError
 from aia.files import write_text
 from aia.log import Pace, say
 from aia.tables import read_actions, read_excluded, read_objects, read_tracks
-from aia.video.store import FrameStore
+from aia.video.store import readable_stores
 
 WARMUP_SHARE = 0.1  # of the steps; all of this is ours
 WEIGHT_DECAY = 1e-4
@@ -96,7 +96,7 @@ def finetune_on_files(
         if metrics:
             write_text(metrics, "")
         return
-    films = {store.video: store for store in map(FrameStore, stores)}
+    films = readable_stores(stores)
     actions = without_seconds(read_actions(annotations), read_excluded(excluded))
     person = config.classes[0]
     if tracks:

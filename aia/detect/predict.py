@@ -21,8 +21,9 @@ from aia.detect.model import compute_on, load_detector
 from aia.detect.source import read_key_frames
 from aia.errors import InputError
 from aia.files import file_digest
-from aia.log import progress
+from aia.log import progress, say
 from aia.tables import BOX_COLUMNS, read_actions, write_boxes
+from aia.video.layout import skipped_reason
 from aia.video.store import FrameStore
 
 
@@ -54,6 +55,11 @@ def detect_to_files(
         config: only `max_objects` is read; the network is what the weights say.
         threads: of the arithmetic on a CPU; more than the machine has are not used.
     """
+    if skipped_reason(Path(store)) is not None:
+        say(f"{store}: its film was skipped, so there is nothing to detect")
+        for output in (persons, objects):
+            write_boxes(output, pd.DataFrame(columns=list(BOX_COLUMNS)), provenance={})
+        return
     device = compute_on(threads=threads)
     film = FrameStore(store)
     tables = [read_actions(path) for path in annotations]

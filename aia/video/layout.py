@@ -54,6 +54,21 @@ def write_store(
             done += len(block)
 
 
+def write_skipped(path: Path, why: str) -> None:
+    """Write a store without frames, in place of a film that cannot be read."""
+    with h5py.File(path, "w") as file:
+        file.attrs.update(format=FORMAT, version=VERSION, skipped=why)
+
+
+def skipped_reason(path: Path) -> str | None:
+    """Why a store has no frames; None: it has some, or is no store at all."""
+    try:
+        with h5py.File(path, "r", locking=False) as file:
+            return file.attrs.get("skipped")
+    except OSError:
+        return None
+
+
 def load_index(path: Path) -> Index:
     """What a store's file says, checked.
 
@@ -73,6 +88,8 @@ def load_index(path: Path) -> Index:
                     f"{path}: a frame store of version {file.attrs['version']}, this program reads "
                     f"{VERSION}; make the store again"
                 )
+            if "skipped" in file.attrs:
+                raise InputError(f"{path}: its film was skipped: {file.attrs['skipped']}")
             index = {name: file[name][()] for name in file if name != "data"}
             about = {name: np.asarray(value).tolist() for name, value in file.attrs.items()}
             data_at, data_bytes = file["data"].id.get_offset(), file["data"].size

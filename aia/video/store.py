@@ -8,7 +8,7 @@ store travels to another process as its path.
 
 import tempfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,7 +22,7 @@ from aia.files import atomic_path, file_digest
 from aia.log import say
 from aia.video.codecs import build_codec
 from aia.video.decode import Film
-from aia.video.layout import Index, load_index, write_store
+from aia.video.layout import Index, load_index, skipped_reason, write_skipped, write_store
 from aia.video.transforms import resize_size_hw
 
 FARTHEST_BYTES = 1 << 18
@@ -108,6 +108,30 @@ def make_store(
         bad_packets=source.bad_packets,
         bytes=output.stat().st_size,
     )
+
+
+def skip_film(output: Path | str, *, why: str) -> None:
+    """Leave a store without frames, so that the pipeline goes on without this film."""
+    with atomic_path(output) as temporary:
+        write_skipped(temporary, why)
+
+
+def readable_stores(paths: Iterable[Path | str]) -> dict[str, "FrameStore"]:
+    """The stores by their videos, without those whose film was skipped; these are named.
+
+    Raises:
+        InputError: None is left.
+    """
+    stores = {}
+    for path in map(Path, paths):
+        why = skipped_reason(path)
+        if why is None:
+            stores[path.stem] = FrameStore(path)
+        else:
+            say(f"{path.stem}: goes on without this film, it was skipped ({why})")
+    if not stores:
+        raise InputError("no film is left: all of them were skipped, see above")
+    return stores
 
 
 class FrameStore:

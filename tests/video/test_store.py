@@ -409,3 +409,16 @@ def test_a_real_film_is_stored_with_its_times(shared_data: Path, tmp_path: Path)
     window = store.read(range(280, 344, 2))
     sharp = islice(decode(path, fps=10.0, short_side=112), 280, 344, 2)
     assert np.abs(window.astype(int) - np.stack([frame.rgb for frame in sharp])).mean() < 5
+
+
+def test_a_skipped_film_is_named_and_left_out(tmp_path, capsys):
+    from aia.video.store import readable_stores, skip_film
+
+    skip_film(tmp_path / "broken.h5", why="films/broken.mp4: not a film")
+    (tmp_path / "whole.h5").write_bytes(b"")
+    assert list(readable_stores([tmp_path / "broken.h5", tmp_path / "whole.h5"])) == ["whole"]
+    assert "broken: goes on without this film" in capsys.readouterr().err
+    with pytest.raises(InputError, match="its film was skipped: films/broken.mp4: not a film"):
+        len(FrameStore(tmp_path / "broken.h5"))
+    with pytest.raises(InputError, match="no film is left"):
+        readable_stores([tmp_path / "broken.h5"])
