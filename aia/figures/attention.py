@@ -15,6 +15,7 @@ from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.gridspec import GridSpecBase, SubplotSpec
+from matplotlib.ticker import MaxNLocator
 
 from aia.boxes import iou_matrix
 from aia.figures import style
@@ -197,6 +198,7 @@ def _draw_memory(
         base = base + height
     bars.axvline(0, color=style.GREY, linewidth=0.8, linestyle=":")
     bars.set_xlabel("seconds from the key frame")
+    bars.xaxis.set_major_locator(MaxNLocator(integer=True))
     bars.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
     bars.grid(visible=False, axis="x")
     if len(parts) > 1:
