@@ -108,8 +108,8 @@ def train_run(
 
 
 def build(run: RunName, sections: Sections, *, classes: int) -> Network:
-    """The run's network with fresh weights."""
-    return build_network(
+    """The run's network with fresh weights; a backbone with no rate of its own is not trained."""
+    network = build_network(
         backbone=sections.backbone,
         frozen_norm=sections.train.frozen_norm,
         structure=run.structure,
@@ -118,6 +118,9 @@ def build(run: RunName, sections: Sections, *, classes: int) -> Network:
         memory=sections.memory,
         classes=classes,
     )
+    if sections.train.backbone_factor == 0:
+        network.backbone.requires_grad_(False)
+    return network
 
 
 def empty_pool(
@@ -216,9 +219,9 @@ def say_beginning(
     step: int,
 ) -> None:
     """Tell what will be trained, in three lines."""
-    parameters = sum(parameter.numel() for parameter in network.parameters())
+    parameters = sum(p.numel() for p in network.parameters() if p.requires_grad)
     persons = sum(len(clip.persons_xyxy) for clip in clips)
-    say(f"{run}: {parameters / 1e6:.2f} M parameters, {len(clips)} clips, {persons} persons")
+    say(f"{run}: {parameters / 1e6:.2f} M trained parameters, {len(clips)} clips, {persons} persons")
     if pool is not None:
         say(f"memory pool: {pool.features.numel() * pool.features.element_size() / 1e6:.1f} MB")
     if step:
