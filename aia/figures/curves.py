@@ -150,10 +150,10 @@ def _mark_final(axes: Axes, step: float, value: float, colour: str) -> None:
 
 def _set_range(axes: Axes, name: str) -> None:
     if name == "loss":
-        axes.set_ylim(bottom=0)
+        axes.set_yscale("log")
     if name == "trust":
         axes.set_ylim(0, 1.02)
     if name == "val_map":
-        axes.set_ylim(0, 102)
+        axes.set_ylim(0, 105)
         axes.set_xlim(left=0)
         axes.set_ylabel("%")
