@@ -232,6 +232,6 @@ def _train(
             log.flush()
         if pace.due() or done == config.steps:
             say(
-                f"step {done:6d}/{config.steps}  loss {value:.4f}  lr {rate:.1e}  "
+                f"detector  step {done:6d}/{config.steps}  loss {value:.4f}  lr {rate:.1e}  "
                 f"{images_per_sec:.1f} images/s  eta {pace.eta(done)}"
             )

@@ -188,7 +188,7 @@ def _first_pass(
         extend=config.extend if extend else (0.0, 0.0),
     )
     batches = scoring_batches(frames, batch=config.batch, workers=config.workers)
-    for batch in progress(batches, what="features, batch", total=len(batches)):
+    for batch in progress(batches, what=f"{trained.name}  features, batch", total=len(batches)):
         batch = batch.to(device)
         P, O = trained.network.features(batch)
         yield ClipFeatures(batch.keys, P, O)
@@ -212,7 +212,7 @@ def _filled_pool(
     for keys, P, _ in passed:
         kept = remembered_persons(keys, P, trained.memory.persons_per_clip)
         pool.write(keys, kept, loss_tag=1.0, step=0)
-    say(f"memory pool: {len(clips)} clips of {len(pool.seconds)} videos")
+    say(f"{trained.name}  memory pool: {len(clips)} clips of {len(pool.seconds)} videos")
     return pool
 
 

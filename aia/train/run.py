@@ -99,7 +99,7 @@ def train_run(
             clips=clips,
             stores=stores,
             labels=labels,
-            seed=run.seed,
+            run=run,
             start=start,
             work=work,
             device=device,
@@ -221,11 +221,13 @@ def say_beginning(
     """Tell what will be trained, in three lines."""
     parameters = sum(p.numel() for p in network.parameters() if p.requires_grad)
     persons = sum(len(clip.persons_xyxy) for clip in clips)
-    say(f"{run}: {parameters / 1e6:.2f} M trained parameters, {len(clips)} clips, {persons} persons")
+    trained = f"{parameters / 1e6:.2f} M trained parameters"
+    say(f"{run}: {trained}, {len(clips)} clips, {persons} persons")
     if pool is not None:
-        say(f"memory pool: {pool.features.numel() * pool.features.element_size() / 1e6:.1f} MB")
+        size_mb = pool.features.numel() * pool.features.element_size() / 1e6
+        say(f"{run}: memory pool of {size_mb:.1f} MB")
     if step:
-        say(f"going on after step {step}")
+        say(f"{run}: going on after step {step}")
 
 
 def _optimise(
@@ -237,7 +239,7 @@ def _optimise(
     clips: Sequence[ClipSample],
     stores: Mapping[str, FrameStore],
     labels: ClassList,
-    seed: int,
+    run: RunName,
     start: checkpoint.Resumed,
     work: Path,
     device: torch.device,
@@ -248,7 +250,7 @@ def _optimise(
         clips,
         batch=config.batch,
         steps=config.steps,
-        seed=seed,
+        seed=run.seed,
         balance=config.balance,
         first=start.step + 1,
     )
@@ -276,13 +278,13 @@ def _optimise(
         rate_at=lambda step: config.learning_rate * rate_share(step, config),
         reach=memory.reach if memory else 0,
         penalty=memory.penalty if memory else False,
-        seed=seed,
+        seed=run.seed,
         clip_norm=config.clip_norm,
         device=device,
         first_step=start.step + 1,
         err=start.err,
     )
-    metrics = Metrics(work / "metrics.jsonl", start.step)
+    metrics = Metrics(work / "metrics.jsonl", run=run, step=start.step)
     pace = Pace(total=config.steps, done=start.step)
     for step in steps:
         last = step.number == config.steps
@@ -306,7 +308,8 @@ def _optimise(
 class Metrics:
     """metrics.jsonl: one JSON object a line; lines after the checkpoint are written again."""
 
-    def __init__(self, path: Path, step: int) -> None:
+    def __init__(self, path: Path, *, run: RunName, step: int) -> None:
+        self.run = run
         kept = []
         if path.exists():
             for line in path.read_text(encoding="utf-8").splitlines():
@@ -341,8 +344,8 @@ class Metrics:
         trust = step.trust.item()
         memory = "" if math.isnan(trust) else f"  trust {trust:.2f}"
         return (
-            f"step {step.number:6d}/{steps}  loss {step.loss.item():8.4f}  lr {step.rate:.1e}"
-            f"{memory}  {pace.rate(step.number) * step.clips:6.1f} clips/s  "
+            f"{self.run}  step {step.number:6d}/{steps}  loss {step.loss.item():8.4f}  "
+            f"lr {step.rate:.1e}{memory}  {pace.rate(step.number) * step.clips:6.1f} clips/s  "
             f"eta {pace.eta(step.number)}"
         )
 
