@@ -148,6 +148,7 @@ def train(options: argparse.Namespace) -> None:
         data_digests=digests,
         work=options.work,
         output=options.output_dir,
+        validate=_validation(run, sections, labels, options),
     )
 
 
@@ -275,6 +276,43 @@ def clips_of_films(
     return kept
 
 
+def _validation(run: RunName, sections: Any, labels: Any, options: argparse.Namespace) -> Any:
+    """What gives the points of the mAP curve; None without annotations to validate on."""
+    if options.val_annotations is None:
+        return None
+    from aia.datasets.ava import annotated_clips, with_objects
+    from aia.evaluate.validation import Validation
+    from aia.video.store import readable_stores
+
+    stores = readable_stores(options.val_frames)
+    clips = annotated_clips(options.val_annotations, labels=labels, excluded=options.val_excluded)
+    clips = with_objects(
+        clips,
+        annotated=options.val_objects,
+        detected=options.val_object_boxes,
+        threshold=options.object_threshold,
+        most=sections.network.max_objects,
+    )
+    return Validation(
+        run=run,
+        backbone=sections.backbone,
+        memory=sections.memory,
+        loss=sections.loss,
+        labels=labels,
+        clips=[clip for clip in clips if clip.key.video in stores],
+        stores=stores,
+        groundtruth=options.val_annotations,
+        excluded=options.val_excluded,
+        labels_file=options.labels,
+        config=ScoreConfig(
+            batch=sections.train.batch,
+            objects="groundtruth",
+            extend=(0.0, 0.0),
+            workers=sections.train.workers,
+        ),
+    )
+
+
 def _add_objects(clips: list[Any], options: argparse.Namespace, *, most: int) -> list[Any]:
     from aia.datasets.ava import with_objects
 
@@ -345,6 +383,12 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--work", type=Path, required=True, help="folder of the checkpoints")
     command.add_argument("--output-dir", type=Path, required=True)
     command.add_argument("--threads", type=int, help="instead of train.threads")
+    command.add_argument("--val-annotations", type=Path, help="for the mAP curve")
+    command.add_argument("--val-frames", type=Path, nargs="+", default=[])
+    command.add_argument("--val-excluded", type=Path)
+    objects = command.add_mutually_exclusive_group()
+    objects.add_argument("--val-objects", type=Path)
+    objects.add_argument("--val-object-boxes", type=Path, nargs="+", default=[])
 
     command = _command(commands, "score", score)
     command.add_argument("--model", type=Path, required=True)

@@ -23,6 +23,19 @@ from aia.errors import InputError
 # is a parameter of the stage's rule, so that its outputs are made anew.
 STAGE_VERSIONS = {"playhouse": 1, "frames": 1, "detector": 1, "train": 1, "score": 1}
 
+# Settings that say how a machine works, not what comes out: a change makes nothing anew.
+MACHINE_SETTINGS = {
+    "train": (
+        "validate_every",
+        "checkpoint_every",
+        "keep_checkpoints",
+        "workers",
+        "threads",
+        "device",
+    ),
+    "score": ("workers",),
+}
+
 
 @dataclass(frozen=True, kw_only=True)
 class PlayhouseConfig:
@@ -251,6 +264,7 @@ class TrainConfig:
     flip: bool
     max_persons: int
     objects: Literal["groundtruth", "detected"]
+    validate_every: int | None
     checkpoint_every: int
     keep_checkpoints: int
     workers: int
@@ -272,6 +286,8 @@ class TrainConfig:
             threads=1,
         )
         _share(self, "warmup_start", "momentum")
+        if self.validate_every is not None:
+            _at_least(self, validate_every=1)
         if self.schedule == "steps" and any(step >= self.steps for step in self.drop_at):
             raise ValueError(
                 f"drop_at: {list(self.drop_at)} goes beyond the last step {self.steps}"

@@ -228,6 +228,7 @@ def scoring_batches(frames: ClipFrames, *, batch: int, workers: int) -> DataLoad
         collate_fn=collate,
         num_workers=workers,
         pin_memory=torch.cuda.is_available(),
+        generator=torch.Generator(),
     )
 
 

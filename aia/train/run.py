@@ -10,7 +10,7 @@ import functools
 import json
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,7 +18,14 @@ import torch
 import yaml
 from safetensors.torch import load_file, save_file
 
-from aia.config import LossConfig, MemoryConfig, NetworkConfig, RunName, TrainConfig
+from aia.config import (
+    MACHINE_SETTINGS,
+    LossConfig,
+    MemoryConfig,
+    NetworkConfig,
+    RunName,
+    TrainConfig,
+)
 from aia.datasets.ava import ClipSample, seconds_of
 from aia.datasets.loader import ClipFrames, StepSampler, training_batches
 from aia.errors import InputError
@@ -57,6 +64,7 @@ def train_run(
     data_digests: Mapping[str, str],
     work: Path,
     output: Path,
+    validate: Callable[[Network], float] | None = None,
 ) -> None:
     """Train the run, going on from the work folder's checkpoint where there is one.
 
@@ -70,6 +78,7 @@ def train_run(
         data_digests: Content of all inputs; a change makes it another run.
         work: Where checkpoints live.
         output: Folder that gets model.safetensors, metrics.jsonl and config.yaml.
+        validate: Gives the mAP for the curve, every `validate_every` steps.
     """
     config = sections.train
     device = pick_device(config.device)
@@ -79,7 +88,8 @@ def train_run(
         raise InputError("the annotations hold no person at all; is it the right file?")
     described = describe_run(run, sections, labels)
     with checkpoint.only_one(work):
-        checkpoint.claim(work, {"run": described, "data": dict(sorted(data_digests.items()))})
+        identity = described | {"train": _without_machine(described["train"])}
+        checkpoint.claim(work, {"run": identity, "data": dict(sorted(data_digests.items()))})
         torch.manual_seed(run.seed)
         network = build(run, sections, classes=len(labels))
         if init is not None:
@@ -103,6 +113,7 @@ def train_run(
             start=start,
             work=work,
             device=device,
+            validate=validate,
         )
         publish(network, described, work=work, output=output)
 
@@ -193,6 +204,11 @@ def describe_run(run: RunName, sections: Sections, labels: ClassList) -> dict[st
     }
 
 
+def _without_machine(section: Mapping[str, Any]) -> dict[str, Any]:
+    """The training recipe without what a run may change when it goes on."""
+    return {name: value for name, value in section.items() if name not in MACHINE_SETTINGS["train"]}
+
+
 def pick_device(name: str) -> torch.device:
     """`auto` is the GPU where there is one."""
     if name == "auto":
@@ -243,6 +259,7 @@ def _optimise(
     start: checkpoint.Resumed,
     work: Path,
     device: torch.device,
+    validate: Callable[[Network], float] | None,
 ) -> None:
     """Run Algorithm 1 to its last step, with checkpoints and a line of metrics now and then."""
     config, memory = sections.train, sections.memory
@@ -292,6 +309,12 @@ def _optimise(
             metrics.write(step, pace)
             if pace.due() or last:
                 say(metrics.line(step, config.steps, pace))
+        if (
+            validate
+            and config.validate_every
+            and (step.number % config.validate_every == 0 or last)
+        ):
+            metrics.validated(step.number, validate(network))
         if step.number % config.checkpoint_every == 0 or last:
             metrics.flush()
             checkpoint.save(
@@ -338,6 +361,11 @@ class Metrics:
             "trust": None if math.isnan(trust) else trust,
         }
         self.file.write(json.dumps(entry) + "\n")
+
+    def validated(self, step: int, val_map: float) -> None:
+        """Add a point of the mAP curve."""
+        self.file.write(json.dumps({"step": step, "val_map": val_map}) + "\n")
+        say(f"{self.run}  step {step:6d}  frame mAP {100 * val_map:.2f} on annotated persons")
 
     def line(self, step: Step, steps: int, pace: Pace) -> str:
         """The step as a person reads it."""

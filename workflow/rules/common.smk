@@ -110,12 +110,6 @@ def sections(*names):
 # `input`. So commands get all they need by such functions, and what decides on the outcome
 # stands beside it as `recipe`.
 
-# Settings that say how a machine works, not what comes out: a change makes nothing anew.
-MACHINE = {
-    "train": ("checkpoint_every", "keep_checkpoints", "workers", "threads", "device"),
-    "score": ("workers",),
-}
-
 
 def recipe(sections):
     """What of some sections decides on the outcome, as JSON."""
@@ -123,7 +117,7 @@ def recipe(sections):
         name: {
             key: value
             for key, value in section.items()
-            if key not in MACHINE.get(name, ())
+            if key not in aia.config.MACHINE_SETTINGS.get(name, ())
         }
         for name, section in sections.items()
     }
@@ -273,7 +267,19 @@ def detector_start(wildcards):
 
 # --- command lines ----------------------------------------------------------------------
 
-OPTIONAL = ("excluded", "objects", "object_boxes", "tracks", "init", "persons")
+OPTIONAL = (
+    "excluded",
+    "objects",
+    "object_boxes",
+    "tracks",
+    "init",
+    "persons",
+    "val_annotations",
+    "val_frames",
+    "val_excluded",
+    "val_objects",
+    "val_object_boxes",
+)
 
 
 def optional_flags(wildcards, input):

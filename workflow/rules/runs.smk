@@ -92,6 +92,16 @@ def object_boxes(stage, split):
     return paths
 
 
+def when_validated(files):
+    """An input function: what a run with a mAP curve is validated on."""
+
+    def paths(wildcards):
+        sections = run_sections(wildcards.dataset, wildcards.run)
+        return files(wildcards) if sections["train"]["validate_every"] else []
+
+    return paths
+
+
 def detected_objects(wildcards):
     """Objects beside detected persons: detected too, as on a film that nobody annotated."""
     if not has_object_block(wildcards.run):

@@ -27,6 +27,11 @@ rule train:
         objects=objects("train", "train"),
         object_boxes=object_boxes("train", "train"),
         init=init,
+        val_annotations=when_validated(data_file("annotations", "val")),
+        val_frames=when_validated(per_video("frames/{video}.h5", "val")),
+        val_excluded=when_validated(data_file("excluded", "val")),
+        val_objects=when_validated(objects("score", "val")),
+        val_object_boxes=when_validated(object_boxes("score", "val")),
     output:
         model="results/{dataset}/runs/{run}/model.safetensors",
         metrics="results/{dataset}/runs/{run}/metrics.jsonl",

@@ -1,0 +1,209 @@
+"""Two-pass scoring, held against a loop that scores one clip at a time."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from aia.clip import ClipKey, Slots
+from aia.config import ScoreConfig, overlay, parse_run, read_yaml
+from aia.datasets.ava import ClipSample
+from aia.datasets.loader import ClipFrames, Draw, collate
+from aia.errors import InputError
+from aia.evaluate.attention import attention_rows, choose_clips, sampled
+from aia.evaluate.score import TrainedRun, load_trained, score_clips
+from aia.labels import ClassList
+from aia.train.run import Sections, build, describe_run
+from aia.video.store import FrameStore
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+LABELS = ClassList(ids=(1, 2, 5), names=("a", "b", "c"), groups=("X", "X", "Y"))
+CONFIG = ScoreConfig(batch=3, objects="groundtruth", extend=(0.1, 0.05), workers=0)
+CPU = torch.device("cpu")
+
+
+class NoisyStore(FrameStore):
+    """Frames that differ from second to second, 4 a second."""
+
+    def __init__(self):
+        self.length = 40
+
+    def __len__(self):
+        return self.length
+
+    def nearest(self, time_sec):
+        return round(time_sec * 4)
+
+    def read(self, indices):
+        frames = [np.random.default_rng(i).integers(0, 256, (64, 80, 3)) for i in indices]
+        return np.stack(frames).astype(np.uint8)
+
+
+def clip(t, persons, objects=2, video="film"):
+    rng = np.random.default_rng((t, persons))
+    corners = rng.random((persons + objects, 2)) * 0.5
+    boxes = np.concatenate([corners, corners + 0.4], axis=1).astype(np.float32)
+    return ClipSample(
+        key=ClipKey(video, t),
+        time_sec=float(t),
+        persons_xyxy=boxes[:persons],
+        persons_score=np.linspace(0.9, 1, persons, dtype=np.float32),
+        labels=rng.integers(0, 2, (persons, 3)).astype(np.uint8),
+        objects_xyxy=boxes[persons:],
+    )
+
+
+CLIPS = [clip(1, 2), clip(2, 3), clip(3, 0), clip(4, 1, objects=0), clip(6, 2), clip(7, 3)]
+STORES = {"film": NoisyStore()}
+
+
+def sections_of(run, **change):
+    from aia.config import (
+        BackboneConfig,
+        LossConfig,
+        MemoryConfig,
+        NetworkConfig,
+        TrainConfig,
+        build_section,
+    )
+
+    raw = overlay(read_yaml(REPOSITORY / "config.yaml"), {"memory": {"reach": 2}} | change)
+    return Sections(
+        backbone=build_section(BackboneConfig, raw["backbones"][run.backbone], "b"),
+        network=build_section(NetworkConfig, raw["network"], "n"),
+        memory=build_section(MemoryConfig, raw["memory"], "m") if run.memory != "none" else None,
+        loss=build_section(LossConfig, raw["loss"], "l"),
+        train=build_section(TrainConfig, raw["train"], "t"),
+    )
+
+
+def publish(tmp_path, name, **change):
+    run = parse_run(name)
+    sections = sections_of(run, **change)
+    torch.manual_seed(3)
+    network = build(run, sections, classes=3)
+    described = describe_run(run, sections, LABELS)
+    path = tmp_path / "model.safetensors"
+    save_file(network.state_dict(), path, metadata={"run": json.dumps(described)})
+    return path
+
+
+def by_hand(trained: TrainedRun, persons_per_clip: int, reach: int) -> np.ndarray:
+    """One clip after the other, its memory put together from a dictionary."""
+    frames = ClipFrames(
+        clips=CLIPS, stores=STORES, span=trained.backbone.span, strides=trained.backbone.strides
+    )
+    features = {}
+    for place, sample in enumerate(CLIPS):
+        if len(sample.persons_xyxy):
+            features[sample.key.t] = trained.network.features(collate([frames[Draw(place, None)]]))
+    scores = []
+    for t, (P, O) in features.items():
+        memory = torch.zeros(1, 2 * reach + 1, persons_per_clip, trained.network.d)
+        filled = torch.zeros(1, 2 * reach + 1, persons_per_clip, dtype=torch.bool)
+        for step in range(2 * reach + 1):
+            if t - reach + step in features:
+                other = features[t - reach + step].P.features[0]
+                kept = sampled(ClipKey("film", t - reach + step), len(other), persons_per_clip)
+                memory[0, step, : len(kept)] = other[torch.from_numpy(kept)]
+                filled[0, step, : len(kept)] = True
+        M = Slots(memory.flatten(1, 2), filled.flatten(1, 2))
+        scores.append(trained.network.actions(P, O, M)[0].sigmoid())
+    return torch.cat(scores).numpy()
+
+
+@pytest.mark.parametrize("persons_per_clip", [1, 2, 5])
+def test_scores_equal_those_of_one_clip_at_a_time(tmp_path, persons_per_clip):
+    name = "slowfast_tiny-dense-POMPOM-amu-s0"
+    path = publish(tmp_path, name, memory={"reach": 2, "persons_per_clip": persons_per_clip})
+    trained = load_trained(path, device=CPU)
+    scored, _ = score_clips(trained, CLIPS, STORES, config=CONFIG, extend=False, device=CPU)
+    with torch.inference_mode():
+        expected = by_hand(trained, persons_per_clip, reach=2)
+    np.testing.assert_allclose(scored.scores, expected, atol=1e-5)
+    assert scored.boxes["time_sec"].tolist() == [1, 1, 2, 2, 2, 4, 6, 6, 7, 7, 7]
+    assert scored.boxes["score"].iloc[0] == pytest.approx(0.9)
+
+
+def test_boxes_that_grow_for_the_network_are_reported_as_they_are(tmp_path):
+    trained = load_trained(publish(tmp_path, "slowfast_tiny-none-s0"), device=CPU)
+    plain, grown = (
+        score_clips(trained, CLIPS, STORES, config=CONFIG, extend=extend, device=CPU)[0]
+        for extend in (False, True)
+    )
+    assert plain.boxes.equals(grown.boxes)
+    assert not np.allclose(plain.scores, grown.scores)
+
+
+def test_poses_are_alternatives_under_the_focal_loss(tmp_path):
+    run = parse_run("slowfast_tiny-none-s0")
+    sections = sections_of(run, loss={"kind": "focal"})
+    labels = ClassList(
+        ids=(1, 2, 5), names=("a", "b", "c"), groups=("PERSON_MOVEMENT", "PERSON_MOVEMENT", "Y")
+    )
+    described = describe_run(run, sections, labels)
+    path = tmp_path / "model.safetensors"
+    network = build(run, sections, classes=3)
+    save_file(network.state_dict(), path, metadata={"run": json.dumps(described)})
+    trained = load_trained(path, device=CPU)
+    scored, _ = score_clips(trained, CLIPS, STORES, config=CONFIG, extend=False, device=CPU)
+    np.testing.assert_allclose(scored.scores[:, :2].sum(axis=1), 1, atol=1e-6)
+
+
+def test_attention_names_whom_it_falls_on(tmp_path):
+    path = publish(
+        tmp_path,
+        "slowfast_tiny-serial-POM-amu-s0",
+        memory={"reach": 2, "persons_per_clip": 2},
+    )
+    trained = load_trained(path, device=CPU)
+    key = ClipKey("film", 2)
+    _, rows = score_clips(
+        trained, CLIPS, STORES, config=CONFIG, extend=False, device=CPU, attention_of=[key]
+    )
+    assert set(rows["block"]) == {"P1", "O1", "M1"}
+    assert set(rows["target"]) == {0, 1, 2}
+    sums = rows.groupby(["target", "block"])["weight"].sum()
+    np.testing.assert_allclose(sums, 1, atol=1e-5)
+    # of the memory: seconds 1 (both persons), 2 (two of three), 4 (its only one); 0 and 3 are empty
+    memory = rows[(rows["block"] == "M1") & (rows["target"] == 0)]
+    assert memory["slot_sec"].tolist() == [1, 1, 2, 2, 4]
+    assert memory["slot"].tolist()[2:4] == sampled(key, 3, 2).tolist()
+    np.testing.assert_array_equal(
+        memory[["x1", "y1", "x2", "y2"]].to_numpy()[-1], CLIPS[3].persons_xyxy[0]
+    )
+
+
+def test_a_clip_without_objects_has_no_rows_of_objects():
+    weights = {"O1": np.zeros((1, 0), np.float32), "P1": np.ones((1, 1), np.float32)}
+    rows = attention_rows(CLIPS[3], weights, clips={}, reach=2, persons_per_clip=1)
+    assert rows["block"].tolist() == ["P1"]
+
+
+def test_chosen_clips_show_the_rarest_actions():
+    assert choose_clips([], 3) == []
+    assert choose_clips([CLIPS[2]], 3) == []
+    chosen = choose_clips(CLIPS, 2)
+    assert len(chosen) == 2
+    assert chosen == choose_clips(CLIPS, 2)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [(None, "there is no such model"), (b"nothing", "not a model of aia train")],
+)
+def test_what_is_not_a_model_is_refused(tmp_path, content, message):
+    path = tmp_path / "model.safetensors"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(InputError, match=message):
+        load_trained(path, device=CPU)
+
+
+def test_nobody_to_score_is_an_error(tmp_path):
+    trained = load_trained(publish(tmp_path, "slowfast_tiny-none-s0"), device=CPU)
+    with pytest.raises(InputError, match="no clip has a person"):
+        score_clips(trained, [CLIPS[2]], STORES, config=CONFIG, extend=False, device=CPU)
