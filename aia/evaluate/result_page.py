@@ -1,6 +1,6 @@
 """A table of results as one HTML page that needs nothing else: the report's twin of the CSV files.
 
-The CSV has a line for each metric; here a method is one line, its metrics stand side by side.
+The CSV has a line for each method and metric; here the methods stand side by side.
 """
 
 import html
@@ -8,7 +8,7 @@ import html
 import numpy as np
 import pandas as pd
 
-_KEY = ("method", "backbone", "input", "pretraining")
+_KEY = ("method", "backbone", "input", "pretraining", "seeds")
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; margin: 2em auto; max-width: 75em; color: #222 }
 table { border-collapse: collapse; margin: 1em 0; font-variant-numeric: tabular-nums }
@@ -21,37 +21,42 @@ small { color: #777 }
 
 
 def as_page(title: str, table: pd.DataFrame, classes: pd.DataFrame) -> str:
-    """Both tables as one page that needs nothing else: a line a method, a column a metric."""
+    """Both tables as one page that needs nothing else: a line a metric, a column a method."""
     name = html.escape(title)
+    networks = table["backbone"].fillna("") != ""  # the other rows are of the detector
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f"<title>{name}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n<h1>{name}</h1>\n"
         "<p>Percent. The spread is the standard deviation over seeds; "
         "a dash stands where there is nothing to measure.</p>\n"
-        f"{_html_table('Methods', *_wide(table))}"
+        f"{_html_table('Methods', *_methods(table[networks]))}"
+        f"{_html_table('Results', *_side_by_side(table[networks]))}"
+        f"{_html_table('Detector', *_side_by_side(table[~networks]))}"
         f"{_html_table('AP of each class', [str(name) for name in classes], _class_cells(classes))}"
         "</body>\n</html>\n"
     )
 
 
-def _wide(table: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
-    """A line for each method, with its metrics side by side; empty columns are left out."""
-    metrics = list(dict.fromkeys(table["metric"]))
-    heads = [*_KEY, *metrics, "paper", "difference", "seeds"]
+def _methods(table: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
+    """What each method is."""
+    known = table[list(_KEY)].drop_duplicates("method")
+    return list(_KEY), [list(map(str, line)) for line in known.itertuples(index=False)]
+
+
+def _side_by_side(table: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
+    """A line for each metric, with the methods side by side; the paper's number below ours."""
+    methods = list(dict.fromkeys(table["method"]))
     lines = []
-    for key, some in table.groupby(list(_KEY), sort=False):
-        by_metric = some.set_index("metric")
-        cells = [
-            _cell(by_metric["ours"].get(name), by_metric["spread"].get(name)) for name in metrics
-        ]
-        claimed = some.dropna(subset=["paper"])
-        paper = [_cell(claimed[column].iloc[0] if len(claimed) else None)
-                 for column in ("paper", "difference")]  # fmt: skip
-        lines.append([*map(str, key), *cells, *paper, str(some["seeds"].iloc[0])])
-    used = [
-        place for place in range(len(heads)) if any(line[place] not in ("", "–") for line in lines)
-    ]
-    return [heads[i] for i in used], [[line[i] for i in used] for line in lines]
+    for metric, some in table.groupby("metric", sort=False):
+        found = some.set_index("method")
+        cells = []
+        for method in methods:
+            row = found.loc[method] if method in found.index else None
+            cells.append("–" if row is None else _cell(row["ours"], row["spread"]))
+            if row is not None and not np.isnan(row["paper"]):
+                cells[-1] += f" (paper {row['paper']:.2f}, {row['difference']:+.2f})"
+        lines.append([str(metric), *cells])
+    return ["metric", *methods], lines
 
 
 def _class_cells(classes: pd.DataFrame) -> list[list[str]]:
@@ -66,6 +71,9 @@ def _cell(value: float | None, spread: float | None = None) -> str:
 
 
 def _html_table(caption: str, heads: list[str], lines: list[list[str]]) -> str:
+    if not lines:
+        return ""
+
     def row(cells: list[str], tag: str) -> str:
         marked = []
         for cell in cells:
