@@ -5,6 +5,7 @@ rule ablation_table:
     """Metrics of the runs of one part of Table 1 -> its rows, with the spread over seeds."""
     input:
         detected=run_files("metrics/{run}.val.csv"),
+        groundtruth=run_files("metrics/{run}.val-gt.csv"),
         labels=data_file("labels"),
     output:
         table=report(
@@ -35,7 +36,7 @@ rule ablation_table:
         mem_mb=1000,
         runtime=10,
     params:
-        rows=table_rows("val"),
+        rows=table_rows("val-gt", "val"),
     shell:
         "aia table --rows {params.rows:q} --labels {input.labels}"
         " --output {output.table} --log {log}"
