@@ -80,7 +80,8 @@ def test_another_data_set_needs_no_option_but_its_name(tmp_path: Path) -> None:
 def test_an_ablation_has_each_row_with_each_seed(tmp_path: Path) -> None:
     jobs = planned(snakemake("results/small/table1a.csv", "-n", cwd=tmp_path))
     assert jobs["train"] == 5 * 3 + 3
-    assert jobs["score_detected"] == jobs["evaluate"] == 15
+    assert jobs["score_detected"] == jobs["score_groundtruth"] == 15
+    assert jobs["evaluate"] == 30  # on annotated and on detected persons
     assert "score_groundtruth" not in jobs
 
 
