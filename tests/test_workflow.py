@@ -4,8 +4,11 @@ import csv
 import json
 import os
 import re
+import shutil
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -194,7 +197,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("small")
     settings = yaml.safe_load((REPOSITORY / "config" / "small.yaml").read_text())
     settings["playhouse"] |= {"train_films": 2, "val_films": 1}
-    settings["train"] |= {"init": "scratch", "steps": 6}
+    settings["train"] |= {"init": "scratch", "steps": 6, "checkpoint_every": 2}
     settings["detector"] |= {"steps": 4}
     settings["results"] = {"seeds": [0], "runs": [RUN]}
     overlay(folder / "less.yaml", settings)
@@ -272,6 +275,55 @@ def test_a_change_reruns_what_depends_on_it_alone(
     shown = ("result_table", "report_results", *(rule for rule in jobs if rule.startswith("draw_")))
     made = {rule: count for rule, count in jobs.items() if rule not in shown}
     assert made == {rule: count for rule, count in expected.items() if count}
+
+
+# --- what is killed ---
+
+
+def trainer_of(folder: Path) -> list[int]:
+    """Processes that train in a folder."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            command = (process / "cmdline").read_bytes()
+            if b"train\0--run" in command and (process / "cwd").resolve() == folder.resolve():
+                found.append(int(process.name))
+        except OSError:  # it ended meanwhile
+            continue
+    return found
+
+
+@pytest.mark.slow
+def test_a_workflow_that_was_killed_ends_with_the_same_table(
+    finished: Path, tmp_path: Path
+) -> None:
+    """Snakemake and the trainer that it leaves behind are killed, then a trainer alone."""
+    shutil.copy(finished / "less.yaml", tmp_path)
+    target = ("results/small_val.csv", "--configfile", "less.yaml")
+    model = f"results/small/runs/{RUN}-s0/model.safetensors"
+    work = (tmp_path / model).parent / "work"
+    for victim in ("snakemake", "trainer"):
+        command = [sys.executable, "-m", "snakemake", "--snakefile", str(REPOSITORY / "Snakefile")]
+        process = subprocess.Popen(
+            [*command, *target], cwd=tmp_path, stderr=subprocess.DEVNULL, start_new_session=True
+        )
+        known = set(work.glob("step-*"))
+        deadline = time.monotonic() + 300
+        while not set(work.glob("step-*")) - known and process.poll() is None:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        if victim == "snakemake":
+            process.kill()
+        for trainer in trainer_of(tmp_path):
+            os.kill(trainer, signal.SIGKILL)
+        assert process.wait(timeout=120) != 0
+        assert not (tmp_path / model).exists()
+        if victim == "snakemake":  # it could not put its lock away
+            assert snakemake(*target, "--unlock", cwd=tmp_path).returncode == 0
+    last = snakemake(*target, cwd=tmp_path)
+    assert last.returncode == 0, last.stdout + last.stderr
+    for path in (model, "results/small_val.csv", "results/small_val.classes.csv"):
+        assert (tmp_path / path).read_bytes() == (finished / path).read_bytes(), path
 
 
 # --- the environment -----------------------------------------------------------------------------
