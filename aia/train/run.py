@@ -8,7 +8,6 @@ and ends with the same weights, bit for bit (same machine, same number of thread
 import dataclasses
 import functools
 import json
-import math
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -29,18 +28,20 @@ from aia.config import (
 from aia.datasets.ava import ClipSample, seconds_of
 from aia.datasets.loader import ClipFrames, StepSampler, training_batches
 from aia.errors import InputError
-from aia.files import atomic_path, sync, write_text
+from aia.files import atomic_path, write_text
 from aia.labels import ClassList
 from aia.log import Pace, say
 from aia.memory import FeaturePool
 from aia.network import Network, build_network
 from aia.train import checkpoint
-from aia.train.loop import Step, train
+from aia.train.loop import train
 from aia.train.loss import action_loss
+from aia.train.metrics import Metrics
 from aia.train.schedule import build_optimizer, rate_share
 from aia.video.store import FrameStore
 
-LOG_EVERY = 10  # steps between lines of metrics.jsonl
+LOG_EVERY = 10
+"""Steps between lines of metrics.jsonl."""
 
 
 class Sections(NamedTuple):
@@ -326,58 +327,3 @@ def _optimise(
                 err=step.loss,
                 keep=config.keep_checkpoints,
             )
-
-
-class Metrics:
-    """metrics.jsonl: one JSON object a line; lines after the checkpoint are written again."""
-
-    def __init__(self, path: Path, *, run: RunName, step: int) -> None:
-        self.run = run
-        kept = []
-        if path.exists():
-            for line in path.read_text(encoding="utf-8").splitlines():
-                try:
-                    if json.loads(line)["step"] <= step:
-                        kept.append(line + "\n")
-                except (ValueError, KeyError):  # the line that a kill cut short
-                    continue
-        write_text(path, "".join(kept))
-        self.file = open(path, "a", encoding="utf-8")  # noqa: SIM115 (open as long as the run)
-        self.path = path
-
-    def write(self, step: Step, pace: Pace) -> None:
-        """Add a step; this reads its numbers off the device."""
-        loss = step.loss.item()
-        if not math.isfinite(loss):
-            raise InputError(
-                f"step {step.number}: the loss is {loss}; the learning rate {step.rate:.1e} is "
-                "likely too high (train.learning_rate), or train.warmup_steps too few"
-            )
-        trust = step.trust.item()
-        entry = {
-            "step": step.number,
-            "loss": loss,
-            "lr": step.rate,
-            "trust": None if math.isnan(trust) else trust,
-        }
-        self.file.write(json.dumps(entry) + "\n")
-
-    def validated(self, step: int, val_map: float) -> None:
-        """Add a point of the mAP curve."""
-        self.file.write(json.dumps({"step": step, "val_map": val_map}) + "\n")
-        say(f"{self.run}  step {step:6d}  frame mAP {100 * val_map:.2f} on annotated persons")
-
-    def line(self, step: Step, steps: int, pace: Pace) -> str:
-        """The step as a person reads it."""
-        trust = step.trust.item()
-        memory = "" if math.isnan(trust) else f"  trust {trust:.2f}"
-        return (
-            f"{self.run}  step {step.number:6d}/{steps}  loss {step.loss.item():8.4f}  "
-            f"lr {step.rate:.1e}{memory}  {pace.rate(step.number) * step.clips:6.1f} clips/s  "
-            f"eta {pace.eta(step.number)}"
-        )
-
-    def flush(self) -> None:
-        """Bring all lines to the disk."""
-        self.file.flush()
-        sync(self.path)
