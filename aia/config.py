@@ -251,6 +251,7 @@ class TrainConfig:
     steps: int
     learning_rate: float
     backbone_factor: float
+    keep_maps: bool
     bias_factor: float
     momentum: float
     weight_decay: float
@@ -286,6 +287,10 @@ class TrainConfig:
             threads=1,
         )
         _share(self, "warmup_start", "momentum")
+        if self.keep_maps and (self.backbone_factor > 0 or self.flip):
+            raise ValueError(
+                "keep_maps: true needs backbone_factor: 0 and flip: false, or a clip's maps change"
+            )
         if self.validate_every is not None:
             _at_least(self, validate_every=1)
         if self.schedule == "steps" and any(step >= self.steps for step in self.drop_at):

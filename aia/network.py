@@ -95,6 +95,7 @@ class Network(nn.Module):
         self.lengths = [len(clip_offsets(span, stride)) for stride in strides]
         self.roi_resolution, self.roi_mean_before = roi_resolution, roi_mean_before
         self.feature_norm = feature_norm
+        self.kept_maps: dict[tuple, list[Tensor]] | None = None
         self.d = sum(backbone.channels)
         self.register_buffer("mean", torch.tensor(mean).view(-1, 1, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std).view(-1, 1, 1, 1), persistent=False)
@@ -109,7 +110,7 @@ class Network(nn.Module):
 
         Boxes are fractions of each clip's own frame, without the padding of the batch.
         """
-        maps = self.backbone(self.pathways(batch.frames, sizes_hw=batch.sizes_hw))
+        maps = self.maps_of(batch)
         scale = batch.sizes_hw.flip(1).repeat(1, 2)[:, None]  # w h w h
         boxes = torch.cat([batch.persons_xyxy, batch.objects_xyxy], dim=1) * scale
         filled = torch.cat([batch.persons_filled, batch.objects_filled], dim=1)
@@ -131,6 +132,29 @@ class Network(nn.Module):
             Slots(rois[:, :persons], batch.persons_filled),
             Slots(rois[:, persons:], batch.objects_filled),
         )
+
+    def maps_of(self, batch: Batch) -> list[Float[Tensor, "clips _c _t _h _w"]]:
+        """f_t = F(v_t, φ_F) of each pathway."""
+        if self.kept_maps is None:
+            return self.backbone(self.pathways(batch.frames, sizes_hw=batch.sizes_hw))
+        clips = []
+        for place, key in enumerate(batch.keys):
+            known = (key, *batch.frames.shape[2:4])
+            if known not in self.kept_maps:  # one by one, so that it does not matter with whom
+                one = slice(place, place + 1)
+                paths = self.pathways(batch.frames[one], sizes_hw=batch.sizes_hw[one])
+                with torch.no_grad():
+                    maps = self.backbone(paths)
+                if self.roi_mean_before:
+                    maps = [f.mean(dim=2, keepdim=True) for f in maps]
+                self.kept_maps[known] = maps
+            clips.append(self.kept_maps[known])
+        return [torch.cat(maps) for maps in zip(*clips, strict=True)]
+
+    def keep_maps(self) -> None:
+        """From now on compute the maps of a clip once: for a backbone that does not learn."""
+        self.backbone.requires_grad_(False)
+        self.kept_maps = {}
 
     def pathways(
         self, frames: UInt8[Tensor, "clips t h w 3"], *, sizes_hw: Float[Tensor, "clips 2"]

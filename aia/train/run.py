@@ -132,6 +132,8 @@ def build(run: RunName, sections: Sections, *, classes: int) -> Network:
     )
     if sections.train.backbone_factor == 0:
         network.backbone.requires_grad_(False)
+    if sections.train.keep_maps:
+        network.keep_maps()
     return network
 
 

@@ -1,0 +1,112 @@
+import numpy as np
+import pytest
+import torch
+
+from aia.clip import ClipKey
+from aia.config import (
+    BackboneConfig,
+    MemoryConfig,
+    NetworkConfig,
+    build_section,
+    overlay,
+    read_yaml,
+)
+from aia.datasets.loader import Batch
+from aia.network import build_network
+from tests.conftest import REPOSITORY
+
+
+def network_of(structure="none", blocks="", **change):
+    raw = overlay(read_yaml(REPOSITORY / "config.yaml"), change)
+    torch.manual_seed(1)
+    return build_network(
+        backbone=build_section(BackboneConfig, raw["backbones"]["slowfast_tiny"], "backbone"),
+        frozen_norm=True,
+        structure=structure,
+        blocks=blocks,
+        network=build_section(NetworkConfig, raw["network"], "network"),
+        memory=build_section(MemoryConfig, raw["memory"], "memory"),
+        classes=5,
+    ).eval()
+
+
+def batch_of(clips=3, persons=2, objects=1, size_hw=(48, 64)):
+    rng = np.random.default_rng(clips)
+
+    def boxes(slots):
+        low = rng.random((clips, slots, 2)) * 0.5
+        return torch.from_numpy(np.concatenate([low, low + 0.4], axis=2).astype(np.float32))
+
+    frames = rng.integers(0, 256, (clips, 6, *size_hw, 3)).astype(np.uint8)
+    return Batch(
+        keys=[ClipKey("film", t) for t in range(clips)],
+        frames=torch.from_numpy(frames),
+        sizes_hw=torch.tensor([size_hw] * clips, dtype=torch.float32),
+        persons_xyxy=boxes(persons),
+        persons_filled=torch.ones(clips, persons, dtype=torch.bool),
+        labels=torch.zeros(clips, persons, 5, dtype=torch.uint8),
+        objects_xyxy=boxes(objects),
+        objects_filled=torch.ones(clips, objects, dtype=torch.bool),
+    )
+
+
+def test_the_padding_of_a_batch_changes_nothing():
+    network, batch = network_of(), batch_of()
+    padded = torch.zeros(3, 6, 64, 96, 3, dtype=torch.uint8)
+    padded[:, :, :48, :64] = batch.frames
+    padded[:, :, 48:] = 255  # whatever stands there
+    slow, fast = network.pathways(padded, sizes_hw=batch.sizes_hw)
+    assert not slow[..., 48:, :].any()
+    assert not fast[..., 64:].any()
+    plain = network.pathways(batch.frames, sizes_hw=batch.sizes_hw)
+    torch.testing.assert_close(slow[..., :48, :64], plain[0])
+
+
+def test_frames_are_split_between_the_pathways():
+    slow, fast = network_of().pathways(batch_of().frames, sizes_hw=torch.tensor([[48.0, 64.0]] * 3))
+    assert (slow.shape[2], fast.shape[2]) == (2, 4)
+
+
+def test_empty_slots_have_no_features_and_do_not_disturb_the_others():
+    network, batch = network_of(), batch_of()
+    filled = batch.persons_filled.clone()
+    filled[1, 1] = False
+    P, O = network.features(batch._replace(persons_filled=filled))
+    full, _ = network.features(batch)
+    assert not P.features[1, 1].any()
+    torch.testing.assert_close(P.features[filled], full.features[filled])
+    assert O.features.shape == (3, 1, network.d)
+
+
+def test_features_are_normalised_so_that_the_weight_of_eq_2_still_shrinks_them():
+    P, _ = network_of().features(batch_of())
+    torch.testing.assert_close(P.features.mean(dim=2), torch.zeros(3, 2), atol=1e-5, rtol=0)
+    raw, _ = network_of(network={"feature_norm": False}).features(batch_of())
+    assert raw.features.mean() > 0
+
+
+def test_a_batch_without_persons_or_objects_passes():
+    network, batch = network_of("serial", "PO"), batch_of(persons=0, objects=0)
+    P, O = network.features(batch)
+    assert network.actions(P, O, None).shape == (3, 0, 5)
+
+
+@pytest.mark.parametrize(
+    ("structure", "blocks", "remembers"),
+    [("none", "", False), ("serial", "PO", False), ("dense", "POM", True)],
+)
+def test_only_m_blocks_need_a_memory(structure, blocks, remembers):
+    assert network_of(structure, blocks).remembers == remembers
+
+
+def test_kept_maps_give_the_same_features_and_are_computed_once():
+    network, batch = network_of(), batch_of()
+    expected, _ = network.features(batch)
+    network.keep_maps()
+    calls = []
+    network.backbone.register_forward_hook(lambda *_: calls.append(1))
+    for _ in range(2):
+        P, _ = network.features(batch)
+        torch.testing.assert_close(P.features, expected.features, atol=1e-5, rtol=1e-4)
+    assert len(calls) == 3
+    assert not any(parameter.requires_grad for parameter in network.backbone.parameters())
