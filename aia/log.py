@@ -25,7 +25,7 @@ def say(line: str) -> None:
         stream.flush()
 
 
-def duration(seconds: float) -> str:
+def duration(seconds: int | float) -> str:
     """A time span as hours, minutes, seconds.
 
     >>> duration(75), duration(7384)

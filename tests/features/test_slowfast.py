@@ -47,29 +47,29 @@ def test_the_networks_of_the_paper_have_the_authors_parameter_counts(
 
 
 def test_each_pathway_keeps_its_frames_and_both_maps_have_the_same_cells(tiny):
-    slow, fast = tiny([torch.randn(3, 3, 2, 40, 56), torch.randn(3, 3, 8, 40, 56)])
+    slow, fast = tiny([torch.randn(3, 3, 2, 40, 56), torch.randn(3, 3, 4, 40, 56)])
     assert slow.shape == (3, tiny.channels[0], 2, 5, 7)
-    assert fast.shape == (3, tiny.channels[1], 8, 5, 7)
+    assert fast.shape == (3, tiny.channels[1], 4, 5, 7)
     assert tiny.stride == 8
 
 
-def test_a_cell_of_the_tiny_network_sees_23_pixels(tiny):
-    """7 of the stem, and 3x3 twice at a stride of 4: 7 + 2 * 4 * 2."""
+def test_a_cell_of_the_tiny_network_sees_31_pixels(tiny):
+    """7 of the stem, and 3x3 at strides of 4 and 8: 7 + 2 * 4 + 2 * 8."""
     fill_norms(tiny)
-    frames = [torch.randn(1, 3, t, 96, 128, requires_grad=True) for t in (2, 8)]
+    frames = [torch.randn(1, 3, t, 96, 128, requires_grad=True) for t in (2, 4)]
     slow, _ = tiny.eval()(frames)
     slow[0, :, 1, 6, 8].square().sum().backward()
     rows = frames[0].grad.abs().sum((0, 1, 2, 4)).nonzero().flatten()
     columns = frames[1].grad.abs().sum((0, 1, 2, 3)).nonzero().flatten()
-    assert (rows[0].item(), rows[-1].item()) == (6 * 8 - 11, 6 * 8 + 11)
-    assert (columns[0].item(), columns[-1].item()) == (8 * 8 - 11, 8 * 8 + 11)
+    assert (rows[0].item(), rows[-1].item()) == (6 * 8 - 15, 6 * 8 + 15)
+    assert (columns[0].item(), columns[-1].item()) == (8 * 8 - 15, 8 * 8 + 15)
 
 
 def test_a_network_trained_with_live_norms_loads_into_a_frozen_one(tiny, backbone_config):
     fill_norms(tiny)
     frozen = build_backbone(backbone_config("slowfast_tiny"), frozen_norm=True)
     frozen.load_state_dict(tiny.state_dict())
-    pathways = [torch.randn(2, 3, 2, 40, 56), torch.randn(2, 3, 8, 40, 56)]
+    pathways = [torch.randn(2, 3, 2, 40, 56), torch.randn(2, 3, 4, 40, 56)]
     with torch.no_grad():
         for live, folded in zip(tiny.eval()(pathways), frozen.train()(pathways), strict=True):
             torch.testing.assert_close(folded, live, rtol=1e-5, atol=1e-5)
@@ -88,8 +88,8 @@ def test_the_lateral_connections_of_fair_have_norm_and_relu(backbone_config):
         lateral=LateralConfig(ratio=2, kernel=7, norm=True, bias=False),
     )
     network = build_backbone(config, frozen_norm=False)
-    crossed = network.laterals[0](torch.randn(2, 16, 8, 5, 7))
-    assert crossed.shape == (2, 32, 2, 5, 7)
+    crossed = network.laterals[0](torch.randn(2, 8, 4, 5, 7))
+    assert crossed.shape == (2, 16, 2, 5, 7)
     assert crossed.min() == 0
 
 

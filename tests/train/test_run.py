@@ -114,6 +114,7 @@ def test_a_finished_run_publishes_again_without_training(films, settings, undist
     assert model == (undisturbed / "model.safetensors").read_bytes()
 
 
+@pytest.mark.slow
 def test_a_change_of_settings_starts_anew(films, settings, undisturbed, tmp_path):
     shutil.copytree(undisturbed / "work", tmp_path / "work")
     changed = overlay(settings, {"train": {"learning_rate": 2.0e-3}})
