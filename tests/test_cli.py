@@ -1,0 +1,149 @@
+"""The commands as a user types them: what they leave, what they say, how they end."""
+
+import json
+
+import av
+import numpy as np
+import pandas as pd
+import pytest
+
+from aia.cli import main
+from tests.conftest import REPOSITORY
+
+CONFIG = str(REPOSITORY / "config.yaml")
+
+
+def film(path, seconds=4, fps=8):
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=fps)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for number in range(seconds * fps):
+            picture = np.full((48, 64, 3), number % 256, np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        container.mux(stream.encode())
+    return path
+
+
+@pytest.fixture
+def labels(tmp_path):
+    path = tmp_path / "labels.pbtxt"
+    path.write_text('item { name: "stand" id: 1 }\nitem { name: "walk" id: 2 }\n')
+    return path
+
+
+@pytest.fixture
+def store(tmp_path):
+    out = tmp_path / "kitchen.h5"
+    settings = ("--settings", CONFIG)
+    assert main(["frames", str(film(tmp_path / "k.mp4")), "--output", str(out), *settings]) == 0
+    return out
+
+
+def train(tmp_path, store, labels, rows, run="slowfast_tiny-none-s0-pretrain"):
+    annotations = tmp_path / "train.csv"
+    annotations.write_text(rows)
+    return main(
+        [
+            *("train", "--run", run, "--frames", str(store), "--annotations", str(annotations)),
+            *("--labels", str(labels), "--work", str(tmp_path / "work")),
+            *("--output-dir", str(tmp_path / "run"), "--settings", CONFIG),
+        ]
+    )
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ("kitchen,0009,0.1,0.1,0.5,0.9,1,0\n", "has second 9, but the film ends at 4.00 s"),
+        ("bath,0001,0.1,0.1,0.5,0.9,1,0\n", "has video 'bath', but no frame store of it"),
+        ("../kitchen,0001,0.1,0.1,0.5,0.9,1,0\n", "../kitchen"),
+        ("kitchen,0001,0.1,0.1,0.5\n", "line 1: 5 columns"),
+        ("kitchen,0001,0.5,0.1,0.1,0.9,1,0\n", "line 1: x1 = 0.5 is not below x2 = 0.1"),
+        ("kitchen,0001,1.2,0.1,1.5,0.9,1,0\n", "line 1: x1 = 1.2 is outside 0..1"),
+        ("kitchen,0001,0.1,0.1,0.5,0.9,77,0\n", "line 1: action 77 is not a class"),
+        ("", "train.csv"),
+        ("kitchen,0001\n", "hold no person at all"),
+    ],
+)
+def test_annotations_that_do_not_fit_end_with_2_before_any_work(
+    tmp_path, store, labels, capsys, rows, message
+):
+    assert train(tmp_path, store, labels, rows) == 2
+    said = capsys.readouterr().err
+    assert message in said
+    assert "Traceback" not in said
+    assert not (tmp_path / "work").exists()
+
+
+def test_a_wrong_run_is_named(tmp_path, store, labels, capsys):
+    assert train(tmp_path, store, labels, "", run="slowfast_tiny-cereal-s0") == 2
+    assert "is not a run" in capsys.readouterr().err
+
+
+def test_a_film_that_is_missing_ends_with_2_and_leaves_nothing(tmp_path, capsys):
+    out = tmp_path / "a.h5"
+    assert (
+        main(["frames", str(tmp_path / "a.mp4"), "--output", str(out), "--settings", CONFIG]) == 2
+    )
+    assert "there is no such film" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_bad_film_is_skipped_where_the_settings_say_so(tmp_path, capsys):
+    (tmp_path / "a.mp4").write_text("hello")
+    frames = {"fps": 8, "short_side": 48, "codec": "jpeg", "quality": 90}
+    settings = json.dumps({"frames": frames, "data": {"bad_films": "skip"}})
+    out = tmp_path / "a.h5"
+    assert (
+        main(["frames", str(tmp_path / "a.mp4"), "--output", str(out), "--settings", settings]) == 0
+    )
+    assert "skipped" in capsys.readouterr().err
+    assert out.exists()
+
+
+def test_lines_go_to_the_log_file_too(tmp_path, capsys):
+    log = tmp_path / "log.txt"
+    arguments = ["--output", str(tmp_path / "a.h5"), "--settings", CONFIG, "--log", str(log)]
+    main(["frames", str(tmp_path / "a.mp4"), *arguments])
+    assert log.read_text() == capsys.readouterr().err
+
+
+def test_evaluate_ava_writes_metric_class_and_value(tmp_path, labels):
+    (tmp_path / "gt.csv").write_text("f,0001,0.1,0.1,0.5,0.9,1,0\nf,0001,0.6,0.1,0.9,0.9,2,1\n")
+    (tmp_path / "det.csv").write_text("f,1,0.1,0.1,0.5,0.9,1,0.9\nf,1,0.1,0.1,0.5,0.9,2,0.8\n")
+    status = main(
+        [
+            *("evaluate", "ava", "--groundtruth", str(tmp_path / "gt.csv")),
+            *("--detections", str(tmp_path / "det.csv"), "--labels", str(labels)),
+            *("--output", str(tmp_path / "out.csv")),
+        ]
+    )
+    assert status == 0
+    found = pd.read_csv(tmp_path / "out.csv")
+    assert list(found.columns) == ["metric", "class_id", "class_name", "value"]
+    mean = found[found["class_id"].isna()]
+    assert mean["value"].tolist() == [0.5]
+    assert found.dropna()["value"].tolist() == [1.0, 0.0]
+
+
+def test_help_tells_every_command(capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["--help"])
+    assert ended.value.code == 0
+    said = capsys.readouterr().out
+    for command in (
+        "frames",
+        "finetune-detector",
+        "detect",
+        "train",
+        "score",
+        "evaluate",
+        "weights",
+    ):
+        assert command in said
+
+
+def test_an_unknown_option_ends_with_2(capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["frames", "--colour"])
+    assert ended.value.code == 2
