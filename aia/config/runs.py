@@ -1,0 +1,66 @@
+"""Names of runs: a run is named by what it is."""
+
+import re
+from typing import NamedTuple
+
+from aia.errors import InputError
+
+
+class RunName(NamedTuple):
+    """A run is named by what it is."""
+
+    backbone: str
+    structure: str
+    """none, parallel, serial or dense."""
+    blocks: str
+    memory: str
+    """none, amu or frozen."""
+    seed: int
+    variant: str | None
+
+    @property
+    def without_seed(self) -> str:
+        """The row of a table that this run's seed belongs to."""
+        return re.sub(r"-s\d+", "", str(self), count=1)
+
+    def __str__(self) -> str:
+        middle = "" if self.structure == "none" else f"-{self.blocks}-{self.memory}"
+        end = f"-{self.variant}" if self.variant else ""
+        return f"{self.backbone}-{self.structure}{middle}-s{self.seed}{end}"
+
+
+_RUN = re.compile(
+    r"(?P<backbone>[a-z0-9_]+)-(?:none|(?P<structure>parallel|serial|dense)-(?P<blocks>[POM]+)"
+    r"-(?P<memory>none|amu|frozen))-s(?P<seed>\d+)(?:-(?P<variant>[a-z0-9_]+))?"
+)
+
+
+def parse_run(name: str) -> RunName:
+    """Read a run's name.
+
+    >>> parse_run("slowfast_r50_4x16-dense-POMPOM-amu-s0").blocks
+    'POMPOM'
+    >>> str(parse_run("slowfast_tiny-none-s2-pretrain"))
+    'slowfast_tiny-none-s2-pretrain'
+    """
+    found = _RUN.fullmatch(name)
+    if not found:
+        raise InputError(
+            f"'{name}' is not a run: expected BACKBONE-STRUCTURE-BLOCKS-MEMORY-sSEED[-VARIANT], as "
+            "in slowfast_r50_4x16-dense-POMPOM-amu-s0, or BACKBONE-none-sSEED for the baseline "
+            "(structures parallel, serial, dense; memories none, amu, frozen)"
+        )
+    part = found.groupdict()
+    run = RunName(
+        part["backbone"],
+        part["structure"] or "none",
+        part["blocks"] or "",
+        part["memory"] or "none",
+        int(part["seed"]),
+        part["variant"],
+    )
+    if ("M" in run.blocks) != (run.memory != "none"):
+        raise InputError(
+            f"'{name}': an M-Block needs a memory (amu or frozen), and a memory an M-Block"
+        )
+    return run
