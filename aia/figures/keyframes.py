@@ -24,6 +24,8 @@ LINE = 46
 """Letters that fit below a picture."""
 MOST_PERSONS = 6
 """Persons of one picture that are written about."""
+LINE_HEIGHT = 0.17
+"""Inches of a line below a picture."""
 SAME_IOU = 0.5
 """Overlap from which a detected box is of an annotated person (§4.1)."""
 
@@ -87,10 +89,15 @@ def draw_keyframes(
         chosen = choose_seconds(candidates, most=most)
         rows = -(-len(chosen) // COLUMNS)
         columns = min(COLUMNS, len(chosen))
-        figure = style.new_figure(3.5 * columns, 3.3 * rows + 0.5)
-        for number, second in enumerate(chosen, start=1):
+        judged = [
+            judge(true[second], scored[second], scores, labels, threshold=threshold)
+            for second in chosen
+        ]
+        fullest = min(max(map(len, judged)), MOST_PERSONS + 1)
+        row_height = 3.3 + LINE_HEIGHT * max(fullest - 3, 0)  # three persons fit below a frame
+        figure = style.new_figure(3.5 * columns, row_height * rows + 0.5)
+        for number, (second, persons) in enumerate(zip(chosen, judged, strict=True), start=1):
             axes = figure.add_subplot(rows, columns, number)
-            persons = judge(true[second], scored[second], scores, labels, threshold=threshold)
             show_frame(axes, films.frame(second.video, float(second.t)))
             axes.set_title(f"{second.video}, {second.t} s", fontsize=8, fontweight="normal")
             _draw_persons(axes, persons)
