@@ -5,8 +5,9 @@
     python -m benchmarks.pool --dtype float16
 
 `dictionary` is the straightforward pool: {(video, second): (features, δ)}, read clip by clip and
-second by second. `copy` copies as many bytes as READ hands over, to fresh memory too: the least
-that any READ could take. All see the same batches, round by round, and must read the same values.
+second by second. `copy` copies as many bytes as READ hands over: the least that any READ could
+take. Each once into kept memory, as a training loop reads, and once into fresh memory. All see the
+same batches, round by round, and must read the same values.
 SAVE and LOAD are a checkpoint's: whole generations in Zarr with checksums, flushed to disk, against
 `torch.save` of the dictionary.
 
@@ -20,6 +21,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -45,9 +47,20 @@ class Dictionary:
             persons = P.features[clip][P.filled[clip]][: self.slots]
             self.content[key] = (persons.to(self.dtype, copy=True), loss_tag)
 
-    def read(self, keys: Sequence[ClipKey], P: Slots, *, err: float, reach: int) -> Tensor:
-        """Look up the seconds around some clips, weighted by Eq. 2."""
-        M = torch.zeros(len(keys), 2 * reach + 1, self.slots, P.features.shape[-1])
+    def read(
+        self,
+        keys: Sequence[ClipKey],
+        P: Slots,
+        *,
+        err: float,
+        reach: int,
+        kept: Tensor | None = None,
+    ) -> Tensor:
+        """Look up the seconds around some clips, weighted by Eq. 2, into fresh or kept memory."""
+        if kept is None:
+            M = torch.zeros(len(keys), 2 * reach + 1, self.slots, P.features.shape[-1])
+        else:
+            M = kept.zero_()
         for clip, (video, t) in enumerate(keys):
             for second in range(2 * reach + 1):
                 if second == reach:
@@ -90,9 +103,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print(f"{given.films} films x {SECONDS} s, {size_gb:.2f} GB ({given.dtype}); ", end="")
     print(f"batch of {given.clips}, L = {given.reach}, {given.threads} thread(s)")
 
+    shape = given.clips, 2 * given.reach + 1, given.persons, given.d
+    kept_theirs, kept_copy = torch.zeros(shape), torch.zeros(shape).flatten(1, 2)
     times: dict[str, list[float]] = {}
 
-    def clock(name: str, work: Callable[[], object]) -> object:
+    def clock(name: str, work: Callable[[], Any]) -> Any:
         start = time.perf_counter()
         result = work()
         times.setdefault(name, []).append(time.perf_counter() - start)
@@ -102,16 +117,28 @@ def main(arguments: Sequence[str] | None = None) -> None:
         keys = draw_keys(films, given.clips, rng)
         P = draw_persons(given.clips, given.d, rng)
         err, reach = 3.7, given.reach
-        ours = clock("READ aia", lambda: recall(pool, keys, P, err=err, reach=reach))  # noqa: B023
-        theirs = clock("READ dictionary", lambda: plain.read(keys, P, err=err, reach=reach))  # noqa: B023
-        clock("READ copy", ours.slots.features.clone)
-        bare = clock(
-            "READ aia, no penalty",
-            lambda: recall(pool, keys, P, err=err, reach=reach, penalty=False),  # noqa: B023
+        ours = clock(
+            "READ aia",
+            lambda: recall(pool, keys, P, err=err, reach=reach, reuse=True),  # noqa: B023
+        ).slots.features
+        theirs = clock(
+            "READ dictionary",
+            lambda: plain.read(keys, P, err=err, reach=reach, kept=kept_theirs),  # noqa: B023
         )
-        torch.testing.assert_close(ours.slots.features, theirs, rtol=1e-6, atol=0)
-        assert bare.slots.filled.shape == ours.slots.filled.shape
-        del ours, theirs, bare
+        torch.testing.assert_close(ours, theirs, rtol=1e-6, atol=0)
+        clock("READ copy", lambda: kept_copy.copy_(ours))  # noqa: B023
+        clock(
+            "READ aia, no penalty",
+            lambda: recall(pool, keys, P, err=err, reach=reach, penalty=False, reuse=True),  # noqa: B023
+        )
+        fresh = clock(
+            "READ aia, fresh memory",
+            lambda: recall(pool, keys, P, err=err, reach=reach),  # noqa: B023
+        ).slots.features
+        torch.testing.assert_close(fresh, theirs, rtol=1e-6, atol=0)
+        del fresh
+        clock("READ dictionary, fresh memory", lambda: plain.read(keys, P, err=err, reach=reach))  # noqa: B023
+        clock("READ copy, fresh memory", kept_copy.clone)
         clock("WRITE aia", lambda: pool.write(keys, P, loss_tag=err, step=1))  # noqa: B023
         clock("WRITE dictionary", lambda: plain.write(keys, P, loss_tag=err))  # noqa: B023
 
@@ -122,12 +149,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
         clock("LOAD aia", lambda: read_generation(folder / "memory.zarr", pool))
         clock("LOAD torch.load", lambda: torch.load(folder / "pool.pt", weights_only=False))
 
-    for operation in ("READ", "WRITE", "SAVE", "LOAD"):
-        base = statistics.median(times[f"{operation} aia"])
-        for name, taken in times.items():
-            if name.startswith(operation):
-                median = statistics.median(taken)
-                print(f"{name:22s} {1e3 * median:9.2f} ms  {median / base:6.2f} x aia's")
+    median = {name: statistics.median(taken) for name, taken in times.items()}
+    for name in [name for name in median if name.startswith("READ")]:
+        write = median.get(name.split(",")[0].replace("READ", "WRITE"), 0.0)
+        median[name.replace("READ", "READ+WRITE")] = median[name] + write
+    for operation in ("READ", "WRITE", "READ+WRITE", "SAVE", "LOAD"):
+        for name, taken in median.items():
+            if name.split()[0] == operation:
+                ratio = taken / median[f"{operation} aia"]
+                print(f"{name:35s} {1e3 * taken:9.2f} ms  {ratio:6.2f} x aia's")
 
 
 def save(plain: Dictionary, path: Path) -> None:

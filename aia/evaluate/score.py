@@ -151,7 +151,7 @@ def score_clips(
         if pool is not None and trained.memory is not None:
             kept = remembered_persons(keys, P, trained.memory.persons_per_clip)
             reach = trained.memory.reach
-            M, _ = recall(pool, keys, kept, err=1.0, reach=reach, penalty=False)
+            M, _ = recall(pool, keys, kept, err=1.0, reach=reach, penalty=False, reuse=True)
         logits = network.actions(P, O, M)
         scores.append(_probabilities(logits[P.filled], trained).float().cpu().numpy())
         wanted = [place for place, key in enumerate(keys) if key in attention_of]

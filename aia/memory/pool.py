@@ -67,6 +67,7 @@ class FeaturePool:
         """δ; 0 where nothing was written."""
         self.step = torch.zeros(rows, dtype=torch.int64, device=device)
         """Training step of the last write."""
+        self._lent: dict[tuple[torch.dtype, torch.device], Tensor] = {}
 
     @property
     def device(self) -> torch.device:
@@ -122,6 +123,32 @@ class FeaturePool:
         self.loss_tag.index_copy_(0, rows, tag.detach().expand(len(rows)))
         self.step.index_fill_(0, rows, step)
 
+    def gather(self, rows: Int[Tensor, " n"], like: Tensor, *, reuse: bool) -> Tensor:
+        """Features of some rows on the device and in the dtype of `like`, as memory to write on.
+
+        Args:
+            rows: Which ones.
+            like: What they will be used with.
+            reuse: Whether the memory is what the last call with `reuse` gave, written over. Fresh
+                memory costs more than the gather itself where the system hands it out page by
+                page, as on a CPU (docs/LOG.md).
+        """
+        if not reuse:
+            return self.features.index_select(0, rows).to(like)
+        out = self._lend(len(rows), self.features)
+        torch.index_select(self.features, 0, rows, out=out)
+        if (like.dtype, like.device) == (out.dtype, out.device):
+            return out
+        return self._lend(len(rows), like).copy_(out)
+
+    def _lend(self, rows: int, like: Tensor) -> Tensor:
+        key = like.dtype, like.device
+        kept = self._lent.get(key)
+        if kept is None or len(kept) < rows:
+            kept = like.new_empty(rows, self.persons_per_clip, self.d)
+            self._lent[key] = kept
+        return kept[:rows]
+
     def _to_device(self, index: np.ndarray) -> Tensor:
         host = torch.from_numpy(index.astype(np.int64))
         if self.device.type == "cuda":
@@ -140,6 +167,7 @@ def recall(
     penalty: bool = True,
     rate: int = 1,
     generator: torch.Generator | None = None,
+    reuse: bool = False,
 ) -> Recalled:
     """READ the memory of a batch of clips (Algorithm 1, lines 5-11 and 13).
 
@@ -158,6 +186,9 @@ def recall(
         rate: Seconds from one remembered clip to the next.
         generator: Draws which of a clip's own persons enter M where there are more than slots;
             None takes the first.
+        reuse: Whether M̂_t may lie where the last READ with `reuse` left its own, as in a loop
+            that is done with a batch before it reads the next. Should the last one still be
+            needed for a gradient, autograd refuses to compute it.
     """
     rows = pool.rows(keys, np.arange(-reach, reach + 1) * rate)
     clips, steps = rows.shape
@@ -165,7 +196,7 @@ def recall(
     count, w = pool.count[rows].to(device), trust(err, pool.loss_tag[rows].to(device))
     count[:, reach] = 0  # the present second comes fresh
     remembered = count > 0
-    features = pool.features.index_select(0, rows.flatten()).to(P.features)
+    features = pool.gather(rows.flatten(), P.features.detach(), reuse=reuse)
     features = features.view(clips, steps, pool.persons_per_clip, pool.d)
     filled = torch.arange(pool.persons_per_clip, device=device) < count[..., None]
     if penalty:

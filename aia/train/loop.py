@@ -79,7 +79,14 @@ def train(
         if pool is not None:
             sampled = torch.Generator().manual_seed(seed * 1_000_003 + step)
             M, trust = recall(  # 5-11, 13
-                pool, batch.keys, P, err=err, reach=reach, penalty=penalty, generator=sampled
+                pool,
+                batch.keys,
+                P,
+                err=err,
+                reach=reach,
+                penalty=penalty,
+                generator=sampled,
+                reuse=True,
             )
         logits = network.actions(P, O, M)  # 14
         loss = loss_of(logits, batch.labels, filled=P.filled)

@@ -97,6 +97,34 @@ def test_remembered_features_shrink_by_their_age_and_the_present_ones_do_not():
     assert torch.equal(M.features[0, :2], before.features[0])
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
+def test_a_reused_read_lies_where_the_last_one_lay_and_a_fresh_one_does_not(dtype):
+    pool = make_pool(dtype=dtype)
+    pool.write([ClipKey("attic", 2)], persons([2]), loss_tag=1.0, step=1)
+
+    def read(reuse, clips=1):
+        keys = [ClipKey("attic", 3)] * clips
+        M, _ = recall(pool, keys, persons([1] * clips), err=1.0, reach=1, reuse=reuse)
+        return M.features
+
+    fresh, first, second = read(False), read(True), read(True)
+    assert first.dtype == fresh.dtype == torch.float32
+    assert torch.equal(fresh, second)
+    assert first.data_ptr() == second.data_ptr() != fresh.data_ptr()
+    assert torch.equal(read(True, clips=4), read(False, clips=4)), "the kept memory grows"
+    assert torch.equal(read(True), fresh)
+
+
+def test_a_gradient_through_a_read_that_was_written_over_is_refused():
+    pool, weight = make_pool(), torch.ones(D, requires_grad=True)
+    keys, P = [ClipKey("attic", 3)], persons([1])
+    M, _ = recall(pool, keys, P, err=1.0, reach=1, reuse=True)
+    loss = (M.features @ weight).sum()
+    recall(pool, keys, P, err=1.0, reach=1, reuse=True)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        loss.backward()
+
+
 def test_a_memory_without_weight_counts_as_empty():
     pool = make_pool()
     pool.write([ClipKey("attic", 2)], persons([2]), loss_tag=8.0, step=1)
@@ -255,13 +283,14 @@ batches = st.lists(st.tuples(clip_keys, st.integers(0, 5)), max_size=5)
     reach=st.integers(0, 4),
     rate=st.integers(1, 3),
     penalty=st.booleans(),
+    reuse=st.booleans(),
 )
-def test_any_run_of_reads_and_writes_equals_a_dictionary(steps, reach, rate, penalty):
+def test_any_run_of_reads_and_writes_equals_a_dictionary(steps, reach, rate, penalty, reuse):
     pool, plain, err = make_pool(), DictPool(3), 2.0
     for step, (batch, loss) in enumerate(steps):
         keys, counts = [key for key, _ in batch], [count for _, count in batch]
         P = persons(counts, most=5, seed=step)
-        M, _ = recall(pool, keys, P, err=err, reach=reach, rate=rate, penalty=penalty)
+        M, _ = recall(pool, keys, P, err=err, reach=reach, rate=rate, penalty=penalty, reuse=reuse)
         for i, (key, count) in enumerate(batch):
             rows, filled = plain.read(key, P.features[i, :count], err, reach, rate, penalty)
             assert torch.equal(M.features[i], rows)
