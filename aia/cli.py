@@ -68,7 +68,9 @@ def frames(options: argparse.Namespace) -> None:
 
     config = section(FramesConfig, options.settings, "frames")
     try:
-        info = make_store(options.film, options.output, config=config)
+        info = make_store(
+            options.film, options.output, config=config, min_frames=options.min_frames
+        )
     except InputError as error:
         if read_sections(options.settings).get("data", {}).get("bad_films") != "skip":
             raise InputError(
@@ -134,7 +136,7 @@ def train(options: argparse.Namespace) -> None:
     stores = readable_stores(options.frames)
     clips = annotated_clips(options.annotations, labels=labels, excluded=options.excluded)
     clips = _add_objects(clips, options, most=sections.network.max_objects)
-    clips = clips_of_films(clips, stores, options)
+    clips = clips_of_films(clips, stores, options, span=sections.backbone.span)
     inputs = [options.annotations, options.labels, options.excluded, options.objects, options.init]
     digests = {str(path): file_digest(path) for path in [*inputs, *options.object_boxes] if path}
     digests |= {f"film {name}": str(store.fingerprint["sha256"]) for name, store in stores.items()}
@@ -181,7 +183,7 @@ def score(options: argparse.Namespace) -> None:
     if options.persons:
         clips = detected_clips(clips, options.persons, threshold=options.person_threshold)
     clips = _add_objects(clips, options, most=options.max_objects)
-    clips = clips_of_films(clips, stores, options)
+    clips = clips_of_films(clips, stores, options, span=trained.backbone.span)
     wanted = choose_clips(annotated, options.attention_clips) if options.attention else []
     scored, attention = score_clips(
         trained,
@@ -237,9 +239,14 @@ def evaluate_persons(options: argparse.Namespace) -> None:
 def table(options: argparse.Namespace) -> None:
     """Put the metrics of runs together as a table."""
     from aia.evaluate.result_table import table_from_json
+    from aia.video.store import skipped_films
 
     table_from_json(
-        options.rows, labels=options.labels, output=options.output, persons=options.persons
+        options.rows,
+        labels=options.labels,
+        output=options.output,
+        persons=options.persons,
+        skipped=skipped_films(options.maybe_skipped),
     )
 
 
@@ -251,12 +258,13 @@ def weights_fetch(options: argparse.Namespace) -> None:
 
 
 def clips_of_films(
-    clips: Sequence[Any], stores: dict[str, Any], options: argparse.Namespace
+    clips: Sequence[Any], stores: dict[str, Any], options: argparse.Namespace, *, span: int
 ) -> list[Any]:
     """The clips whose films can be read; all others must have been skipped on purpose.
 
     Raises:
-        InputError: a video without a frame store, or a second beyond the end of its film.
+        InputError: a video without a frame store, a film shorter than the `span` frames of a
+            clip, or a second beyond the end of its film.
     """
     skipped = {path.stem for path in options.frames} - stores.keys()
     kept = [clip for clip in clips if clip.key.video not in skipped]
@@ -266,6 +274,11 @@ def clips_of_films(
             raise InputError(
                 f"{options.annotations}: has video '{clip.key.video}', but no frame store of it "
                 "was given"
+            )
+        if len(store) < span:
+            raise InputError(
+                f"{store.path}: has {len(store)} frames, but a clip of this backbone spans {span}; "
+                "is the film cut, or frames.fps too low for it?"
             )
         end_sec = store.times_sec[-1] + 1 / store.fps
         if not 0 <= clip.time_sec <= end_sec:
@@ -356,6 +369,7 @@ def _parser() -> argparse.ArgumentParser:
     command = _command(commands, "frames", frames)
     command.add_argument("film", type=Path)
     command.add_argument("--output", type=Path, required=True)
+    command.add_argument("--min-frames", type=int, default=1, help="that a clip spans")
 
     command = _command(commands, "finetune-detector", finetune_detector)
     command.add_argument("--frames", type=Path, nargs="*", required=True)
@@ -428,6 +442,9 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--rows", required=True, help="JSON: what the rows are made of")
     command.add_argument("--labels", type=Path, required=True)
     command.add_argument("--persons", type=Path, help="metrics of the detector, for a line below")
+    command.add_argument(
+        "--maybe-skipped", type=Path, nargs="+", default=[], help="frame stores: notes tell of gaps"
+    )
     command.add_argument("--output", type=Path, required=True)
 
     weights = commands.add_parser("weights", help="published weights")

@@ -1,6 +1,7 @@
 """The commands as a user types them: what they leave, what they say, how they end."""
 
 import json
+from pathlib import Path
 
 import av
 import numpy as np
@@ -87,6 +88,21 @@ def test_a_film_that_is_missing_ends_with_2_and_leaves_nothing(tmp_path, capsys)
     )
     assert "there is no such film" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_film_shorter_than_a_clip_is_told_when_it_is_decoded_and_when_it_is_used(
+    tmp_path, labels, capsys
+):
+    out = tmp_path / "kitchen.h5"
+    command = ["frames", str(film(tmp_path / "k.mp4", seconds=1, fps=5)), "--output", str(out)]
+    assert main([*command, "--settings", CONFIG, "--min-frames", "9"]) == 2
+    assert "8 frames at 8 a second, but a clip needs 9" in capsys.readouterr().err
+    assert not out.exists()
+    settings = Path(CONFIG).read_text().replace("  fps: 8  ", "  fps: 4  ")
+    (tmp_path / "slow.yaml").write_text(settings)
+    assert main([*command, "--settings", str(tmp_path / "slow.yaml")]) == 0
+    assert train(tmp_path, out, labels, "kitchen,0000,0.1,0.1,0.5,0.9,1,0\n") == 2
+    assert "has 4 frames, but a clip of this backbone spans 8" in capsys.readouterr().err
 
 
 def test_a_bad_film_is_skipped_where_the_settings_say_so(tmp_path, capsys):

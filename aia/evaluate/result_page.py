@@ -4,6 +4,7 @@ The CSV has a line for each method and metric; here the methods stand side by si
 """
 
 import html
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -20,7 +21,9 @@ small { color: #777 }
 """
 
 
-def as_page(title: str, table: pd.DataFrame, classes: pd.DataFrame) -> str:
+def as_page(
+    title: str, table: pd.DataFrame, classes: pd.DataFrame, notes: Sequence[str] = ()
+) -> str:
     """Both tables as one page that needs nothing else: a line a metric, a column a method."""
     name = html.escape(title)
     networks = table["backbone"].fillna("") != ""  # the other rows are of the detector
@@ -29,6 +32,7 @@ def as_page(title: str, table: pd.DataFrame, classes: pd.DataFrame) -> str:
         f"<title>{name}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n<h1>{name}</h1>\n"
         "<p>Percent. The spread is the standard deviation over seeds; "
         "a dash stands where there is nothing to measure.</p>\n"
+        f"{''.join(f'<p>Note: {html.escape(note)}</p>' for note in notes)}\n"
         f"{_html_table('Methods', *_methods(table[networks]))}"
         f"{_html_table('Results', *_side_by_side(table[networks]))}"
         f"{_html_table('Detector', *_side_by_side(table[~networks]))}"

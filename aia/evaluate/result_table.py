@@ -17,6 +17,7 @@ from aia.errors import InputError
 from aia.evaluate.result_page import as_page
 from aia.files import write_text
 from aia.labels import ClassList, read_labels
+from aia.log import say
 from aia.tables import read_metrics
 
 TABLE_COLUMNS = (
@@ -83,13 +84,18 @@ def class_table(rows: Sequence[Row], labels: ClassList) -> pd.DataFrame:
 
 
 def write_result_table(
-    path: Path | str, table: pd.DataFrame, classes: pd.DataFrame, *, title: str | None = None
+    path: Path | str,
+    table: pd.DataFrame,
+    classes: pd.DataFrame,
+    *,
+    title: str | None = None,
+    notes: Sequence[str] = (),
 ) -> None:
     """Write {name}.csv, {name}.classes.csv and {name}.html, each whole or not at all."""
     path = Path(path)
     if path.suffix != ".csv":
         raise InputError(f"{path}: a table is written as {{name}}.csv")
-    write_text(path.with_suffix(".html"), as_page(title or path.stem, table, classes))
+    write_text(path.with_suffix(".html"), as_page(title or path.stem, table, classes, notes))
     write_text(path.with_suffix(".classes.csv"), classes.to_csv(index=False, lineterminator="\n"))
     write_text(path, table.to_csv(index=False, lineterminator="\n"))
 
@@ -100,6 +106,7 @@ def table_from_json(
     labels: Path | str,
     output: Path | str,
     persons: Path | str | None = None,
+    skipped: Mapping[str, str] | None = None,
 ) -> None:
     """Write the table of rows that are described as JSON.
 
@@ -109,6 +116,7 @@ def table_from_json(
         labels: the classes, as pbtxt.
         output: results/{name}.csv.
         persons: metrics of the person detector, which become rows of their own.
+        skipped: films that could not be read, and why; what is annotated in them counts as missed.
     """
     try:
         described = json.loads(rows)
@@ -135,7 +143,12 @@ def table_from_json(
     if persons is not None:
         detector = Row("person detector", "", "", "", (Path(persons),))
         table = pd.concat([table, result_table([detector], classes)], ignore_index=True)
-    write_result_table(output, table, class_table(made, classes))
+    notes = [f"{video} was skipped: {why}" for video, why in (skipped or {}).items()]
+    if notes:
+        notes.append("Persons annotated in skipped films that were to be scored count as missed.")
+    for note in notes:
+        say(note)
+    write_result_table(output, table, class_table(made, classes), notes=notes)
 
 
 def _measure(row: Row, labels: ClassList) -> _Measured:

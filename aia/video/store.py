@@ -116,6 +116,12 @@ def skip_film(output: Path | str, *, why: str) -> None:
         write_skipped(temporary, why)
 
 
+def skipped_films(paths: Iterable[Path | str]) -> dict[str, str]:
+    """Why films were skipped, by their videos; of those that were not, nothing."""
+    reasons = {path.stem: skipped_reason(path) for path in map(Path, paths)}
+    return {video: why for video, why in reasons.items() if why is not None}
+
+
 def readable_stores(paths: Iterable[Path | str]) -> dict[str, "FrameStore"]:
     """The stores by their videos, without those whose film was skipped; these are named.
 

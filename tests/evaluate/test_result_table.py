@@ -97,7 +97,7 @@ class Page(HTMLParser):
 
     def __init__(self, text):
         super().__init__()
-        self.cells, self.references, self.open = [], [], []
+        self.cells, self.references, self.open, self.text = [], [], [], []
         self.feed(text)
 
     def handle_starttag(self, tag, attributes):
@@ -109,6 +109,7 @@ class Page(HTMLParser):
         assert self.open.pop() == tag
 
     def handle_data(self, data):
+        self.text.append(data)
         if self.open and self.open[-1] in ("td", "th"):
             self.cells.append(data)
 
@@ -123,6 +124,7 @@ def test_the_three_files_are_written(metrics, tmp_path):
         labels=tmp_path / "labels.pbtxt",
         output=tmp_path / "results" / "world_val.csv",
         persons=tmp_path / "persons.csv",
+        skipped={"attic": "no film <at all>"},
     )
     table = pd.read_csv(tmp_path / "results" / "world_val.csv")
     assert table["backbone"].tolist() == ["tiny"] * 6 + [np.nan]
@@ -136,6 +138,7 @@ def test_the_three_files_are_written(metrics, tmp_path):
     assert classes["tiny-<none> (detected boxes)"].fillna(-1).tolist() == [50.0, 50.0, -1.0]
     page = Page((tmp_path / "results" / "world_val.html").read_text())
     assert page.references == []
+    assert any("attic was skipped" in text and "no film <at all>" in text for text in page.text)
     assert page.open == []
     ours = "50.00 ± 17.68 (paper 26.50, +23.50)"
     assert {"tiny-<none>", "talk <loud>", "50.00 ± 17.68", ours, "87.50", "–"} <= set(page.cells)

@@ -7,6 +7,10 @@ rule ablation_table:
         detected=run_files("metrics/{run}.val.csv"),
         groundtruth=run_files("metrics/{run}.val-gt.csv"),
         labels=data_file("labels"),
+        maybe_skipped=when_films_may_be_skipped(
+            per_video("frames/{video}.h5", "train"),
+            per_video("frames/{video}.h5", "val"),
+        ),
     output:
         table=report(
             "results/{dataset}/{table}.csv",
@@ -36,7 +40,8 @@ rule ablation_table:
         mem_mb=1000,
         runtime=10,
     params:
+        optional=optional_flags,
         rows=table_rows("val-gt", "val"),
     shell:
         "aia table --rows {params.rows:q} --labels {input.labels}"
-        " --output {output.table} --log {log}"
+        " {params.optional} --output {output.table} --log {log}"

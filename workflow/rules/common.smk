@@ -247,6 +247,24 @@ def when_finetuned(function):
     return paths
 
 
+def when_films_may_be_skipped(*functions):
+    """An input function that gives nothing where every film must be readable."""
+
+    def paths(wildcards):
+        if settings(wildcards.dataset).data.bad_films != "skip":
+            return []
+        return [path for function in functions for path in function(wildcards)]
+
+    return paths
+
+
+def clip_frames(wildcards, input):
+    """Frames that a clip of the data set's results spans: a film with fewer is of no use."""
+    backbones = settings(wildcards.dataset).backbones
+    results = raw_settings(wildcards.dataset)["results"]["runs"]
+    return max(backbones[run.split("-")[0]].span for run in results)
+
+
 def detector_settings(*unread):
     """A params function: the detector's settings, without effect of those a command ignores."""
 
@@ -272,6 +290,7 @@ OPTIONAL = (
     "objects",
     "object_boxes",
     "tracks",
+    "maybe_skipped",
     "init",
     "persons",
     "val_annotations",

@@ -18,8 +18,9 @@ rule store_frames:
     params:
         film=path_of_film,
         settings=frames_settings,
+        clip_frames=clip_frames,
         recipe=sections("frames"),
         version=VERSIONS["frames"],
     shell:
-        "aia frames {params.film:q} --output {output.frames}"
+        "aia frames {params.film:q} --output {output.frames} --min-frames {params.clip_frames}"
         " --settings {params.settings:q} --log {log}"

@@ -8,6 +8,10 @@ rule result_table:
         groundtruth=run_files("metrics/{run}.val-gt.csv"),
         persons="results/{dataset}/metrics/persons.csv",
         labels=data_file("labels"),
+        maybe_skipped=when_films_may_be_skipped(
+            per_video("frames/{video}.h5", "train"),
+            per_video("frames/{video}.h5", "val"),
+        ),
     output:
         table=report(
             "results/{dataset}_val.csv",
@@ -31,7 +35,8 @@ rule result_table:
         mem_mb=1000,
         runtime=10,
     params:
+        optional=optional_flags,
         rows=table_rows("val-gt", "val"),
     shell:
-        "aia table --rows {params.rows:q} --persons {input.persons} --labels {input.labels}"
-        " --output {output.table} --log {log}"
+        "aia table --rows {params.rows:q} --labels {input.labels}"
+        " {params.optional} --output {output.table} --log {log}"
