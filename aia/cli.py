@@ -236,6 +236,17 @@ def evaluate_persons(options: argparse.Namespace) -> None:
     log.say(f"person AP@0.5: {100 * result.ap:.2f}")
 
 
+def evaluate_epic(options: argparse.Namespace) -> None:
+    """EPIC-Kitchens top-1 and top-5 of verbs, nouns and actions."""
+    from aia.evaluate.top_k import evaluate_epic as evaluate
+    from aia.evaluate.top_k import write_top_k
+
+    result = evaluate(options.labels, options.verbs, options.nouns, prior=options.prior)
+    write_top_k(options.output, result)
+    for name, values in result._asdict().items():
+        log.say(f"{name}: " + ", ".join(f"top-{k} {100 * v:.2f}" for k, v in values.items()))
+
+
 def table(options: argparse.Namespace) -> None:
     """Put the metrics of runs together as a table."""
     from aia.evaluate.result_table import table_from_json
@@ -432,6 +443,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     command.add_argument("--iou", type=float, default=0.5)
     command.add_argument("--output", type=Path, required=True)
+    command = _command(kinds, "epic", evaluate_epic)
+    command.add_argument("--labels", type=Path, required=True, help="CSV: verb,noun")
+    command.add_argument("--verbs", type=Path, required=True, help="scores, a line a segment")
+    command.add_argument("--nouns", type=Path, required=True)
+    command.add_argument("--prior", type=Path, help="CSV of the training segments: verb,noun")
+    command.add_argument("--output", type=Path, required=True)
+
     command = _command(kinds, "persons", evaluate_persons)
     command.add_argument("--groundtruth", type=Path, required=True)
     command.add_argument("--excluded", type=Path)

@@ -141,9 +141,9 @@ def _mark_final(axes: Axes, step: float, value: float, colour: str) -> None:
         f"{100 * value:.1f}",
         (step, 100 * value),
         textcoords="offset points",
-        xytext=(-8, 0),
+        xytext=(4, -8),
         ha="right",
-        va="center",
+        va="top",
         color=colour,
     )
 

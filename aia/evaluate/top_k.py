@@ -1,0 +1,186 @@
+"""Top-1 and top-5 of verbs, nouns and actions, as EPIC-Kitchens is evaluated (§6).
+
+A segment's action is a verb and a noun; its score is the product of theirs. The k best actions are
+the k best pairs, not pairs of the k best verbs and nouns, which is easier and not the metric.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float, Int
+
+from aia.errors import InputError
+from aia.log import say
+from aia.tables import write_metrics
+
+_BLOCK = 512  # segments whose pairs are ranked at once: 125 x 352 numbers each
+
+
+class TopK(NamedTuple):
+    """Share of segments whose truth is among the k best, for each k."""
+
+    verb: dict[int, float]
+    noun: dict[int, float]
+    action: dict[int, float]
+
+
+def evaluate_epic(
+    labels: Path | str,
+    verbs: Path | str,
+    nouns: Path | str,
+    *,
+    prior: Path | str | None = None,
+    ks: Sequence[int] = (1, 5),
+) -> TopK:
+    """Evaluate files of scores.
+
+    Args:
+        labels: CSV with columns verb and noun (class numbers), a line for each segment.
+        verbs: Scores of the verbs, a line for each segment, a column for each class, without
+            names; .csv or .parquet. Logits, unless every line is a distribution already.
+        nouns: The same of the nouns.
+        prior: CSV with columns verb and noun of the training segments; actions are then weighted
+            by p(noun|verb) as it is among them (LFB does that, the paper does not say so).
+        ks: Which k.
+    """
+    truth = _read_pairs(labels)
+    p = [_read_scores(path, rows=len(truth), name=labels) for path in (verbs, nouns)]
+    shape = p[0].shape[1], p[1].shape[1]
+    _check_classes(truth, shape, labels)
+    weights = None
+    if prior is not None:
+        pairs = _read_pairs(prior)
+        _check_classes(pairs, shape, prior)
+        weights = noun_given_verb(pairs, shape)
+    return top_k(p[0], p[1], truth, prior=weights, ks=ks)
+
+
+def write_top_k(path: Path | str, result: TopK) -> None:
+    """Write the metrics, as fractions."""
+    rows = [
+        (f"{name} top-{k}", None, "", value)
+        for name, values in result._asdict().items()
+        for k, value in values.items()
+    ]
+    write_metrics(path, rows)
+
+
+def top_k(
+    verbs: Float[np.ndarray, "segments verbs"],
+    nouns: Float[np.ndarray, "segments nouns"],
+    truth: Int[np.ndarray, "segments 2"],
+    *,
+    prior: Float[np.ndarray, "verbs nouns"] | None = None,
+    ks: Sequence[int] = (1, 5),
+) -> TopK:
+    """Rank the true verb, noun and action of each segment among all.
+
+    Args:
+        verbs: p(verb).
+        nouns: p(noun).
+        truth: Verb and noun.
+        prior: p(noun|verb) as a further factor of an action, or None.
+        ks: Which k.
+    """
+    wanted = truth[:, 0] * nouns.shape[1] + truth[:, 1]
+    ranks = []
+    for start in range(0, len(truth), _BLOCK):
+        part = slice(start, start + _BLOCK)
+        actions = verbs[part, :, None] * nouns[part, None, :]
+        if prior is not None:
+            actions *= prior
+        ranks.append(_rank(actions.reshape(len(actions), -1), wanted[part]))
+    of = _rank(verbs, truth[:, 0]), _rank(nouns, truth[:, 1]), np.concatenate(ranks or [wanted])
+    return TopK(*({k: float(np.mean(rank < k)) for k in ks} for rank in of))
+
+
+def noun_given_verb(
+    pairs: Int[np.ndarray, "segments 2"], shape: tuple[int, int]
+) -> Float[np.ndarray, "verbs nouns"]:
+    """p(noun|verb) among segments; 0 for a verb that is not among them.
+
+    >>> noun_given_verb(np.array([[0, 1], [0, 1], [0, 0], [1, 0]]), (2, 2)).round(2)
+    array([[0.33, 0.67],
+           [1.  , 0.  ]])
+    """
+    counts = np.zeros(shape)
+    np.add.at(counts, (pairs[:, 0], pairs[:, 1]), 1)
+    return counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+
+
+def _rank(
+    scores: Float[np.ndarray, "segments classes"], wanted: Int[np.ndarray, " segments"]
+) -> Int[np.ndarray, " segments"]:
+    """How many classes come before the wanted one; of equal ones the lower number does."""
+    own = np.take_along_axis(scores, wanted[:, None], axis=1)
+    before = np.arange(scores.shape[1]) < wanted[:, None]
+    return ((scores > own) | ((scores == own) & before)).sum(axis=1)
+
+
+def _read_pairs(path: Path | str) -> Int[np.ndarray, "segments 2"]:
+    try:
+        table = pd.read_csv(path)
+        pairs = table[["verb", "noun"]].to_numpy()
+    except KeyError:
+        found = ", ".join(map(str, table.columns[:6]))
+        raise InputError(
+            f"{path}: expected a CSV with the columns verb and noun, found {found}"
+        ) from None
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"{path}: cannot be read as a CSV with columns verb and noun ({error})"
+        ) from None
+    if not len(pairs):
+        raise InputError(f"{path}: has no segment")
+    if not np.issubdtype(pairs.dtype, np.integer) or (pairs < 0).any():
+        whole = pd.DataFrame(pairs).apply(pd.to_numeric, errors="coerce")
+        bad = int((~((whole >= 0) & (whole % 1 == 0)).all(axis=1)).to_numpy().argmax())
+        raise InputError(
+            f"{path}, line {bad + 2}: verb and noun are {', '.join(map(str, pairs[bad]))}; "
+            "expected class numbers from 0"
+        )
+    return pairs.astype(np.int64)
+
+
+def _read_scores(path: Path | str, *, rows: int, name: Path | str) -> Float[np.ndarray, "n c"]:
+    """Probabilities from a file of logits or of probabilities."""
+    path = Path(path)
+    try:
+        table = (
+            pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path, header=None)
+        )
+        scores = table.to_numpy(float)
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"{path}: cannot be read as scores ({error}); expected numbers alone, a line for each "
+            "segment, a column for each class"
+        ) from None
+    if len(scores) != rows:
+        raise InputError(
+            f"{path}: has {len(scores)} lines, but {name} has {rows} segments; are they of the "
+            "same split, and has the file no header?"
+        )
+    finite = np.isfinite(scores).all(axis=1)
+    if not finite.all():
+        raise InputError(f"{path}, line {int(finite.argmin()) + 1}: holds what is not a number")
+    if (scores >= 0).all() and np.allclose(scores.sum(axis=1), 1, atol=1e-3):
+        say(f"{path}: taken as probabilities, every line is a distribution")
+        return scores
+    shifted = np.exp(scores - scores.max(axis=1, keepdims=True))
+    return shifted / shifted.sum(axis=1, keepdims=True)
+
+
+def _check_classes(
+    pairs: Int[np.ndarray, "segments 2"], shape: tuple[int, int], path: Path | str
+) -> None:
+    for column, (name, classes) in enumerate(zip(("verb", "noun"), shape, strict=True)):
+        beyond = pairs[:, column] >= classes
+        if beyond.any():
+            line = int(beyond.argmax())
+            raise InputError(
+                f"{path}, line {line + 2}: {name} {pairs[line, column]}, but there are scores of "
+                f"{classes} classes, 0 to {classes - 1}"
+            )

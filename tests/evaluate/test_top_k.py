@@ -1,0 +1,109 @@
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from aia.cli import main
+from aia.errors import InputError
+from aia.evaluate.top_k import evaluate_epic, top_k
+from aia.tables import read_metrics
+
+
+@pytest.fixture
+def files(tmp_path):
+    """Two segments, two verbs, three nouns."""
+    (tmp_path / "labels.csv").write_text("verb,noun\n0,2\n1,0\n")
+    (tmp_path / "verbs.csv").write_text("2,1\n0,3\n")
+    (tmp_path / "nouns.csv").write_text("0,1,2\n1,0,0\n")
+    return tmp_path
+
+
+def evaluate(folder, **options):
+    paths = [folder / f"{name}.csv" for name in ("labels", "verbs", "nouns")]
+    return evaluate_epic(*paths, **options)
+
+
+def test_an_action_is_right_if_the_pair_is_among_the_best_pairs():
+    verbs, nouns = np.array([[0.6, 0.4]]), np.array([[0.7, 0.2, 0.1]])
+    # by product: (0,0) .42, (1,0) .28, (0,1) .12, (1,1) .08, (0,2) .06, (1,2) .04
+    ranked = {(0, 0): 1, (1, 0): 2, (0, 1): 3, (1, 1): 4, (0, 2): 5, (1, 2): 6}
+    for pair, place in ranked.items():
+        result = top_k(verbs, nouns, np.array([pair]), ks=(place - 1, place))
+        assert result.action == {place - 1: 0.0, place: 1.0}
+
+
+def test_of_equal_scores_the_lower_class_comes_first():
+    equal = np.full((1, 4), 0.25)
+    assert top_k(equal, equal, np.array([[1, 0]]), ks=(1, 2)).verb == {1: 0.0, 2: 1.0}
+
+
+def test_many_segments_are_ranked_as_one_by_one():
+    rng = np.random.default_rng(0)
+    verbs, nouns = rng.dirichlet(np.ones(4), 1100), rng.dirichlet(np.ones(5), 1100)
+    truth = np.stack([rng.integers(0, 4, 1100), rng.integers(0, 5, 1100)], axis=1)
+    each = [top_k(verbs[i : i + 1], nouns[i : i + 1], truth[i : i + 1]) for i in range(1100)]
+    whole = top_k(verbs, nouns, truth)
+    assert whole.action[5] == pytest.approx(np.mean([one.action[5] for one in each]))
+    assert whole.verb[1] == pytest.approx(np.mean([one.verb[1] for one in each]))
+
+
+def test_probabilities_and_parquet_are_read_as_what_they_are(files):
+    logits = pd.read_csv(files / "verbs.csv", header=None)
+    p = np.exp(logits) / np.exp(logits).to_numpy().sum(axis=1, keepdims=True)
+    p.columns = ["open", "close"]
+    p.to_parquet(files / "verbs.parquet")
+    again = evaluate_epic(files / "labels.csv", files / "verbs.parquet", files / "nouns.csv")
+    assert again == evaluate(files)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("labels", "verb,thing\n0,1\n", "expected a CSV with the columns verb and noun"),
+        ("labels", "verb,noun\n0,1\n-1,0\n", "line 3: verb and noun are -1, 0"),
+        ("labels", "verb,noun\n0,1\n0,\n", "line 3: verb and noun are"),
+        ("labels", "verb,noun\n0,1\n2,0\n", "line 3: verb 2, but there are scores of 2"),
+        ("labels", "verb,noun\n", "has no segment"),
+        ("labels", "", "cannot be read"),
+        ("verbs", "1,2\n", "has 1 lines, but"),
+        ("verbs", "1,2\n1,nan\n", "line 2: holds what is not a number"),
+        ("verbs", "1,2\n1,b\n", "cannot be read as scores"),
+        ("nouns", "1,2\n1,2,3\n", "cannot be read as scores"),
+    ],
+)
+def test_files_that_do_not_fit_are_refused(files, name, text, message):
+    (files / f"{name}.csv").write_text(text)
+    with pytest.raises(InputError, match=message):
+        evaluate(files)
+
+
+def test_the_command_writes_every_metric(files):
+    command = ["evaluate", "epic", "--output", str(files / "out.csv")]
+    for name in ("labels", "verbs", "nouns"):
+        command += [f"--{name}", str(files / f"{name}.csv")]
+    assert main(command) == 0
+    table = read_metrics(files / "out.csv").set_index("metric")["value"]
+    assert table.to_dict() == {
+        "verb top-1": 1.0, "verb top-5": 1.0, "noun top-1": 1.0, "noun top-5": 1.0,
+        "action top-1": 1.0, "action top-5": 1.0,
+    }  # fmt: skip
+    assert main([*command, "--prior", str(files / "none.csv")]) == 2
+
+
+@pytest.mark.parametrize(
+    ("prior", "name"),
+    [(False, "action product"), (True, "action product x train prior p(noun|verb) (LFB)")],
+)
+def test_the_numbers_are_those_of_the_peers_evaluators(golden, prior, name):
+    folder = golden / "protocols"
+    expected = json.loads((folder / "expected.json").read_text())["epic"]
+    result = evaluate_epic(
+        folder / "epic_labels.csv",
+        folder / "epic_verb_logits.csv",
+        folder / "epic_noun_logits.csv",
+        prior=folder / "epic_train_pairs.csv" if prior else None,
+    )
+    for values, wanted in zip(result, ("verb", "noun", name), strict=True):
+        assert 100 * values[1] == pytest.approx(expected[wanted]["top1"], abs=1e-9)
+        assert 100 * values[5] == pytest.approx(expected[wanted]["top5"], abs=1e-9)
