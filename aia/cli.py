@@ -261,6 +261,36 @@ def table(options: argparse.Namespace) -> None:
     )
 
 
+def weights_inspect(options: argparse.Namespace) -> None:
+    """Say what a published checkpoint is: layout, network, what is left over."""
+    from aia.convert import inspect
+
+    for line in inspect(options.file, settings=_whole_settings(options.settings)):
+        print(line)
+
+
+def weights_convert(options: argparse.Namespace) -> None:
+    """Make a model of ours of a published checkpoint, or the authors' file of a model (.pth)."""
+    from aia.convert import convert, convert_back
+
+    if options.output.suffix == ".pth":
+        convert_back(options.file, options.output)
+        return
+    convert(
+        options.file,
+        options.output,
+        settings=_whole_settings(options.settings),
+        labels=options.labels,
+        network=options.network,
+    )
+
+
+def _whole_settings(given: str) -> Any:
+    """config.yaml of the working directory or, where there is none, of the repository."""
+    own = Path(__file__).parents[1] / "config.yaml"
+    return read_sections(str(own) if given == "config.yaml" and not Path(given).exists() else given)
+
+
 def weights_fetch(options: argparse.Namespace) -> None:
     """Fetch published weights by name and convert them."""
     from aia.weights.i3d import fetch_i3d
@@ -470,6 +500,13 @@ def _parser() -> argparse.ArgumentParser:
     command = _command(kinds, "fetch", weights_fetch)
     command.add_argument("name", choices=("i3d_kinetics400",))
     command.add_argument("--output", type=Path, required=True)
+    command = _command(kinds, "inspect", weights_inspect)
+    command.add_argument("file", type=Path)
+    command = _command(kinds, "convert", weights_convert)
+    command.add_argument("file", type=Path)
+    command.add_argument("output", type=Path, help=".safetensors; .pth for the way back")
+    command.add_argument("--network", help="that it must be, such as slowfast_r50_4x16-none")
+    command.add_argument("--labels", type=Path, help="classes that are not AVA's 80")
 
     from aia.figures.commands import add_parsers
 

@@ -226,6 +226,7 @@ class LossConfig:
     kind: Literal["bce", "focal"]
     focal_gamma: float
     group_weights: dict[str, float]
+    missing_pose: Literal["skip", "first"]
 
     def __post_init__(self) -> None:
         _at_least(self, focal_gamma=0)
@@ -242,6 +243,7 @@ class TrainConfig:
     steps: int
     learning_rate: float
     backbone_factor: float
+    interaction_factor: float
     keep_maps: bool
     bias_factor: float
     momentum: float
@@ -270,6 +272,7 @@ class TrainConfig:
             steps=1,
             learning_rate=0,
             backbone_factor=0,
+            interaction_factor=0,
             warmup_steps=0,
             max_persons=1,
             checkpoint_every=1,

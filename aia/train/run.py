@@ -291,6 +291,7 @@ def _optimise(
             action_loss,
             kind=sections.loss.kind,
             gamma=sections.loss.focal_gamma,
+            missing_pose=sections.loss.missing_pose,
             groups=labels.groups,
             group_weights=sections.loss.group_weights,
         ),

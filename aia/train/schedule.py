@@ -11,15 +11,16 @@ from aia.network import Network
 
 
 def build_optimizer(network: Network, config: TrainConfig) -> torch.optim.Optimizer:
-    """SGD with momentum (or AdamW): the backbone with its own rate, biases without decay.
+    """SGD with momentum (or AdamW): backbone and IA with their own rates, biases without decay.
 
     The rate of a group is a factor (`factor`) times that of the step, set by `set_rate`.
     """
+    factors = {"backbone": config.backbone_factor, "interaction": config.interaction_factor}
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     for name, parameter in network.named_parameters():
         if not parameter.requires_grad:
             continue
-        factor = config.backbone_factor if name.startswith("backbone.") else 1.0
+        factor = factors.get(name.partition(".")[0], 1.0)
         bias = name.endswith("bias")
         key = (factor * (config.bias_factor if bias else 1.0), 0.0 if bias else config.weight_decay)
         groups.setdefault(key, []).append(parameter)
@@ -53,4 +54,4 @@ def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
 
 
 def _passed(step: int, marks: Sequence[int]) -> int:
-    return sum(step > mark for mark in marks)
+    return sum(step >= mark for mark in marks)

@@ -56,6 +56,24 @@ def interaction_key(reference: str) -> str | None:
     return None
 
 
+def reference_interaction_key(ours: str) -> str:
+    """The authors' name, within `ia_structure`, for an entry of IA.
+
+    >>> reference_interaction_key("reduce.memory.weight")
+    'mem_dim_reduce.weight'
+    """
+    part, _, rest = ours.partition(".")
+    if part == "W":
+        return f"dense_params.{rest}"
+    name, _, tensor = rest.partition(".")
+    if part == "reduce":
+        theirs = next(theirs for theirs, known in _REDUCTIONS.items() if known == name)
+        return f"{theirs}_dim_reduce.{tensor}"
+    if tensor.startswith("position_"):
+        tensor = "temporal_position_" + ("k" if tensor == "position_key" else "v")
+    return f"{name[0]}_block_{name[1:]}.{tensor}"
+
+
 def load_interaction(
     interaction: nn.Module, reference: Mapping[str, Tensor], *, source: str
 ) -> Placed:

@@ -14,6 +14,8 @@ from torch import Tensor
 
 _UNITS = {"conv1": "reduce", "conv2": "spatial", "conv3": "expand", "shortcut": "shortcut"}
 _PARTS = {"conv": "conv", "bn": "norm"}
+_THEIR_UNITS = {ours: theirs for theirs, ours in _UNITS.items()}
+_THEIR_PARTS = {ours: theirs for theirs, ours in _PARTS.items()}
 _STEM = re.compile(r"(slow|fast)\.(conv|bn)1\.(\w+)")
 _BLOCK = re.compile(
     r"(slow|fast)\.res_nl(\d+)\.res_(\d+)\.(?:btnk\.(conv[123])|(shortcut))\.(conv|bn)\.(\w+)"
@@ -49,6 +51,27 @@ def backbone_key(reference: str) -> str | None:
     if found := _LATERAL.fullmatch(name):
         return f"laterals.{int(found[1]) - 1}.{found[2]}"
     return None
+
+
+def reference_backbone_key(ours: str) -> str:
+    """The authors' name for an entry of `SlowFast`; the inverse of `backbone_key`.
+
+    >>> reference_backbone_key("slow.stages.1.0.reduce.norm.weight")
+    'backbone.slow.res_nl2.res_0.btnk.conv1.bn.weight'
+    """
+    path, *parts = ours.split(".")
+    if path == "laterals":
+        number, tensor = parts
+        return f"backbone.fast.Tconv{int(number) + 1}.conv.{tensor}"
+    if parts[0] == "stem":
+        _, _, part, tensor = parts
+        return f"backbone.{path}.{_THEIR_PARTS[part]}1.{tensor}"
+    _, stage, block, unit, part, tensor = parts
+    conv = _THEIR_UNITS[unit]
+    inside = conv if conv == "shortcut" else f"btnk.{conv}"
+    return (
+        f"backbone.{path}.res_nl{int(stage) + 1}.res_{block}.{inside}.{_THEIR_PARTS[part]}.{tensor}"
+    )
 
 
 def rename_backbone(reference: Mapping[str, Tensor]) -> Renamed:

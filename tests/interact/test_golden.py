@@ -138,7 +138,7 @@ def test_only_a_key_reduction_that_is_never_used_is_left_over(case):
 def test_the_released_network_at_full_size_reads_and_attends_as_the_authors_does(golden):
     """Dense serial at its 38 M weights with 61 seconds of memory, from recorded RoI features."""
     recipe = runpy.run_path(str(golden / "recipe.py"))
-    file = np.load(golden / "detector" / "R50_denseserial_ia.npz")
+    file = np.load(golden / "detector" / "R50_denseserial.npz")
     entries = json.loads((golden / "keys" / "R50_denseserial.json").read_text())["entries"]
     reference = {
         key: torch.from_numpy(recipe["weight"](key, shape))

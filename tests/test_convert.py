@@ -1,0 +1,312 @@
+"""The authors' checkpoints, whole: recognised, loaded, and with their scores."""
+
+import json
+import pickle
+import runpy
+
+import numpy as np
+import pytest
+import torch
+from numpy.testing import assert_allclose
+from safetensors.torch import load_file, save_file
+
+from aia import convert
+from aia.cli import main
+from aia.clip import ClipKey, Slots
+from aia.config import read_yaml
+from aia.datasets.loader import Batch
+from aia.errors import InputError
+from aia.evaluate.score import load_trained
+from aia.memory import FeaturePool, recall
+from aia.video.sampling import clip_offsets
+from aia.video.transforms import extend_boxes
+from aia.weights.alphaction_network import recognise, reference_entries
+from tests.conftest import REPOSITORY
+
+SETTINGS = read_yaml(REPOSITORY / "config.yaml")
+NETWORKS = [
+    f"{depth}_{structure}"
+    for depth in ("R50", "R101")
+    for structure in ("baseline", "serial", "denseserial", "parallel")
+]
+
+
+@pytest.fixture(scope="module")
+def recipe(golden):
+    return runpy.run_path(str(golden / "recipe.py"))
+
+
+def entries_of(golden, name):
+    return json.loads((golden / "keys" / f"{name}.json").read_text())["entries"]
+
+
+def network_of(form):
+    with torch.device("meta"):
+        return convert._network(form, convert._sections(form, SETTINGS))
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_the_authors_network_has_these_tensors_and_no_others(golden, name):
+    entries = [(key, tuple(shape), kind) for key, shape, kind in entries_of(golden, name)]
+    form = recognise({key: shape for key, shape, _ in entries}, source=name)
+    depth, structure = name.split("_")
+    assert form.backbone == {"R50": "slowfast_r50_4x16", "R101": "slowfast_r101_8x8"}[depth]
+    ours = {"baseline": "none", "denseserial": "dense"}
+    assert form.structure == ours.get(structure, structure)
+    network = network_of(form)
+    assert sorted(map(tuple, reference_entries(network))) == sorted(entries)
+    told = json.loads((golden / "keys" / f"{name}.json").read_text())
+    assert sum(np.prod(shape) for _, shape, kind in entries if kind == "param") == told["n_params"]
+
+
+@pytest.fixture(scope="module")
+def checkpoint(golden, recipe, tmp_path_factory):
+    """A function: the file that the authors' code would write of a network, with known weights."""
+    folder = tmp_path_factory.mktemp("published")
+
+    def write(name):
+        path = folder / f"{name}.pth"
+        if not path.exists():
+            state = {
+                f"module.{key}": torch.from_numpy(recipe["weight"](key, shape))
+                for key, shape, _ in entries_of(golden, name)
+            }
+            torch.save({"model": state, "iteration": 110000}, path)
+        return path
+
+    return write
+
+
+def converted(path, **options):
+    output = path.with_suffix(".safetensors")
+    if not output.exists():
+        convert.convert(path, output, settings=SETTINGS, **options)
+    return load_trained(output, device=torch.device("cpu"))
+
+
+def batch_of(recipe, network):
+    """The recorded clips: their frames padded to one size, their persons grown as at test."""
+    offsets = np.concatenate([clip_offsets(64, 16), clip_offsets(64, 2)])
+    frames = np.zeros((3, len(offsets), 128, 176, 3), np.uint8)
+    sizes, persons, objects = [], [], []
+    for clip, (name, height, width, _, _) in enumerate(recipe["CLIPS"]):
+        frames[clip, :, :height, :width] = recipe["raw_clip"](name, 64, height, width)[offsets]
+        size = np.array([width, height, width, height], np.float64)
+        sizes.append((height, width))
+        persons.append(np.array(recipe["PERSONS"][clip]) / size)
+        objects.append(np.array(recipe["OBJECTS"][clip]).reshape(-1, 4) / size)
+    return frames, torch.tensor(sizes, dtype=torch.float32), persons, objects
+
+
+def padded(boxes):
+    most = max(map(len, boxes))
+    xyxy, filled = torch.zeros(len(boxes), most, 4), torch.zeros(len(boxes), most, dtype=torch.bool)
+    for clip, some in enumerate(boxes):
+        xyxy[clip, : len(some)] = torch.as_tensor(some, dtype=torch.float32)
+        filled[clip, : len(some)] = True
+    return xyxy, filled
+
+
+def features_of(recipe, network, extended):
+    frames, sizes_hw, persons, objects = batch_of(recipe, network)
+    counts = np.cumsum([len(some) for some in persons])[:-1]
+    grown = np.split(extended, counts)
+    grown = [
+        some / np.array([w, h, w, h]) for some, (h, w) in zip(grown, sizes_hw.numpy(), strict=True)
+    ]
+    persons_xyxy, persons_filled = padded(grown)
+    objects_xyxy, objects_filled = padded(objects)
+    keys = [ClipKey(movie, t) for *_, movie, t in recipe["CLIPS"]]
+    labels = torch.zeros(*persons_filled.shape, 80, dtype=torch.uint8)
+    batch = Batch(
+        keys, torch.from_numpy(frames), sizes_hw, persons_xyxy, persons_filled, labels,
+        objects_xyxy, objects_filled,
+    )  # fmt: skip
+    return keys, network.features(batch)
+
+
+@torch.inference_mode()
+def test_a_converted_baseline_gives_the_authors_logits(golden, recipe, checkpoint):
+    trained = converted(checkpoint("R50_baseline"))
+    file = np.load(golden / "detector" / "R50_baseline.npz")
+    _, (P, O) = features_of(recipe, trained.network, file["extended_boxes"])
+    assert_allclose(P.features[P.filled], file["person_pooled"], rtol=1e-5, atol=1e-4)
+    logits = trained.network.actions(P, O, None)[P.filled]
+    assert_allclose(logits, file["logits"], rtol=0, atol=1e-4)
+
+
+@torch.inference_mode()
+def test_a_converted_dense_serial_network_gives_the_authors_logits_in_one_and_two_passes(
+    golden, recipe, checkpoint
+):
+    trained = converted(checkpoint("R50_denseserial"))
+    assert trained.memory.reach == 30
+    assert trained.name.without_seed == "slowfast_r50_4x16-dense-POMPOM-amu-released"
+    network = trained.network
+    file = np.load(golden / "detector" / "R50_denseserial.npz")
+    keys, (P, O) = features_of(recipe, network, file["extended_boxes"])
+    assert_allclose(O.features[O.filled], file["object_pooled"], rtol=1e-5, atol=1e-4)
+    pool = FeaturePool(
+        seconds={"movA": (870, 944), "movB": (1150, 1231)}, persons_per_clip=5, d=2304
+    )
+    for (movie, t), n in recipe["memory_timestamps"]().items():
+        kept = torch.from_numpy(recipe["memory_feature"](movie, t, n)).reshape(1, n, 2304)
+        there = Slots(kept, torch.ones(1, n, dtype=torch.bool))
+        pool.write([ClipKey(movie, t)], there, loss_tag=1.0, step=0)
+
+    M, _ = recall(pool, keys, P, err=1.0, reach=30, penalty=False)
+    assert_allclose(network.actions(P, O, M)[P.filled], file["logits"], rtol=0, atol=1e-4)
+
+    pool.write(keys, P, loss_tag=1.0, step=1)  # the first pass
+    M, _ = recall(pool, keys, P, err=1.0, reach=30, penalty=False)
+    two = network.actions(P, O, M)[P.filled]
+    assert_allclose(two, file["logits_two_pass"], rtol=0, atol=1e-4)
+    assert np.abs(file["logits_two_pass"] - file["logits"]).max() > 1e-3, "two passes differ"
+
+
+def test_persons_grow_as_the_authors_boxes_do_up_to_their_plus_one(golden, recipe):
+    """Theirs count a box's width as x2 - x1 + 1; ours are fractions: a pixel's share of 10 %."""
+    file = np.load(golden / "detector" / "R50_baseline.npz")
+    place = 0
+    for (_, height, width, _, _), persons in zip(recipe["CLIPS"], recipe["PERSONS"], strict=True):
+        size = np.array([width, height, width, height])
+        ours = extend_boxes(np.array(persons) / size, (0.1, 0.05)) * size
+        theirs = file["extended_boxes"][place : place + len(persons)]
+        place += len(persons)
+        assert np.abs(ours - theirs).max() <= 1.0  # they clip at W - 1, we at W
+
+
+def test_back_and_forth_no_tensor_changes(golden, checkpoint, tmp_path):
+    path = checkpoint("R50_denseserial")
+    converted(path)
+    assert (
+        main(["weights", "convert", str(path.with_suffix(".safetensors")), str(tmp_path / "b.pth")])
+        == 0
+    )
+    back = torch.load(tmp_path / "b.pth", weights_only=True)["model"]
+    original = torch.load(path, weights_only=True)["model"]
+    assert {f"module.{name}" for name in back} == original.keys()
+    for name, tensor in back.items():
+        assert torch.equal(tensor, original[f"module.{name}"]), name
+    convert.convert(tmp_path / "b.pth", tmp_path / "c.safetensors", settings=SETTINGS)
+    first, again = (
+        load_file(path.with_suffix(".safetensors")),
+        load_file(tmp_path / "c.safetensors"),
+    )
+    assert all(torch.equal(first[name], again[name]) for name in first | again)
+
+
+def test_inspect_says_layout_network_and_what_is_left_over(
+    checkpoint, tmp_path, capsys, monkeypatch
+):
+    state = torch.load(checkpoint("R50_baseline"), weights_only=True)["model"]
+    torch.save(state | {"module.ema.decay": torch.ones(1)}, tmp_path / "more.pth")
+    monkeypatch.chdir(tmp_path)  # where no config.yaml is
+    assert main(["weights", "inspect", str(tmp_path / "more.pth")]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert said[0].startswith("layout: AlphAction, 545 tensors")
+    assert said[1] == "network: slowfast_r50_4x16-none (80 classes)"
+    assert said[2] == "left over: 1 tensors: ema.decay"
+
+
+def test_a_file_that_would_run_something_is_refused(tmp_path, capsys):
+    class Evil:
+        def __reduce__(self):
+            return (print, ("it ran",))
+
+    for name in ("evil.pth", "evil.pkl", "evil.pyth"):
+        (tmp_path / name).write_bytes(pickle.dumps({"model": Evil()}))
+        assert main(["weights", "inspect", str(tmp_path / name)]) == 2
+    said = capsys.readouterr()
+    assert "it ran" not in said.out
+    assert said.err.count("refused") + said.err.count("would run") == 3
+
+
+def damaged(state, change):
+    state = {name.removeprefix("module."): tensor for name, tensor in state.items()}
+    change(state)
+    return {"model": state}
+
+
+STEM = "backbone.slow.conv1.weight"
+DEEPER = "backbone.slow.res_nl3.res_6.btnk.conv1.conv.weight"
+SCORE = "roi_heads.action.predictor.cls_score"
+FEW = {f"{SCORE}.weight": torch.zeros(15, 1024), f"{SCORE}.bias": torch.zeros(15)}
+
+
+def without_head(state):
+    for name in [name for name in state if "roi_heads" in name]:
+        del state[name]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda s: s.pop(STEM), f"1 of 544 tensors are missing, the first is {STEM}"),
+        (
+            lambda s: s.update({STEM: torch.zeros(32, 3, 1, 7, 7)}),
+            rf"{STEM} has shape \[32, 3, 1, 7, 7\], expected \[64, 3, 1, 7, 7\]",
+        ),
+        (lambda s: s.pop(f"{SCORE}.weight"), "cls_score.weight is missing"),
+        (
+            lambda s: s.update({DEEPER: torch.zeros(1)}),
+            r"res4 of the slow pathway has 7 blocks; known are 6 \(slowfast_r50_4x16\), 23",
+        ),
+        (without_head, "of no layout that is known"),
+        (lambda s: s.update(FEW), "has 15 classes, which are not AVA's 80; give their list"),
+    ],
+    ids=["missing", "shape", "head", "depth", "layout", "classes"],
+)
+def test_a_checkpoint_that_does_not_fit_says_why(checkpoint, tmp_path, change, message):
+    state = torch.load(checkpoint("R50_baseline"), weights_only=True)["model"]
+    torch.save(damaged(state, change), tmp_path / "bad.pth")
+    with pytest.raises(InputError, match=message):
+        convert.convert(tmp_path / "bad.pth", tmp_path / "out.safetensors", settings=SETTINGS)
+    assert not (tmp_path / "out.safetensors").exists()
+
+
+def test_tensors_in_the_order_of_the_alphabet_need_the_order_of_the_blocks(checkpoint, tmp_path):
+    state = torch.load(checkpoint("R50_denseserial"), weights_only=True)["model"]
+    save_file(state, tmp_path / "sorted.safetensors")  # which sorts
+    out = tmp_path / "out.safetensors"
+    with pytest.raises(InputError, match="order of its blocks.*--network"):
+        convert.convert(tmp_path / "sorted.safetensors", out, settings=SETTINGS)
+    name = "slowfast_r50_4x16-dense-POMPOM-amu"
+    convert.convert(tmp_path / "sorted.safetensors", out, settings=SETTINGS, network=name)
+    assert load_trained(out, device=torch.device("cpu")).name.blocks == "POMPOM"
+    with pytest.raises(InputError, match="not slowfast_r50_4x16-dense-PPOOM-amu"):
+        convert.convert(
+            tmp_path / "sorted.safetensors",
+            out,
+            settings=SETTINGS,
+            network="slowfast_r50_4x16-dense-PPOOM-amu",
+        )
+
+
+def test_another_network_than_the_asked_one_is_refused(checkpoint, tmp_path):
+    with pytest.raises(
+        InputError, match="holds slowfast_r50_4x16-none, not slowfast_r101_8x8-none"
+    ):
+        convert.convert(
+            checkpoint("R50_baseline"),
+            tmp_path / "out.safetensors",
+            settings=SETTINGS,
+            network="slowfast_r101_8x8-none",
+        )
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("none.pth", None, "there is no such file"),
+        ("cut.pth", b"PK\x03\x04abc", "cannot be read as a checkpoint"),
+        ("cut.safetensors", b"abc", "not a safetensors file"),
+        ("text.pth", b"hello", "cannot be read as a checkpoint|refused"),
+        ("empty.pkl", pickle.dumps({"model": {}}), "holds no named tensors"),
+    ],
+)
+def test_what_is_no_checkpoint_is_told(tmp_path, name, content, message):
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    with pytest.raises(InputError, match=message):
+        convert.inspect(tmp_path / name, settings=SETTINGS)
