@@ -362,6 +362,7 @@ def _validation(run: RunName, sections: Any, labels: Any, options: argparse.Name
             batch=sections.train.batch,
             objects="groundtruth",
             extend=(0.0, 0.0),
+            precision=sections.train.precision,
             workers=sections.train.workers,
         ),
     )

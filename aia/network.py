@@ -27,6 +27,17 @@ from aia.interact import Aggregation, build_interaction
 from aia.video.sampling import clip_offsets
 
 
+def arithmetic(device: torch.device, precision: str) -> torch.autocast:
+    """The context in which a network computes: bfloat16 where that is wanted, float32 else.
+
+    Args:
+        device: Where it computes.
+        precision: "float32", "bfloat16", or "auto": bfloat16 on a GPU.
+    """
+    wanted = precision == "bfloat16" or (precision == "auto" and device.type == "cuda")
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=wanted)
+
+
 class Classifier(nn.Module):
     """Two hidden layers and one score a class, as in the authors' code."""
 

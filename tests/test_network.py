@@ -12,7 +12,10 @@ from aia.config import (
     read_yaml,
 )
 from aia.datasets.loader import Batch
-from aia.network import build_network
+from aia.memory import FeaturePool
+from aia.network import arithmetic, build_network
+from aia.train.loop import train
+from aia.train.loss import action_loss
 from tests.conftest import REPOSITORY
 
 
@@ -110,3 +113,56 @@ def test_kept_maps_give_the_same_features_and_are_computed_once():
         torch.testing.assert_close(P.features, expected.features, atol=1e-5, rtol=1e-4)
     assert len(calls) == 3
     assert not any(parameter.requires_grad for parameter in network.backbone.parameters())
+
+
+@pytest.mark.parametrize("structure", ["none", "serial"])
+def test_bfloat16_arithmetic_gives_nearly_float32s_logits_and_features_in_float32(structure):
+    blocks = "" if structure == "none" else "PO"
+    network, batch = network_of(structure, blocks), batch_of()
+    cpu, found = torch.device("cpu"), {}
+    for precision in ("float32", "bfloat16"):
+        with torch.no_grad(), arithmetic(cpu, precision):
+            P, O = network.features(batch)
+            found[precision] = network.actions(P, O, None).float()
+        assert P.features.dtype == O.features.dtype == torch.float32
+    error = (found["float32"] - found["bfloat16"]).norm() / found["float32"].norm()
+    assert 0 < error < 0.05
+    with arithmetic(cpu, "auto"):
+        assert not torch.is_autocast_enabled("cpu"), "auto is float32 on a CPU"
+
+
+def test_a_compiled_backbone_keeps_the_names_of_its_weights():
+    network = network_of()
+    names = list(network.state_dict())
+    network.backbone.compile()
+    assert list(network.state_dict()) == names
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_a_training_step_does_not_make_the_device_wait(precision):
+    gpu = torch.device("cuda")
+    network = network_of("serial", "POM").to(gpu).train()
+    pool = FeaturePool(seconds={"film": (0, 9)}, persons_per_clip=1, d=network.d, device=gpu)
+    weights = [{"params": network.parameters(), "factor": 1.0}]
+    batches = [batch_of().to(gpu) for _ in range(4)]
+    steps = train(
+        network=network,
+        pool=pool,
+        batches=batches,
+        loss_of=action_loss,
+        optimizer=torch.optim.SGD(weights, lr=0.1, fused=True),
+        rate_at=lambda step: 0.1,
+        reach=2,
+        penalty=True,
+        seed=0,
+        clip_norm=1.0,
+        device=gpu,
+        precision=precision,
+    )
+    next(steps)  # the first one may allocate and choose kernels
+    try:
+        torch.cuda.set_sync_debug_mode("error")
+        assert len(list(steps)) == 3
+    finally:
+        torch.cuda.set_sync_debug_mode("default")

@@ -258,6 +258,9 @@ class TrainConfig:
     flip: bool
     max_persons: int
     objects: Literal["groundtruth", "detected"]
+    precision: Literal["auto", "float32", "bfloat16"]
+    compile: bool
+    fused: bool | None
     validate_every: int | None
     checkpoint_every: int
     keep_checkpoints: int
@@ -300,6 +303,7 @@ class ScoreConfig:
     batch: int
     objects: Literal["groundtruth", "detected"]
     extend: tuple[float, float]
+    precision: Literal["auto", "float32", "bfloat16"]
     workers: int
 
     def __post_init__(self) -> None:

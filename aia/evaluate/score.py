@@ -38,7 +38,7 @@ from aia.files import file_digest
 from aia.labels import ClassList
 from aia.log import progress, say
 from aia.memory import FeaturePool, recall
-from aia.network import Network, build_network
+from aia.network import Network, arithmetic, build_network
 from aia.video.store import FrameStore
 
 
@@ -152,7 +152,8 @@ def score_clips(
             kept = remembered_persons(keys, P, trained.memory.persons_per_clip)
             reach = trained.memory.reach
             M, _ = recall(pool, keys, kept, err=1.0, reach=reach, penalty=False, reuse=True)
-        logits = network.actions(P, O, M)
+        with arithmetic(device, config.precision):
+            logits = network.actions(P, O, M).float()
         scores.append(_probabilities(logits[P.filled], trained).float().cpu().numpy())
         wanted = [place for place, key in enumerate(keys) if key in attention_of]
         if network.interaction is not None and wanted:
@@ -190,7 +191,8 @@ def _first_pass(
     batches = scoring_batches(frames, batch=config.batch, workers=config.workers)
     for batch in progress(batches, what=f"{trained.name}  features, batch", total=len(batches)):
         batch = batch.to(device)
-        P, O = trained.network.features(batch)
+        with arithmetic(device, config.precision):
+            P, O = trained.network.features(batch)
         yield ClipFeatures(batch.keys, P, O)
 
 

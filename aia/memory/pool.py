@@ -150,10 +150,7 @@ class FeaturePool:
         return kept[:rows]
 
     def _to_device(self, index: np.ndarray) -> Tensor:
-        host = torch.from_numpy(index.astype(np.int64))
-        if self.device.type == "cuda":
-            host = host.pin_memory()
-        return host.to(self.device, non_blocking=True)
+        return _sent(torch.from_numpy(index.astype(np.int64)), self.device)
 
 
 @torch.no_grad()
@@ -224,12 +221,19 @@ def trust(
     return torch.where(w > 0, w, 0.0)  # also where w is NaN: 0/0, ∞/∞
 
 
+def _sent(host: Tensor, device: torch.device) -> Tensor:
+    """A host's tensor on a device, without waiting for it."""
+    if device.type == "cuda":
+        host = host.pin_memory()
+    return host.to(device, non_blocking=True)
+
+
 def _fill(P: Slots, slots: int, generator: torch.Generator | None) -> Slots:
     """Persons in exactly so many slots: the first ones, or a random choice where they are more."""
     features, filled = P
     if generator is not None and filled.shape[1] > slots:
         draw = torch.rand(filled.shape, generator=generator, device=generator.device)
-        order = (draw.to(filled.device) + ~filled).argsort(dim=1)[:, :slots].sort(dim=1).values
+        order = (_sent(draw, filled.device) + ~filled).argsort(dim=1)[:, :slots].sort(dim=1).values
         filled = filled.gather(1, order)
         features = features.gather(1, order[..., None].expand(-1, -1, features.shape[-1]))
     missing = max(slots - filled.shape[1], 0)

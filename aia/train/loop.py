@@ -14,7 +14,7 @@ from torch import Tensor
 
 from aia.datasets.loader import Batch
 from aia.memory import FeaturePool, recall
-from aia.network import Network
+from aia.network import Network, arithmetic
 from aia.train.schedule import set_rate
 
 Loss = Callable[..., Tensor]
@@ -47,6 +47,7 @@ def train(
     seed: int,
     clip_norm: float | None,
     device: torch.device,
+    precision: str = "float32",
     first_step: int = 1,
     err: Float[Tensor, ""] | None = None,
 ) -> Iterator[Step]:
@@ -65,6 +66,7 @@ def train(
             than places (§3.1: "a certain number of persons are sampled").
         clip_norm: Largest norm of the gradient, or None.
         device: Where N is.
+        precision: Of N's arithmetic (see `arithmetic`); weights, Ω and the loss stay float32.
         first_step: The number of the first step; above 1 when a run goes on.
         err: The loss of the step before, when a run goes on.
     """
@@ -74,7 +76,8 @@ def train(
     for step, batch in enumerate(batches, start=first_step):  # 3, 4
         batch = batch.to(device)
         set_rate(optimizer, rate_at(step))
-        P, O = network.features(batch)  # 12
+        with arithmetic(device, precision):
+            P, O = network.features(batch)  # 12
         M, trust = None, torch.tensor(math.nan)
         if pool is not None:
             sampled = torch.Generator().manual_seed(seed * 1_000_003 + step)
@@ -88,7 +91,8 @@ def train(
                 generator=sampled,
                 reuse=True,
             )
-        logits = network.actions(P, O, M)  # 14
+        with arithmetic(device, precision):
+            logits = network.actions(P, O, M)  # 14
         loss = loss_of(logits, batch.labels, filled=P.filled)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()

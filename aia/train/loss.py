@@ -8,9 +8,10 @@ Both are summed over the classes and averaged over the persons. It is this numbe
 loss tags of Algorithm 1 mean.
 """
 
+import functools
 import math
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -48,20 +49,22 @@ def action_loss(
             none; "first" the first one, as in the authors' code.
         filled: Which persons there are; None: all.
     """
+    logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
     labels = labels.to(logits.dtype)
-    groups = list(groups) or [""] * logits.shape[-1]
-    weight = logits.new_tensor(_class_weights(groups, group_weights or {}))
+    known = tuple(groups) or ("",) * logits.shape[-1]
+    weights = tuple(sorted((group_weights or {}).items()))
+    weight, poses, others = _constants(known, weights, logits.dtype, logits.device)
     if kind == "bce":
         each = F.binary_cross_entropy_with_logits(logits, labels, reduction="none")
         of_person = (each * weight).sum(dim=-1)
     else:
-        poses = [i for i, group in enumerate(groups) if group == POSE_GROUP]
-        others = [i for i, group in enumerate(groups) if group != POSE_GROUP]
-        each = sigmoid_focal(logits[..., others], labels[..., others], gamma=gamma)
-        of_person = (each * weight[others]).sum(dim=-1)
-        if poses:
-            one_hot = labels[..., poses]
-            of_pose = softmax_focal(logits[..., poses], one_hot.argmax(dim=-1), gamma=gamma)
+        z, there = (every.index_select(-1, others) for every in (logits, labels))
+        of_person = (sigmoid_focal(z, there, gamma=gamma) * weight[others]).sum(dim=-1)
+        if len(poses):
+            one_hot = labels.index_select(-1, poses)
+            of_pose = softmax_focal(
+                logits.index_select(-1, poses), one_hot.argmax(dim=-1), gamma=gamma
+            )
             if missing_pose == "skip":
                 of_pose = of_pose * one_hot.any(dim=-1)
             of_person = of_person + of_pose * weight[poses[0]]
@@ -101,6 +104,32 @@ def _floored(log_p: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
     """
     floor = math.log(torch.finfo(torch.float32).tiny)
     return log_p + (log_p.clamp(min=floor) - log_p).detach()
+
+
+class _Constants(NamedTuple):
+    """What the loss needs to know of the classes, on the device."""
+
+    weight: Float[Tensor, " classes"]
+    poses: Int[Tensor, " poses"]
+    others: Int[Tensor, " others"]
+
+
+@functools.cache
+def _constants(
+    groups: tuple[str, ...],
+    group_weights: tuple[tuple[str, float], ...],
+    dtype: torch.dtype,
+    device: torch.device,
+) -> _Constants:
+    """Sent to the device once: sending them in every step would make it wait."""
+    poses = [i for i, group in enumerate(groups) if group == POSE_GROUP]
+    others = [i for i, group in enumerate(groups) if group != POSE_GROUP]
+    with torch.inference_mode(False):  # or they could not be used in training
+        return _Constants(
+            torch.tensor(_class_weights(groups, dict(group_weights)), dtype=dtype, device=device),
+            torch.tensor(poses, dtype=torch.int64, device=device),
+            torch.tensor(others, dtype=torch.int64, device=device),
+        )
 
 
 def _class_weights(groups: Sequence[str], group_weights: Mapping[str, float]) -> list[float]:

@@ -96,6 +96,8 @@ def train_run(
         if init is not None:
             load_backbone(network, init)
         network.to(device)
+        if sections.train.compile:
+            network.backbone.compile()  # in place: weights keep their names
         pool = empty_pool(clips, network, sections.memory, device) if network.remembers else None
         optimizer = build_optimizer(network, config)
         start = checkpoint.resume(
@@ -302,6 +304,7 @@ def _optimise(
         seed=run.seed,
         clip_norm=config.clip_norm,
         device=device,
+        precision=config.precision,
         first_step=start.step + 1,
         err=start.err,
     )

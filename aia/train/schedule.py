@@ -28,9 +28,13 @@ def build_optimizer(network: Network, config: TrainConfig) -> torch.optim.Optimi
         {"params": parameters, "factor": factor, "weight_decay": decay}
         for (factor, decay), parameters in groups.items()
     ]
+    on_gpu = any(parameter.is_cuda for parameter in network.parameters())
+    fused = on_gpu if config.fused is None else config.fused
     if config.optimizer == "adamw":
-        return torch.optim.AdamW(described, lr=config.learning_rate)
-    return torch.optim.SGD(described, lr=config.learning_rate, momentum=config.momentum)
+        return torch.optim.AdamW(described, lr=config.learning_rate, fused=fused)
+    return torch.optim.SGD(
+        described, lr=config.learning_rate, momentum=config.momentum, fused=fused
+    )
 
 
 def rate_share(step: int, config: TrainConfig) -> float:

@@ -21,7 +21,9 @@ from aia.video.store import FrameStore
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 LABELS = ClassList(ids=(1, 2, 5), names=("a", "b", "c"), groups=("X", "X", "Y"))
-CONFIG = ScoreConfig(batch=3, objects="groundtruth", extend=(0.1, 0.05), workers=0)
+CONFIG = ScoreConfig(
+    batch=3, objects="groundtruth", extend=(0.1, 0.05), precision="float32", workers=0
+)
 CPU = torch.device("cpu")
 
 

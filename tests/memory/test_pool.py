@@ -347,7 +347,7 @@ def test_neither_reading_nor_writing_makes_the_device_wait():
     err = torch.tensor(2.0, device="cuda")
     try:
         torch.cuda.set_sync_debug_mode("error")
-        pool.write(keys, P, loss_tag=err, step=1)
-        recall(pool, keys, P, err=err, reach=2)
+        pool.write(keys, P, loss_tag=err, step=1, generator=torch.Generator())
+        recall(pool, keys, P, err=err, reach=2, generator=torch.Generator(), reuse=True)
     finally:
         torch.cuda.set_sync_debug_mode("default")
