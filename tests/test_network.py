@@ -16,11 +16,11 @@ from aia.network import build_network
 from tests.conftest import REPOSITORY
 
 
-def network_of(structure="none", blocks="", **change):
+def network_of(structure="none", blocks="", backbone="slowfast_tiny", **change):
     raw = overlay(read_yaml(REPOSITORY / "config.yaml"), change)
     torch.manual_seed(1)
     return build_network(
-        backbone=build_section(BackboneConfig, raw["backbones"]["slowfast_tiny"], "backbone"),
+        backbone=build_section(BackboneConfig, raw["backbones"][backbone], "backbone"),
         frozen_norm=True,
         structure=structure,
         blocks=blocks,
@@ -110,3 +110,18 @@ def test_kept_maps_give_the_same_features_and_are_computed_once():
         torch.testing.assert_close(P.features, expected.features, atol=1e-5, rtol=1e-4)
     assert len(calls) == 3
     assert not any(parameter.requires_grad for parameter in network.backbone.parameters())
+
+
+@pytest.mark.parametrize(
+    ("backbone", "frames", "d"),
+    [("c2d_r50_1x1", 1, 2048), ("r3d_18", 16, 512), ("swin3d_t", 32, 768)],
+)
+def test_every_family_of_backbones_gives_features_of_persons(backbone, frames, d):
+    network = network_of(backbone=backbone)
+    batch = batch_of(clips=2)
+    one = batch.frames[:, :1].expand(-1, frames, -1, -1, -1)
+    with torch.no_grad():
+        P, O = network.features(batch._replace(frames=one))
+        assert network.actions(P, O, None).shape == (2, 2, 5)
+    assert P.features.shape == (2, 2, d)
+    assert network.d == d
