@@ -19,10 +19,8 @@ from torch import Tensor, nn
 from aia.clip import Slots
 from aia.config import BackboneConfig, MemoryConfig, NetworkConfig
 from aia.datasets.loader import Batch
-from aia.features import build_backbone
-from aia.features.i3d import I3D
+from aia.features import Backbone, build_backbone
 from aia.features.roi import roi_features
-from aia.features.slowfast import SlowFast
 from aia.interact import Aggregation, build_interaction
 from aia.video.sampling import clip_offsets
 
@@ -88,7 +86,7 @@ class Network(nn.Module):
     def __init__(
         self,
         *,
-        backbone: SlowFast | I3D,
+        backbone: Backbone,
         interaction: Aggregation | None,
         classifier: Classifier,
         span: int,
@@ -100,7 +98,7 @@ class Network(nn.Module):
         feature_norm: bool,
     ) -> None:
         super().__init__()
-        self.backbone: SlowFast | I3D = backbone
+        self.backbone: Backbone = backbone
         self.interaction: Aggregation | None = interaction
         self.classifier = classifier
         self.lengths = [len(clip_offsets(span, stride)) for stride in strides]

@@ -53,6 +53,45 @@ def test_every_shipped_overlay_fits(raw, path):
         ({"backbones": {"new": {"family": "resnet"}}}, "expected one of slowfast, i3d"),
         ({"backbones": {"slowfast_tiny": {"blocks": [1]}}}, "for the 1 stages of blocks"),
         ({"backbones": {"slowfast_tiny": {"strides": [3, 2]}}}, "3 must be a multiple of 2"),
+        ({"backbones": {"slowfast_tiny": {"strides": [4, 0]}}}, "strides: 0 is less than 1"),
+        ({"backbones": {"slowfast_tiny": {"blocks": [1, 0]}}}, "blocks: 0 is less than 1"),
+        (
+            {"backbones": {"slowfast_tiny": {"stem_kernels": [1, 4]}}},
+            "backbones.slowfast_tiny.stem_kernels: 4 is not an odd number of frames",
+        ),
+        (
+            {"backbones": {"slowfast_tiny": {"lateral": {"norm": True}}}},
+            "backbones.slowfast_tiny.lateral.bias: true has no effect before norm: true",
+        ),
+        (
+            {"backbones": {"slowfast_tiny": {"lateral": {"relu": True}}}},
+            "lateral.relu is not a setting",
+        ),
+        ({"backbones": {"slowfast_tiny": {"pool_padding": 2}}}, "pool_padding = 2 is more than 1"),
+        ({"backbones": {"slowfast_tiny": {"std": [1, 0, 1]}}}, "holds a number that is not above"),
+        (
+            {"backbones": {"c2d_r50_1x1": {"temporal_pool": True}}},
+            "temporal_pool: true needs at least 2 frames, but span 1 with strides [1] gives 1",
+        ),
+        (
+            {"backbones": {"i3d_r50_8x8": {"temporal_patterns": [[3], [3, 1], [], [1]]}}},
+            "temporal_patterns: a stage has no kernel",
+        ),
+        (
+            {"backbones": {"i3d_r50_8x8": {"temporal_patterns": [[3], [3, 2], [1], [1]]}}},
+            "backbones.i3d_r50_8x8.temporal_patterns: 2 is not an odd number of frames",
+        ),
+        (
+            {"backbones": {"i3d_r50_8x8": {"temporal_patern": [[3]]}}},
+            "did you mean backbones.i3d_r50_8x8.temporal_patterns?",
+        ),
+        ({"backbones": {"i3d_r50_8x8": {"dilations": [1, 2]}}}, "has 2 entries for the 4 stages"),
+        ({"backbones": {"i3d_r50_8x8": {"strides": [65]}}}, "65 is more than the span 64"),
+        ({"backbones": {"r3d_18": {"model": "r3d_81"}}}, "did you mean r3d_18?"),
+        (
+            {"backbones": {"r3d_18": {"weights": "KINETICS_V1"}}},
+            "backbones.r3d_18.weights = 'KINETICS_V1', expected scratch, KINETICS400_V1",
+        ),
         ({"variants": {"odd": {"loss": {"kind": "mse"}}}}, "with variant odd: loss.kind = 'mse'"),
         ({"results": {"runs": ["slowfast_tiny"]}}, "'slowfast_tiny-s0' is not a run"),
         ({"results": {"runs": ["slowfast_huge-none"]}}, "'slowfast_huge' is not one of backbones"),

@@ -19,11 +19,11 @@ from aia.train.loss import action_loss
 from tests.conftest import REPOSITORY
 
 
-def network_of(structure="none", blocks="", **change):
+def network_of(structure="none", blocks="", backbone="slowfast_tiny", **change):
     raw = overlay(read_yaml(REPOSITORY / "config.yaml"), change)
     torch.manual_seed(1)
     return build_network(
-        backbone=build_section(BackboneConfig, raw["backbones"]["slowfast_tiny"], "backbone"),
+        backbone=build_section(BackboneConfig, raw["backbones"][backbone], "backbone"),
         frozen_norm=True,
         structure=structure,
         blocks=blocks,
@@ -166,3 +166,18 @@ def test_a_training_step_does_not_make_the_device_wait(precision):
         assert len(list(steps)) == 3
     finally:
         torch.cuda.set_sync_debug_mode("default")
+
+
+@pytest.mark.parametrize(
+    ("backbone", "frames", "d"),
+    [("c2d_r50_1x1", 1, 2048), ("r3d_18", 16, 512), ("swin3d_t", 32, 768)],
+)
+def test_every_family_of_backbones_gives_features_of_persons(backbone, frames, d):
+    network = network_of(backbone=backbone)
+    batch = batch_of(clips=2)
+    one = batch.frames[:, :1].expand(-1, frames, -1, -1, -1)
+    with torch.no_grad():
+        P, O = network.features(batch._replace(frames=one))
+        assert network.actions(P, O, None).shape == (2, 2, 5)
+    assert P.features.shape == (2, 2, d)
+    assert network.d == d

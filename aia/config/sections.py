@@ -5,6 +5,7 @@ own section, never the whole.
 """
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -122,7 +123,14 @@ class LateralConfig:
     ratio: int
     kernel: int
     norm: bool
+    """Whether BatchNorm and ReLU follow the convolution, as in PySlowFast."""
     bias: bool
+
+    def __post_init__(self) -> None:
+        _at_least(self, ratio=1)
+        _odd(self, "kernel")
+        if self.norm and self.bias:
+            raise ValueError("bias: true has no effect before norm: true; one of them is false")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,19 +156,9 @@ class SlowFastConfig:
     std: tuple[float, float, float]
 
     def __post_init__(self) -> None:
-        stages = len(self.blocks)
-        for name in (
-            "inner_channels",
-            "outer_channels",
-            "temporal_kernels",
-            "spatial_strides",
-            "dilations",
-        ):
-            if len(getattr(self, name)) != stages:
-                raise ValueError(
-                    f"{name}: has {len(getattr(self, name))} entries for the "
-                    f"{stages} stages of blocks"
-                )
+        _clips_and_colours(self)
+        _residual_stages(self, kernels="temporal_kernels")
+        _odd(self, "stem_kernels")
         slow, fast = self.strides
         if slow % fast or self.span % slow:
             raise ValueError(
@@ -179,8 +177,71 @@ class I3DConfig:
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
 
+    def __post_init__(self) -> None:
+        _clips_and_colours(self)
 
-BackboneConfig = SlowFastConfig | I3DConfig
+
+@dataclass(frozen=True, kw_only=True)
+class ResNet3DConfig:
+    """C2D and I3D of the Non-local paper: a ResNet of one pathway."""
+
+    family: Literal["resnet3d"]
+    span: int
+    strides: tuple[int]
+    stem_stride: int
+    stem_pool: bool
+    stem_kernel: int
+    stem_channels: int
+    blocks: tuple[int, ...]
+    inner_channels: tuple[int, ...]
+    outer_channels: tuple[int, ...]
+    temporal_patterns: tuple[tuple[int, ...], ...]
+    temporal_pool: bool
+    spatial_strides: tuple[int, ...]
+    dilations: tuple[int, ...]
+    pool_padding: int
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+
+    def __post_init__(self) -> None:
+        _clips_and_colours(self)
+        _residual_stages(self, kernels="temporal_patterns")
+        _odd(self, "stem_kernel")
+        if not all(self.temporal_patterns):
+            raise ValueError(
+                "temporal_patterns: a stage has no kernel at all; [1] looks at no time"
+            )
+        if self.temporal_pool and self.span <= self.strides[0]:
+            raise ValueError(
+                f"temporal_pool: true needs at least 2 frames, but span {self.span} with "
+                f"strides {list(self.strides)} gives 1; set it to false for single images"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class TorchvisionConfig:
+    """A video model of torchvision, without its classifier."""
+
+    family: Literal["torchvision"]
+    model: Literal["mvit_v2_s", "swin3d_t", "r3d_18"]
+    weights: str
+    """Where a run's backbone begins, unless train.init brings another one."""
+    span: int
+    strides: tuple[int]
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+
+    def __post_init__(self) -> None:
+        _clips_and_colours(self)
+        known = self.weights in ("scratch", "KINETICS400_V1")
+        if not known and not self.weights.endswith((".pth", ".safetensors")):
+            raise ValueError(
+                f"weights = {self.weights!r}, expected scratch, KINETICS400_V1 (torchvision's, by "
+                "name), or a .pth or .safetensors file"
+            )
+
+
+BackboneConfig = SlowFastConfig | I3DConfig | ResNet3DConfig | TorchvisionConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -388,3 +449,60 @@ def _share(section: Any, *names: str) -> None:
     for name in names:
         if not 0 <= getattr(section, name) <= 1:
             raise ValueError(f"{name} = {getattr(section, name)} is outside 0..1")
+
+
+def _clips_and_colours(backbone: Any) -> None:
+    """What every backbone is given: clips of at least one frame, and colours to divide by."""
+    _at_least(backbone, span=1)
+    _each_at_least(backbone, 1, "strides")
+    if any(stride > backbone.span for stride in backbone.strides):
+        raise ValueError(
+            f"strides: {max(backbone.strides)} is more than the span {backbone.span}, "
+            "so that a clip may have no frame"
+        )
+    if any(part <= 0 for part in backbone.std):
+        raise ValueError(f"std: {list(backbone.std)} holds a number that is not above 0")
+
+
+def _residual_stages(backbone: Any, *, kernels: str) -> None:
+    """What the stages of a ResNet must fulfil; `kernels` is the name of their temporal kernels."""
+    stages = len(backbone.blocks)
+    if not stages:
+        raise ValueError("blocks: needs at least one stage")
+    per_stage = ("inner_channels", "outer_channels", kernels, "spatial_strides", "dilations")
+    for name in per_stage:
+        entries = len(getattr(backbone, name))
+        if entries != stages:
+            raise ValueError(f"{name}: has {entries} entries for the {stages} stages of blocks")
+    _each_at_least(backbone, 1, "blocks", "stem_channels", *per_stage)
+    _odd(backbone, kernels)
+    _at_least(backbone, stem_stride=1, pool_padding=0)
+    _at_most(backbone, pool_padding=1)
+
+
+def _odd(section: Any, *names: str) -> None:
+    """Kernels over time: an even one would change the number of frames."""
+    for name in names:
+        for kernel in _flat(getattr(section, name)):
+            if kernel < 1 or kernel % 2 == 0:
+                raise ValueError(f"{name}: {kernel} is not an odd number of frames (1, 3, 5, ...)")
+
+
+def _each_at_least(section: Any, bound: int, *names: str) -> None:
+    for name in names:
+        for number in _flat(getattr(section, name)):
+            if number < bound:
+                raise ValueError(f"{name}: {number} is less than {bound}")
+
+
+def _flat(value: Any) -> Iterator[int]:
+    """The numbers of a setting that may be a list of lists.
+
+    >>> list(_flat(((1, 3), (5,)))), list(_flat(7))
+    ([1, 3, 5], [7])
+    """
+    if isinstance(value, tuple):
+        for item in value:
+            yield from _flat(item)
+    else:
+        yield value

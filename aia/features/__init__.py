@@ -1,11 +1,30 @@
-"""Backbones, and the features of persons and objects that are read from their maps."""
+"""Backbones, and the features of persons and objects that are read from their maps.
 
-from aia.config import BackboneConfig, I3DConfig, SlowFastConfig
+    resnet3d.py            C2D and I3D of one pathway, and the stages of every ResNet
+    slowfast.py            SlowFast
+    i3d.py                 Inception I3D
+    torchvision_video.py   torchvision's video models
+
+A backbone takes the normalised frames of each pathway and gives a map for each; it says their
+channels, their stride, and the pixel that their first cell stands for.
+"""
+
+from aia.config import (
+    BackboneConfig,
+    I3DConfig,
+    ResNet3DConfig,
+    SlowFastConfig,
+    TorchvisionConfig,
+)
 from aia.features.i3d import I3D
+from aia.features.resnet3d import ResNet3D
 from aia.features.slowfast import SlowFast
+from aia.features.torchvision_video import TorchvisionVideo
+
+Backbone = SlowFast | ResNet3D | I3D | TorchvisionVideo
 
 
-def build_backbone(config: BackboneConfig, *, frozen_norm: bool) -> SlowFast | I3D:
+def build_backbone(config: BackboneConfig, *, frozen_norm: bool) -> Backbone:
     """The network that a run's first word names, with fresh weights."""
     match config:
         case SlowFastConfig():
@@ -25,5 +44,23 @@ def build_backbone(config: BackboneConfig, *, frozen_norm: bool) -> SlowFast | I
                 pool_padding=config.pool_padding,
                 frozen_norm=frozen_norm,
             )
+        case ResNet3DConfig():
+            return ResNet3D(
+                stem_stride=config.stem_stride,
+                stem_pool=config.stem_pool,
+                stem_kernel=config.stem_kernel,
+                stem_channels=config.stem_channels,
+                blocks=config.blocks,
+                inner_channels=config.inner_channels,
+                outer_channels=config.outer_channels,
+                temporal_patterns=config.temporal_patterns,
+                temporal_pool=config.temporal_pool,
+                spatial_strides=config.spatial_strides,
+                dilations=config.dilations,
+                pool_padding=config.pool_padding,
+                frozen_norm=frozen_norm,
+            )
         case I3DConfig():
             return I3D(end_point=config.end_point, frozen_norm=frozen_norm)
+        case TorchvisionConfig():
+            return TorchvisionVideo(model=config.model, frozen_norm=frozen_norm)

@@ -6,9 +6,9 @@
                                  │             │
     fast, α times more ─ stem ──┴─── stage ───┴─── stage ─ …  → fast map
 
-One class at every size: ResNet-50 4×16 and ResNet-101 8×8 as in the authors' code, and the tiny
-network of the default run, differ in `config.yaml` only. The two maps stay apart; roi.py averages
-each over time and joins them.
+One class at every size: ResNet-50 4×16 and ResNet-101 8×8 as in the authors' code, the same as
+PySlowFast has them, and the tiny network of the default run differ in `config.yaml` only. The two
+maps stay apart; roi.py averages each over time and joins them.
 """
 
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from aia.config import LateralConfig
 from aia.features.frozen_norm import ConvNorm
-from aia.features.resnet3d import residual_stage
+from aia.features.resnet3d import residual_stage, resnet_stem
 
 SLOW, FAST = 0, 1
 
@@ -77,7 +77,7 @@ class SlowFast(nn.Module):
         )
         self.slow, self.fast = (
             Pathway(
-                stem=_stem(
+                stem=resnet_stem(
                     stem_channels[path],
                     temporal_kernel=stem_kernels[path],
                     stride=stem_stride,
@@ -90,7 +90,7 @@ class SlowFast(nn.Module):
                         outer_channels[i][path],
                         blocks=blocks[i],
                         inner=inner_channels[i][path],
-                        temporal_kernel=temporal_kernels[i][path],
+                        temporal_pattern=(temporal_kernels[i][path],),
                         spatial_stride=spatial_strides[i],
                         dilation=dilations[i],
                         frozen_norm=frozen_norm,
@@ -127,32 +127,6 @@ class Pathway(nn.Module):
         self.stages = nn.ModuleList(stages)
 
 
-def _stem(
-    channels: int,
-    *,
-    temporal_kernel: int,
-    stride: int,
-    pool_padding: int | None,
-    frozen_norm: bool,
-) -> nn.Sequential:
-    """7×7 convolution of the frames and, unless `pool_padding` is None, 3×3 max pooling."""
-    layers: list[nn.Module] = [
-        ConvNorm(
-            3,
-            channels,
-            kernel=(temporal_kernel, 7, 7),
-            stride=(1, stride, stride),
-            padding=(temporal_kernel // 2, 3, 3),
-            frozen_norm=frozen_norm,
-        ),
-        nn.ReLU(inplace=True),
-    ]
-    if pool_padding is not None:
-        padding = (0, pool_padding, pool_padding)
-        layers.append(nn.MaxPool3d((1, 3, 3), stride=(1, 2, 2), padding=padding))
-    return nn.Sequential(*layers)
-
-
 def _lateral(
     channels_in: int,
     channels_out: int,
@@ -165,8 +139,8 @@ def _lateral(
 ) -> nn.Module:
     """From fast to slow: a convolution over time that keeps every α-th step.
 
-    The authors' code has a bare convolution with bias; FAIR's SlowFast has norm and ReLU, where a
-    bias would have no effect.
+    The authors' code has a bare convolution with bias; PySlowFast has norm and ReLU, where a bias
+    would have no effect.
     """
     shape, stride, padding = (kernel, 1, 1), (alpha, 1, 1), (kernel // 2, 0, 0)
     if norm:

@@ -28,6 +28,7 @@ from aia.config import (
 from aia.datasets.ava import ClipSample, seconds_of
 from aia.datasets.loader import ClipFrames, StepSampler, training_batches
 from aia.errors import InputError
+from aia.features.torchvision_video import TorchvisionVideo
 from aia.files import atomic_path, write_text
 from aia.labels import ClassList
 from aia.log import Pace, say
@@ -39,6 +40,7 @@ from aia.train.loss import action_loss
 from aia.train.metrics import Metrics
 from aia.train.schedule import build_optimizer, rate_share
 from aia.video.store import FrameStore
+from aia.weights.torchvision_video import load_torchvision
 
 LOG_EVERY = 10
 """Steps between lines of metrics.jsonl."""
@@ -75,7 +77,7 @@ def train_run(
         clips: What it learns from; clips without a person are left out.
         stores: Frames of every video.
         labels: The classes.
-        init: Weights that the backbone begins with; None: none.
+        init: Weights that the backbone begins with; None: none, or those of its own section.
         data_digests: Content of all inputs; a change makes it another run.
         work: Where checkpoints live.
         output: Folder that gets model.safetensors, metrics.jsonl and config.yaml.
@@ -95,6 +97,8 @@ def train_run(
         network = build(run, sections, classes=len(labels))
         if init is not None:
             load_backbone(network, init)
+        elif isinstance(network.backbone, TorchvisionVideo):
+            load_torchvision(network.backbone, sections.backbone.weights)
         network.to(device)
         if sections.train.compile:
             network.backbone.compile()  # in place: weights keep their names

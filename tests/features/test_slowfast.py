@@ -82,15 +82,73 @@ def test_freezing_leaves_only_convolutions_to_train(tiny):
     assert "laterals.0.bias" in trainable
 
 
-def test_the_lateral_connections_of_fair_have_norm_and_relu(backbone_config):
+@pytest.mark.parametrize(
+    ("name", "parameters"),
+    [("slowfast_r50_4x16_pyslowfast", 34.48e6), ("slowfast_r50_8x8_pyslowfast", 34.57e6)],
+)
+def test_pyslowfasts_form_has_the_parameters_of_its_model_zoo(backbone_config, name, parameters):
+    """With its classifier of 400 classes; the wider lateral kernel of 8x8 is the difference."""
+    with torch.device("meta"):
+        network = build_backbone(backbone_config(name), frozen_norm=False)
+    classifier = 400 * sum(network.channels) + 400
+    assert trainable_parameters(network) + classifier == pytest.approx(parameters, abs=5e3)
+
+
+def test_the_lateral_connections_of_pyslowfast_have_norm_and_relu(backbone_config):
     config = dataclasses.replace(
         backbone_config("slowfast_tiny"),
         lateral=LateralConfig(ratio=2, kernel=7, norm=True, bias=False),
     )
     network = build_backbone(config, frozen_norm=False)
-    crossed = network.laterals[0](torch.randn(2, 8, 4, 5, 7))
+    fast = torch.randn(2, 8, 4, 5, 7)
+    crossed = network.laterals[0](fast)
     assert crossed.shape == (2, 16, 2, 5, 7)
-    assert crossed.min() == 0
+    unit = network.laterals[0][0]
+    assert unit.conv.bias is None
+    torch.testing.assert_close(crossed, unit.norm(unit.conv(fast)).clamp(min=0))
+
+
+def test_a_lateral_connection_may_be_bare(backbone_config):
+    config = dataclasses.replace(
+        backbone_config("slowfast_tiny"),
+        lateral=LateralConfig(ratio=3, kernel=5, norm=False, bias=False),
+    )
+    with torch.device("meta"):
+        network = build_backbone(config, frozen_norm=False)
+    names = [name for name, _ in network.laterals.named_parameters()]
+    assert names == ["0.weight", "1.weight"]
+    assert network.laterals[0].weight.shape == (24, 8, 5, 1, 1)
+
+
+def test_the_two_forms_of_slowfast_differ_in_pooling_and_laterals_only(backbone_config):
+    """The authors' pooling has no padding: a map of 56 cells becomes 27 and not 28."""
+    with torch.device("meta"):
+        authors, pyslowfast = (
+            build_backbone(backbone_config(name), frozen_norm=True)
+            for name in ("slowfast_r50_4x16", "slowfast_r50_4x16_pyslowfast")
+        )
+        frames = torch.randn(1, 3, 4, 112, 112)
+        pooled = [network.slow.stem(frames).shape[-1] for network in (authors, pyslowfast)]
+    assert pooled == [27, 28]
+    shapes = [
+        {
+            name: tensor.shape
+            for name, tensor in network.state_dict().items()
+            if not name.startswith("laterals")
+        }
+        for network in (authors, pyslowfast)
+    ]
+    assert shapes[0] == shapes[1]
+
+
+def test_the_last_stage_dilates_and_keeps_the_stride_in_both_forms(backbone_config):
+    for name in ("slowfast_r50_8x8", "slowfast_r50_8x8_pyslowfast"):
+        with torch.device("meta"):
+            network = build_backbone(backbone_config(name), frozen_norm=True)
+        assert network.stride == 16
+        for path in (network.slow, network.fast):
+            dilations = [block.spatial.conv.dilation for block in path.stages[-1]]
+            assert dilations == [(1, 2, 2)] * 3
 
 
 def test_the_authors_maps_and_person_features_from_their_weights(golden, backbone_config):

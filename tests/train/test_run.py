@@ -9,7 +9,9 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 from safetensors.torch import load_file
+from torchvision.models import get_model
 
 from aia.config import PlayhouseConfig, overlay, read_yaml
 from aia.datasets.playhouse import draw_playhouse, video_names
@@ -54,10 +56,10 @@ def films(tmp_path_factory, settings):
     return folder
 
 
-def start(films: Path, settings: dict, folder: Path) -> subprocess.Popen:
+def start(films: Path, settings: dict, folder: Path, run: str = RUN) -> subprocess.Popen:
     annotations = films / "annotations"
     command = [
-        *(sys.executable, "-m", "aia.cli", "train", "--run", RUN),
+        *(sys.executable, "-m", "aia.cli", "train", "--run", run),
         *("--frames", *sorted(map(str, (films / "frames").glob("*.h5")))),
         *("--annotations", str(annotations / "train.csv")),
         *("--objects", str(annotations / "train_objects.csv")),
@@ -68,8 +70,8 @@ def start(films: Path, settings: dict, folder: Path) -> subprocess.Popen:
     return subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=REPOSITORY)
 
 
-def finish(films: Path, settings: dict, folder: Path) -> str:
-    process = start(films, settings, folder)
+def finish(films: Path, settings: dict, folder: Path, run: str = RUN) -> str:
+    process = start(films, settings, folder, run)
     _, said = process.communicate(timeout=300)
     assert process.returncode == 0, said
     return said
@@ -121,6 +123,24 @@ def test_a_change_of_settings_starts_anew(films, settings, undisturbed, tmp_path
     assert "starting anew" in finish(films, changed, tmp_path)
     before, after = (load_file(f / "model.safetensors") for f in (undisturbed, tmp_path))
     assert any(not before[key].equal(after[key]) for key in before)
+
+
+def test_a_run_on_torchvisions_backbone_begins_with_the_weights_of_its_section(
+    films, settings, tmp_path
+):
+    published = get_model("r3d_18", weights=None).state_dict()
+    torch.save(published, tmp_path / "r3d.pth")
+    backbone = {"weights": str(tmp_path / "r3d.pth"), "span": 4}
+    change = {
+        "backbones": {"r3d_18": backbone},
+        "train": {"steps": 1, "backbone_factor": 0, "frozen_norm": True},
+    }
+    finish(films, overlay(settings, change), tmp_path, "r3d_18-none-s0")
+    trained = load_file(tmp_path / "model.safetensors")
+    prefix = "backbone.network."
+    ours = {name.removeprefix(prefix): t for name, t in trained.items() if prefix in name}
+    assert ours.keys() == published.keys() - {"fc.weight", "fc.bias"}
+    assert all(torch.equal(tensor, published[name]) for name, tensor in ours.items())
 
 
 def test_a_loss_that_is_no_number_stops_the_run_with_advice(films, settings, tmp_path):
