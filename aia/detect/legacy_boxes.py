@@ -137,4 +137,4 @@ def cell_anchors(*, stride: int, size: int) -> Float[Tensor, "ratios 4"]:
         h = round(w * ratio)
         reach_w, reach_h = ((side * (size / stride) - 1) / 2 for side in (w, h))
         anchors.append([centre - reach_w, centre - reach_h, centre + reach_w, centre + reach_h])
-    return torch.tensor(anchors)
+    return torch.tensor(anchors, device="cpu")  # numbers also where a network is made without

@@ -60,9 +60,7 @@ def test_a_box_whose_overlap_is_the_threshold_itself_is_suppressed_on_a_cpu() ->
 
 
 @pytest.mark.parametrize("coder", WEIGHTS)
-def test_decoded_boxes_are_the_references(
-    unit: Callable[[str], torch.Tensor], coder: str
-) -> None:
+def test_decoded_boxes_are_the_references(unit: Callable[[str], torch.Tensor], coder: str) -> None:
     deltas = unit(f"coder.{coder}.deltas")
     decoded = LegacyBoxCoder(WEIGHTS[coder]).decode_single(deltas, unit("coder.boxes"))
     torch.testing.assert_close(decoded, unit(f"coder.{coder}.decoded"), atol=1e-3, rtol=1e-6)
