@@ -3,7 +3,8 @@
 model.py makes one and keeps it in a file; finetune.py trains it, predict.py runs it over films.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from typing import Any, NamedTuple, TypeAlias
 
 import torch
@@ -113,12 +114,14 @@ class Detector(nn.Module):
         pixels = [frame.permute(2, 0, 1).float() / 255 for frame in frames]
         images, targets = network.transform(pixels, targets)
         device = images.tensors.device.type
-        fast = device == "cuda" and self.model not in MASKRCNN_BENCHMARK
-        with torch.autocast(device, torch.bfloat16, enabled=fast):
-            features = network.backbone(images.tensors)
-        features = {level: map_.float() for level, map_ in features.items()}
-        proposals, rpn_losses = network.rpn(images, features, targets)
-        found, box_losses = network.roi_heads(features, proposals, images.image_sizes, targets)
+        exact = self.model in MASKRCNN_BENCHMARK
+        fast = device == "cuda" and not exact
+        with _full_float32() if exact else nullcontext():
+            with torch.autocast(device, torch.bfloat16, enabled=fast):
+                features = network.backbone(images.tensors)
+            features = {level: map_.float() for level, map_ in features.items()}
+            proposals, rpn_losses = network.rpn(images, features, targets)
+            found, box_losses = network.roi_heads(features, proposals, images.image_sizes, targets)
         sizes_hw = [(frame.shape[0], frame.shape[1]) for frame in frames]
         found = network.transform.postprocess(found, images.image_sizes, sizes_hw)
         return found, {**rpn_losses, **box_losses}
@@ -147,6 +150,17 @@ def exchange_classes(detector: Detector, classes: Sequence[str]) -> None:
                     ]
     detector.network.roi_heads.box_predictor = new.to(old.cls_score.weight.device)
     detector.classes = tuple(classes)
+
+
+@contextmanager
+def _full_float32() -> Iterator[None]:
+    """Have a GPU's convolutions keep all of float32, which by default they round to TF32."""
+    before = torch.backends.cudnn.allow_tf32
+    torch.backends.cudnn.allow_tf32 = False
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.allow_tf32 = before
 
 
 def _freeze_norms(module: nn.Module, *, eps: float) -> None:

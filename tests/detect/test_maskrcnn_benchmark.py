@@ -1,5 +1,6 @@
 """The networks against the numbers that maskrcnn-benchmark gave for the same weights."""
 
+import dataclasses
 import json
 import runpy
 from collections.abc import Mapping
@@ -11,6 +12,8 @@ import pytest
 import torch
 from torchvision.models.detection.generalized_rcnn import GeneralizedRCNN
 
+from aia.cli import main
+from aia.config import DetectorConfig
 from aia.detect.faster_rcnn import Boxes, Detector
 from aia.detect.maskrcnn_benchmark import (
     MASKRCNN_BENCHMARK,
@@ -19,9 +22,9 @@ from aia.detect.maskrcnn_benchmark import (
     coco_classes,
     resized_hw,
 )
-from aia.detect.model import build_detector, load_detector, save_detector
+from aia.detect.model import load_detector
 from aia.errors import InputError
-from aia.weights.maskrcnn_benchmark import read_maskrcnn_benchmark, rename_detector, to_reference
+from aia.weights.maskrcnn_benchmark import rename_detector, to_reference
 
 R50 = "maskrcnn_r50_fpn"
 X101 = "maskrcnn_x101_32x8d_fpn"
@@ -324,34 +327,34 @@ def test_an_unknown_network_is_named() -> None:
         build_maskrcnn_benchmark("r18")
 
 
-def test_a_checkpoint_becomes_a_detector_with_the_references_boxes_and_comes_back_from_ours(
-    r50: GeneralizedRCNN, expected: Golden, tmp_path: Path
+def test_a_checkpoint_in_the_settings_becomes_a_detector_with_the_references_boxes(
+    r50: GeneralizedRCNN, expected: Golden, config: DetectorConfig, tmp_path: Path
 ) -> None:
     checkpoint = to_reference(r50.state_dict())
     torch.save({"model": {f"module.{k}": v for k, v in checkpoint.items()}}, tmp_path / "r50.pth")
-    detector = build_detector(
-        R50,
-        classes=("person",),
-        short_side=320,
-        weights=str(tmp_path / "r50.pth"),
-        finetune=False,
-        read=read_maskrcnn_benchmark,
+    changes = {"model": R50, "weights": str(tmp_path / "r50.pth"), "finetune": False}
+    settings = {"detector": dataclasses.asdict(config) | changes | {"short_side": 320}}
+    status = main(
+        [
+            *("finetune-detector", "--frames", "--annotations", "not read.csv"),
+            *("--output", str(tmp_path / "r50.safetensors"), "--settings", json.dumps(settings)),
+        ]
     )
-    assert detector.classes == coco_classes()
-    save_detector(tmp_path / "r50.safetensors", detector)
-    again = load_detector(tmp_path / "r50.safetensors")
-    assert (again.model, again.short_side) == (R50, 320)
+    assert status == 0
+    detector = load_detector(tmp_path / "r50.safetensors")
+    assert (detector.model, detector.short_side, detector.classes) == (R50, 320, coco_classes())
     image = expected.images[0]
     size = torch.tensor([480, 320, 480, 320])
-    for one in (detector.eval(), again):
-        with torch.inference_mode():
-            (found,) = one([image.permute(1, 2, 0)])
-        pixels = {
-            "boxes": found.xyxy * size,
-            "scores": found.score,
-            "labels": found.label + 1,
-        }
-        assert_paired(pixels, expected.numbers, "single.i0")
+    tf32: list[bool] = []
+    for part in (detector.network.backbone, detector.network.rpn.head):
+        part.register_forward_hook(lambda *_: tf32.append(torch.backends.cudnn.allow_tf32))
+    allowed = torch.backends.cudnn.allow_tf32
+    with torch.inference_mode():
+        (found,) = detector([image.permute(1, 2, 0)])
+    assert tf32 == [False, False]  # a GPU would round the numbers below
+    assert torch.backends.cudnn.allow_tf32 == allowed
+    pixels = {"boxes": found.xyxy * size, "scores": found.score, "labels": found.label + 1}
+    assert_paired(pixels, expected.numbers, "single.i0")
 
 
 def test_the_network_learns_with_torchvisions_losses_and_keeps_its_first_stage(
