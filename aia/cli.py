@@ -89,6 +89,7 @@ def frames(options: argparse.Namespace) -> None:
 def finetune_detector(options: argparse.Namespace) -> None:
     """Fine-tune Faster R-CNN on a data set's boxes."""
     from aia.detect.finetune import finetune_on_files
+    from aia.weights.maskrcnn_benchmark import read_maskrcnn_benchmark
 
     finetune_on_files(
         stores=options.frames,
@@ -101,6 +102,7 @@ def finetune_detector(options: argparse.Namespace) -> None:
         metrics=options.metrics,
         seed=options.seed,
         threads=options.threads,
+        read=read_maskrcnn_benchmark,
     )
 
 

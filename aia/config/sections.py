@@ -94,6 +94,9 @@ class DetectorConfig:
         "fasterrcnn_resnet50_fpn",
         "fasterrcnn_resnet50_fpn_v2",
         "fasterrcnn_mobilenet_v3_large_fpn",
+        "maskrcnn_r50_fpn",
+        "maskrcnn_r101_fpn",
+        "maskrcnn_x101_32x8d_fpn",
     ]
     weights: str
     finetune: bool

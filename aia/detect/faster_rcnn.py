@@ -3,7 +3,8 @@
 model.py makes one and keeps it in a file; finetune.py trains it, predict.py runs it over films.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from typing import Any, NamedTuple, TypeAlias
 
 import torch
@@ -13,6 +14,7 @@ from torchvision.models import detection
 from torchvision.models.detection.faster_rcnn import FastRCNNPredictor
 from torchvision.ops import FrozenBatchNorm2d
 
+from aia.detect.maskrcnn_benchmark import MASKRCNN_BENCHMARK, build_maskrcnn_benchmark
 from aia.detect.small import small_faster_rcnn
 from aia.errors import InputError
 
@@ -22,7 +24,7 @@ TORCHVISION = (
     "fasterrcnn_resnet50_fpn_v2",
     "fasterrcnn_mobilenet_v3_large_fpn",
 )
-MODELS = (SMALL, *TORCHVISION)
+MODELS = (SMALL, *TORCHVISION, *MASKRCNN_BENCHMARK)
 
 Frame: TypeAlias = UInt8[Tensor, "_h _w 3"]  # frames of one batch may differ in size
 
@@ -54,6 +56,8 @@ class Detector(nn.Module):
         self.model, self.classes, self.norm_eps = model, tuple(classes), norm_eps
         if model == SMALL:
             self.network = small_faster_rcnn(classes=len(self.classes) + 1)
+        elif model in MASKRCNN_BENCHMARK:
+            self.network = build_maskrcnn_benchmark(model, classes=len(self.classes) + 1)
         else:
             self.network = getattr(detection, model)(
                 weights=None, weights_backbone=None, num_classes=len(self.classes) + 1
@@ -70,7 +74,10 @@ class Detector(nn.Module):
         self.network.transform.max_size = round(short_side * 1333 / 800)
 
     def forward(self, frames: list[Frame]) -> list[Boxes]:
-        """Boxes of each frame, best first; at most 100 a frame, with scores of at least 0.05."""
+        """Boxes of each frame, best first; at most 100 a frame, with scores of at least 0.05.
+
+        Those of maskrcnn-benchmark's networks are its own, which include their last pixel.
+        """
         assert not self.training, "losses() is for training"
         if not frames:
             return []
@@ -100,17 +107,21 @@ class Detector(nn.Module):
         """Torchvision's flow, written out for the sake of one line: what runs in bfloat16.
 
         A pixel position above 256 has no exact bfloat16, so anchors, proposals and boxes must
-        stay in float32; the backbone is where the time goes.
+        stay in float32; the backbone is where the time goes. Where the numbers are to be
+        maskrcnn-benchmark's, it stays in float32 too.
         """
         network = self.network
         pixels = [frame.permute(2, 0, 1).float() / 255 for frame in frames]
         images, targets = network.transform(pixels, targets)
         device = images.tensors.device.type
-        with torch.autocast(device, torch.bfloat16, enabled=device == "cuda"):
-            features = network.backbone(images.tensors)
-        features = {level: map_.float() for level, map_ in features.items()}
-        proposals, rpn_losses = network.rpn(images, features, targets)
-        found, box_losses = network.roi_heads(features, proposals, images.image_sizes, targets)
+        exact = self.model in MASKRCNN_BENCHMARK
+        fast = device == "cuda" and not exact
+        with _full_float32() if exact else nullcontext():
+            with torch.autocast(device, torch.bfloat16, enabled=fast):
+                features = network.backbone(images.tensors)
+            features = {level: map_.float() for level, map_ in features.items()}
+            proposals, rpn_losses = network.rpn(images, features, targets)
+            found, box_losses = network.roi_heads(features, proposals, images.image_sizes, targets)
         sizes_hw = [(frame.shape[0], frame.shape[1]) for frame in frames]
         found = network.transform.postprocess(found, images.image_sizes, sizes_hw)
         return found, {**rpn_losses, **box_losses}
@@ -139,6 +150,17 @@ def exchange_classes(detector: Detector, classes: Sequence[str]) -> None:
                     ]
     detector.network.roi_heads.box_predictor = new.to(old.cls_score.weight.device)
     detector.classes = tuple(classes)
+
+
+@contextmanager
+def _full_float32() -> Iterator[None]:
+    """Have a GPU's convolutions keep all of float32, which by default they round to TF32."""
+    before = torch.backends.cudnn.allow_tf32
+    torch.backends.cudnn.allow_tf32 = False
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.allow_tf32 = before
 
 
 def _freeze_norms(module: nn.Module, *, eps: float) -> None:

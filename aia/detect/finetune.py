@@ -20,7 +20,7 @@ from torch.utils.data import DataLoader, Dataset
 from aia import boxes
 from aia.config import DetectorConfig
 from aia.detect.faster_rcnn import Boxes, Detector
-from aia.detect.model import build_detector, compute_on, save_detector
+from aia.detect.model import Reader, build_detector, compute_on, save_detector
 from aia.detect.source import (
     LabelledFrame,
     LabelledFrames,
@@ -68,6 +68,7 @@ def finetune_on_files(
     metrics: Path | str | None = None,
     seed: int = 0,
     threads: int = 1,
+    read: Reader | None = None,
 ) -> None:
     """Fine-tune on a split's files; with `config.finetune` false, write the weights as they are.
 
@@ -82,6 +83,7 @@ def finetune_on_files(
         metrics: see `finetune_detector`.
         seed: see `finetune_detector`.
         threads: of the arithmetic on a CPU; more than the machine has are not used.
+        read: see `load_detector`.
     """
     device = compute_on(threads=threads)
     if not config.finetune:
@@ -91,6 +93,7 @@ def finetune_on_files(
             short_side=config.short_side,
             weights=config.weights,
             finetune=False,
+            read=read,
         )
         save_detector(output, detector)
         if metrics:
@@ -110,7 +113,13 @@ def finetune_on_files(
         )
     source = LabelledFrames(films, labels, classes=config.classes, max_images=config.max_images)
     finetune_detector(
-        source, config=config, output=output, device=device, seed=seed, metrics=metrics
+        source,
+        config=config,
+        output=output,
+        device=device,
+        seed=seed,
+        metrics=metrics,
+        read=read,
     )
 
 
@@ -123,6 +132,7 @@ def finetune_detector(
     seed: int = 0,
     metrics: Path | str | None = None,
     workers: int = 0,
+    read: Reader | None = None,
 ) -> Detector:
     """Train a detector on `source`, write its weights to `output`, return it ready to be used.
 
@@ -134,6 +144,7 @@ def finetune_detector(
         seed: of the initial weights, the order of the frames, mirroring, and sampled anchors.
         metrics: a file of JSON lines: step, loss, its four parts, lr, images_per_sec.
         workers: processes that read frames; 0: this one.
+        read: see `load_detector`.
     """
     detector = build_detector(
         config.model,
@@ -141,6 +152,7 @@ def finetune_detector(
         short_side=config.short_side,
         weights=config.weights,
         seed=seed,
+        read=read,
     ).to(device)
     draws = Draws(source, classes=config.classes, draws=config.steps * config.batch, seed=seed)
     say(

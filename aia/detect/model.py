@@ -1,15 +1,16 @@
 """Where a detector comes from: nothing, COCO, or a file (§4.1).
 
 The paper takes a ResNeXt-101-FPN Faster R-CNN that knows COCO and fine-tunes it on AVA's boxes
-for the persons. Here the networks are torchvision's and one small one (small.py); a file of
-`save_detector` tells all that is needed to rebuild its detector.
+for the persons. Here the networks are torchvision's, that one as its authors compute it
+(maskrcnn_benchmark.py), and one small one (small.py); a file of `save_detector` tells all that
+is needed to rebuild its detector.
 """
 
 import json
 import os
 import pickle
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
@@ -20,12 +21,14 @@ from torch import Tensor
 from torchvision.models import get_model_weights
 
 from aia.detect.faster_rcnn import TORCHVISION, Detector, exchange_classes
+from aia.detect.maskrcnn_benchmark import MASKRCNN_BENCHMARK, coco_classes
 from aia.errors import InputError
 from aia.files import atomic_path
 
 FORMAT, ABOUT = 1, "aia.detector"  # version and name of what a file says of itself
 
 Weights: TypeAlias = dict[str, Tensor]
+Reader: TypeAlias = Callable[[Path, str], Weights]  # of a file, for one of `MASKRCNN_BENCHMARK`
 
 
 def build_detector(
@@ -36,6 +39,7 @@ def build_detector(
     weights: str = "scratch",
     finetune: bool = True,
     seed: int = 0,
+    read: Reader | None = None,
 ) -> Detector:
     """A detector at the point where fine-tuning starts, or ready to be used as it is.
 
@@ -43,10 +47,11 @@ def build_detector(
         model: one of `MODELS`.
         classes: names, the first is the person.
         short_side: pixels that the network sees.
-        weights: `scratch`; `coco`, torchvision's by name; or a .safetensors or .pth file.
+        weights: `scratch`; `coco`, torchvision's by name; or a .safetensors, .pth or .pkl file.
         finetune: true: the class head is exchanged where the weights know other classes;
             false: the weights keep their own classes (COCO's names, for `coco`).
         seed: of all that is random.
+        read: see `load_detector`.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -56,7 +61,7 @@ def build_detector(
             detector = _coco_detector(model, short_side=short_side)
         else:
             detector = load_detector(
-                weights, model=model, classes=tuple(classes), short_side=short_side
+                weights, model=model, classes=tuple(classes), short_side=short_side, read=read
             )
         if detector.model != model:
             raise InputError(
@@ -91,13 +96,26 @@ def load_detector(
     model: str | None = None,
     classes: tuple[str, ...] = (),
     short_side: int | None = None,
+    read: Reader | None = None,
 ) -> Detector:
     """The detector of a file, ready to be used.
 
     A file of `save_detector` needs nothing else. The other arguments speak for a bare
     torchvision state dict (.pth or .safetensors), which tells neither its network nor its classes.
+
+    Args:
+        path: the file.
+        model: one of `MODELS`.
+        classes: names, the first is the person.
+        short_side: pixels that the network sees.
+        read: how the published files of `MASKRCNN_BENCHMARK` are read; None: they are not.
     """
-    weights, metadata = _read_weights(Path(path))
+    path = Path(path)
+    metadata: Mapping[str, str] = {}
+    if read is not None and model in MASKRCNN_BENCHMARK and path.suffix != ".safetensors":
+        weights = read(path, model)
+    else:
+        weights, metadata = read_weights(path)
     if ABOUT in metadata:
         about = json.loads(metadata[ABOUT])
         if about.pop("format") != FORMAT:
@@ -111,7 +129,7 @@ def load_detector(
     else:
         detector = Detector(
             model=model,
-            classes=_classes_of(weights, classes, path),
+            classes=_classes_of(weights, classes, model, path),
             short_side=short_side,
             norm_eps=_frozen_eps(model, counted=any("num_batches" in name for name in weights)),
         )
@@ -150,7 +168,7 @@ def _coco_detector(model: str, *, short_side: int) -> Detector:
     return detector
 
 
-def _read_weights(path: Path) -> tuple[Weights, Mapping[str, str]]:
+def read_weights(path: Path) -> tuple[Weights, Mapping[str, str]]:
     """Tensors and metadata of a .safetensors file, or of a .pth file by torch's safe unpickler."""
     if not path.is_file():
         raise InputError(f"{path}: no such file; expected a detector's weights")
@@ -178,11 +196,16 @@ def _read_weights(path: Path) -> tuple[Weights, Mapping[str, str]]:
     return content, {}
 
 
-def _classes_of(weights: Weights, classes: tuple[str, ...], path: Path | str) -> tuple[str, ...]:
+def _classes_of(
+    weights: Weights, classes: tuple[str, ...], model: str, path: Path | str
+) -> tuple[str, ...]:
     """Names for the rows of a bare state dict's class head."""
     head = weights.get("roi_heads.box_predictor.cls_score.weight")
     rows = -1 if head is None else len(head) - 1
-    coco = tuple(get_model_weights(TORCHVISION[0]).COCO_V1.meta["categories"][1:])
+    if model in MASKRCNN_BENCHMARK:
+        coco = coco_classes()
+    else:
+        coco = tuple(get_model_weights(TORCHVISION[0]).COCO_V1.meta["categories"][1:])
     if rows == len(coco):
         return coco
     if rows == len(classes):

@@ -1,0 +1,305 @@
+"""maskrcnn-benchmark's and Detectron's names of a Faster R-CNN's tensors, and ours.
+
+    backbone.body.stem.conv1.weight           conv1_w    backbone.body.conv1.weight
+    rpn.head.cls_logits.bias    rpn_cls_logits_fpn2_b    rpn.head.cls_logits.bias
+    roi_heads.box.feature_extractor.fc6.bias    fc6_b    roi_heads.box_head.fc6.bias
+
+Ours are torchvision's. Nothing is transposed or reordered: the background is the first class, and
+the images are BGR in all of them. A name is placed exactly or not at all.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from aia.detect.legacy_boxes import ANCHOR_SIZES, STRIDES, cell_anchors
+from aia.detect.maskrcnn_benchmark import MASKRCNN_BENCHMARK, build_maskrcnn_benchmark
+from aia.detect.model import read_weights
+from aia.errors import InputError
+from aia.log import say
+from aia.weights.pickles import read_pickle
+
+_PREFIXES = {  # theirs and ours, one to one; what follows is the same
+    "backbone.body.stem.conv1.": "backbone.body.conv1.",
+    "backbone.body.stem.bn1.": "backbone.body.bn1.",
+    **{f"backbone.body.layer{n}.": f"backbone.body.layer{n}." for n in (1, 2, 3, 4)},
+    **{
+        f"backbone.fpn.fpn_inner{n}.": f"backbone.fpn.inner_blocks.{n - 1}.0." for n in (1, 2, 3, 4)
+    },
+    **{
+        f"backbone.fpn.fpn_layer{n}.": f"backbone.fpn.layer_blocks.{n - 1}.0." for n in (1, 2, 3, 4)
+    },
+    "rpn.head.conv.": "rpn.head.conv.0.0.",
+    "rpn.head.cls_logits.": "rpn.head.cls_logits.",
+    "rpn.head.bbox_pred.": "rpn.head.bbox_pred.",
+    "roi_heads.box.feature_extractor.fc6.": "roi_heads.box_head.fc6.",
+    "roi_heads.box.feature_extractor.fc7.": "roi_heads.box_head.fc7.",
+    "roi_heads.box.predictor.cls_score.": "roi_heads.box_predictor.cls_score.",
+    "roi_heads.box.predictor.bbox_pred.": "roi_heads.box_predictor.bbox_pred.",
+}
+_BACK = {ours: theirs for theirs, ours in _PREFIXES.items()}
+_ANCHORS = tuple(f"rpn.anchor_generator.cell_anchors.{level}" for level in range(len(STRIDES)))
+
+_PARTS = {"w": "weight", "b": "bias", "s": "weight"}
+_BLOB_BLOCK = re.compile(r"res([2-5])_(\d+)_branch(1|2a|2b|2c)_(?:(bn)_([sb])|(w))")
+_BLOB_PYRAMID = re.compile(r"fpn_(inner_)?res([2-5])_\d+_sum(?:_lateral)?_([wb])")
+_BLOBS = {
+    "conv1_w": "backbone.body.stem.conv1.weight",
+    "res_conv1_bn_s": "backbone.body.stem.bn1.weight",
+    "res_conv1_bn_b": "backbone.body.stem.bn1.bias",
+    **{
+        f"{blob}_{part}": f"{theirs}.{_PARTS[part]}"
+        for blob, theirs in {
+            "conv_rpn_fpn2": "rpn.head.conv",
+            "rpn_cls_logits_fpn2": "rpn.head.cls_logits",
+            "rpn_bbox_pred_fpn2": "rpn.head.bbox_pred",
+            "fc6": "roi_heads.box.feature_extractor.fc6",
+            "fc7": "roi_heads.box.feature_extractor.fc7",
+            "cls_score": "roi_heads.box.predictor.cls_score",
+            "bbox_pred": "roi_heads.box.predictor.bbox_pred",
+        }.items()
+        for part in "wb"
+    },
+}
+
+
+class Renamed(NamedTuple):
+    """A checkpoint's tensors under our names."""
+
+    state: dict[str, Tensor]
+    names: dict[str, str]
+    """What the file calls each of them, where it has them."""
+    left_over: list[str]
+    """The file's names of what has no place in the network, such as heads for masks."""
+
+
+def detector_key(reference: str) -> str | None:
+    """Our name for an entry of maskrcnn-benchmark's state dict; None if it has no place.
+
+    >>> detector_key("backbone.fpn.fpn_layer4.bias")
+    'backbone.fpn.layer_blocks.3.0.bias'
+    >>> detector_key("roi_heads.mask.predictor.conv5_mask.bias") is None
+    True
+    """
+    return _exchange(reference, _PREFIXES)
+
+
+def reference_key(ours: str) -> str | None:
+    """maskrcnn-benchmark's name for an entry of our state dict; None if it has none.
+
+    >>> reference_key("backbone.fpn.layer_blocks.3.0.bias")
+    'backbone.fpn.fpn_layer4.bias'
+    """
+    return _exchange(ours, _BACK)
+
+
+def blob_key(blob: str) -> str | None:
+    """maskrcnn-benchmark's name for a blob of Detectron's (Caffe2); None if it has none.
+
+    >>> blob_key("res4_22_branch2b_bn_s")
+    'backbone.body.layer3.22.bn2.weight'
+    >>> blob_key("fpn_inner_res5_2_sum_w")
+    'backbone.fpn.fpn_inner4.weight'
+    >>> blob_key("conv1_w_momentum") is None
+    True
+    """
+    if found := _BLOB_BLOCK.fullmatch(blob):
+        stage, block, branch, norm, norm_part, part = found.groups()
+        if branch == "1":
+            layer = f"downsample.{1 if norm else 0}"
+        else:
+            layer = f"{'bn' if norm else 'conv'}{'abc'.index(branch[1]) + 1}"
+        return f"backbone.body.layer{int(stage) - 1}.{block}.{layer}.{_PARTS[norm_part or part]}"
+    if found := _BLOB_PYRAMID.fullmatch(blob):
+        inner, stage, part = found.groups()
+        return f"backbone.fpn.fpn_{'inner' if inner else 'layer'}{int(stage) - 1}.{_PARTS[part]}"
+    return _BLOBS.get(blob)
+
+
+def rename_detector(reference: Mapping[str, Tensor], *, source: str) -> Renamed:
+    """Tensors of a maskrcnn-benchmark state dict under our names.
+
+    Its anchors are compared with ours, and then neither placed nor left over.
+
+    Args:
+        reference: The tensors by their names, which may all begin with `module.`.
+        source: What an error calls them, such as the file's path.
+    """
+    _refuse_detectron2(reference, source)
+    wrapped = bool(reference) and all(name.startswith("module.") for name in reference)
+    state: dict[str, Tensor] = {}
+    names: dict[str, str] = {}
+    left_over = []
+    for name, tensor in reference.items():
+        bare = name.removeprefix("module.") if wrapped else name
+        if bare in _ANCHORS:
+            _check_anchors(tensor, level=_ANCHORS.index(bare), where=f"{source}: {name}")
+        elif (ours := detector_key(bare)) is None:
+            left_over.append(name)
+        else:
+            state[ours], names[ours] = tensor, name
+    return Renamed(state, names, left_over)
+
+
+def rename_blobs(blobs: Mapping[str, Any], *, source: str) -> Renamed:
+    """Arrays of a Detectron (Caffe2) file as tensors under our names.
+
+    Its norms are a scale and a shift, so their statistics are those that change nothing.
+
+    Args:
+        blobs: The arrays by their names; entries of other kinds are left over.
+        source: What an error calls them, such as the file's path.
+    """
+    _refuse_detectron2(blobs, source)
+    reference: dict[str, Tensor] = {}
+    blob_of: dict[str, str] = {}
+    left_over = []
+    for blob, array in blobs.items():
+        theirs = blob_key(str(blob))
+        if theirs is None or not isinstance(array, np.ndarray):
+            left_over.append(str(blob))
+            continue
+        if theirs in reference:
+            raise InputError(
+                f"{source}: {blob_of[theirs]} and {blob} are both {theirs}; is it one network's?"
+            )
+        reference[theirs] = torch.from_numpy(array.astype(np.float32))
+        blob_of[theirs] = str(blob)
+    renamed = rename_detector(reference, source=source)
+    state = dict(renamed.state)
+    for ours, theirs in renamed.names.items():
+        if blob_of[theirs].endswith("_bn_s"):
+            norm = ours.removesuffix("weight")
+            state[f"{norm}running_mean"] = torch.zeros_like(state[ours])
+            state[f"{norm}running_var"] = torch.ones_like(state[ours])
+    names = {ours: blob_of[theirs] for ours, theirs in renamed.names.items()}
+    return Renamed(state, names, left_over)
+
+
+def to_reference(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """A state dict of ours under maskrcnn-benchmark's names, with the anchors that it keeps.
+
+    Raises:
+        InputError: A name is not of these networks.
+    """
+    reference = {}
+    for ours, tensor in state.items():
+        if (theirs := reference_key(ours)) is None:
+            raise InputError(f"{ours} has no name in maskrcnn-benchmark; is it another network's?")
+        reference[theirs] = tensor
+    return reference | {name: _anchors(level) for level, name in enumerate(_ANCHORS)}
+
+
+def read_maskrcnn_benchmark(path: Path, model: str) -> dict[str, Tensor]:
+    """The tensors of a published file under our names, complete and of the right shapes.
+
+    Args:
+        path: A checkpoint of maskrcnn-benchmark (.pth), or of Detectron (.pkl).
+        model: Which network it is to fit, one of `MASKRCNN_BENCHMARK`.
+
+    Raises:
+        InputError: It does not fit, or is another kind of file.
+    """
+    if path.suffix == ".pkl":
+        renamed = rename_blobs(_read_blobs(path), source=str(path))
+    else:
+        renamed = rename_detector(read_weights(path)[0], source=str(path))
+    check_fit(renamed, model, source=str(path))
+    more = len(renamed.left_over)
+    shown = ", ".join(renamed.left_over[:5]) + (", ..." if more > 5 else "")
+    say(
+        f"{path}: {len(renamed.names)} entries placed in {model}, {more} left over"
+        + (f" ({shown})" if more else "")
+    )
+    return renamed.state
+
+
+def check_fit(renamed: Renamed, model: str, *, source: str) -> None:
+    """Do nothing if the tensors are those of `model`, whatever its number of classes.
+
+    Raises:
+        InputError: Tells the first entry that differs, and which of the networks it would fit.
+    """
+    misfit = _misfit(renamed, model)
+    if misfit is None:
+        return
+    fitting = [other for other in MASKRCNN_BENCHMARK if _misfit(renamed, other) is None]
+    would = f"it would fit {fitting[0]}" if fitting else "it fits no other one either"
+    raise InputError(
+        f"{source}: {misfit}; {would} (of {', '.join(MASKRCNN_BENCHMARK)}). "
+        "Is detector.model right?"
+    )
+
+
+def _misfit(renamed: Renamed, model: str) -> str | None:
+    """The first difference between a checkpoint and a network, in words; None if there is none."""
+    head = renamed.state.get("roi_heads.box_predictor.cls_score.weight")
+    expected = _shapes(model, 81 if head is None or not head.ndim else len(head))
+    for ours, shape in expected.items():
+        tensor = renamed.state.get(ours)
+        if tensor is not None and tuple(tensor.shape) != shape:
+            name = renamed.names.get(ours, ours)
+            return f"{name} has shape {list(tensor.shape)}, {model} expects {list(shape)}"
+    if missing := [ours for ours in expected if ours not in renamed.state]:
+        return (
+            f"lacks {len(missing)} of the {len(expected)} weights of {model}, the first is "
+            f"{reference_key(missing[0])}"
+        )
+    if unplaced := [ours for ours in renamed.state if ours not in expected]:
+        name = renamed.names.get(unplaced[0], unplaced[0])
+        return f"has {len(unplaced)} weights that {model} has not, the first is {name}"
+    return None
+
+
+@cache
+def _shapes(model: str, classes: int) -> dict[str, tuple[int, ...]]:
+    with torch.device("meta"):
+        network = build_maskrcnn_benchmark(model, classes=classes)
+    return {ours: tuple(tensor.shape) for ours, tensor in network.state_dict().items()}
+
+
+def _read_blobs(path: Path) -> Mapping[str, Any]:
+    content = read_pickle(path, encoding="latin1")
+    for part in (
+        "blobs",
+        "model",
+    ):  # of Detectron, and of Detectron2, which is refused by its names
+        if isinstance(content, dict) and isinstance(content.get(part), dict):
+            content = content[part]
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: expected names and arrays, got a {type(content).__name__}")
+    return content
+
+
+def _refuse_detectron2(names: Iterable[Any], source: str) -> None:
+    if any(str(name).startswith("backbone.bottom_up.") for name in names):
+        raise InputError(
+            f"{source}: is of Detectron2, whose networks are others (background last, other "
+            "anchors and boxes); expected a checkpoint of maskrcnn-benchmark or Detectron"
+        )
+
+
+def _check_anchors(tensor: Tensor, *, level: int, where: str) -> None:
+    expected = _anchors(level)
+    if tensor.shape != expected.shape or not torch.equal(tensor.float().cpu(), expected):
+        raise InputError(
+            f"{where}: has other anchors ({tensor.tolist()}) than the published networks "
+            f"({expected.tolist()}); it was trained with other settings, which are not read"
+        )
+
+
+def _anchors(level: int) -> Tensor:
+    return cell_anchors(stride=STRIDES[level], size=ANCHOR_SIZES[level])
+
+
+def _exchange(name: str, prefixes: Mapping[str, str]) -> str | None:
+    for prefix, other in prefixes.items():
+        if name.startswith(prefix):
+            return other + name.removeprefix(prefix)
+    return None
