@@ -320,6 +320,8 @@ class TrainConfig:
     balance: bool
     jitter: bool
     flip: bool
+    colour_jitter: bool
+    slow_jitter: bool
     max_persons: int
     objects: Literal["groundtruth", "detected"]
     precision: Literal["auto", "float32", "bfloat16"]
@@ -348,9 +350,11 @@ class TrainConfig:
             threads=1,
         )
         _share(self, "warmup_start", "momentum")
-        if self.keep_maps and (self.backbone_factor > 0 or self.flip):
+        changes = self.flip or self.colour_jitter or self.slow_jitter or self.backbone_factor > 0
+        if self.keep_maps and changes:
             raise ValueError(
-                "keep_maps: true needs backbone_factor: 0 and flip: false, or a clip's maps change"
+                "keep_maps: true needs backbone_factor: 0 and flip, colour_jitter and slow_jitter: "
+                "false, or a clip's maps change"
             )
         if self.validate_every is not None:
             _at_least(self, validate_every=1)

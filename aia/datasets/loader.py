@@ -18,7 +18,13 @@ from aia.clip import ClipKey
 from aia.datasets.ava import ClipSample
 from aia.video.sampling import clip_indices, clip_offsets
 from aia.video.store import FrameStore
-from aia.video.transforms import extend_boxes, jitter_boxes, pad_batch
+from aia.video.transforms import (
+    draw_shift,
+    extend_boxes,
+    jitter_boxes,
+    pad_batch,
+    shift_colours,
+)
 
 
 class Batch(NamedTuple):
@@ -76,6 +82,8 @@ class ClipFrames(Dataset):
         strides: Steps between the frames of each pathway.
         jitter: Whether boxes are jittered where a draw has a seed.
         flip: Whether half of these clips are mirrored.
+        colour_jitter: Whether the colours of these clips move.
+        slow_jitter: Whether the first pathway's frames begin anywhere in their first stretch.
         max_persons: Persons that are kept of a clip with a seed, at random.
         extend: How much detected boxes grow, as shares of width and height.
     """
@@ -89,11 +97,14 @@ class ClipFrames(Dataset):
         strides: Sequence[int],
         jitter: bool = False,
         flip: bool = False,
+        colour_jitter: bool = False,
+        slow_jitter: bool = False,
         max_persons: int | None = None,
         extend: tuple[float, float] = (0.0, 0.0),
     ) -> None:
         self.clips, self.stores, self.span = clips, stores, span
-        self.offsets = np.concatenate([clip_offsets(span, stride) for stride in strides])
+        self.strides = tuple(strides)
+        self.colour_jitter, self.slow_jitter = colour_jitter, slow_jitter
         self.jitter, self.flip, self.max_persons, self.extend = jitter, flip, max_persons, extend
 
     def __len__(self) -> int:
@@ -102,9 +113,17 @@ class ClipFrames(Dataset):
     def __getitem__(self, draw: Draw) -> LoadedClip:
         sample = self.clips[draw.place]
         store = self.stores[sample.key.video]
+        rng = None if draw.seed is None else np.random.default_rng(draw.seed)
+        starts: list[int | None] = [None] * len(self.strides)
+        if rng is not None and self.slow_jitter:
+            starts[0] = int(rng.integers(self.strides[0]))
+        offsets = [
+            clip_offsets(self.span, stride, start)
+            for stride, start in zip(self.strides, starts, strict=True)
+        ]
         indices = clip_indices(
             store.nearest(sample.time_sec),
-            offsets=self.offsets,
+            offsets=np.concatenate(offsets),
             span=self.span,
             length=len(store),
         )
@@ -113,8 +132,7 @@ class ClipFrames(Dataset):
         mirrored = False
         if any(self.extend):
             persons = extend_boxes(persons, self.extend)
-        if draw.seed is not None:
-            rng = np.random.default_rng(draw.seed)
+        if rng is not None:
             if self.max_persons is not None and len(persons) > self.max_persons:
                 kept = rng.permutation(len(persons))[: self.max_persons]
                 persons, labels = persons[kept], labels[kept]
@@ -122,6 +140,8 @@ class ClipFrames(Dataset):
                 mirrored, persons, objects = True, flip(persons), flip(objects)
             if self.jitter:
                 persons = jitter_boxes(persons, rng)
+            if self.colour_jitter:
+                frames = shift_colours(frames, draw_shift(rng))
         return LoadedClip(
             sample=sample,
             frames=frames[:, :, ::-1] if mirrored else frames,

@@ -287,6 +287,8 @@ def _optimise(
         strides=sections.backbone.strides,
         jitter=config.jitter,
         flip=config.flip,
+        colour_jitter=config.colour_jitter,
+        slow_jitter=config.slow_jitter,
         max_persons=config.max_persons,
     )
     steps = train(

@@ -8,15 +8,16 @@ import numpy as np
 from jaxtyping import Int
 
 
-def clip_offsets(span: int, stride: int) -> Int[np.ndarray, " frames"]:
+def clip_offsets(span: int, stride: int, start: int | None = None) -> Int[np.ndarray, " frames"]:
     """Places within the window that a pathway looks at, counted from the window's start.
 
-    Each is in the middle of its stretch of `stride` frames (the earlier of two middles).
+    Each is in the middle of its stretch of `stride` frames (the earlier of two middles), or at
+    `start` within it.
 
     >>> clip_offsets(span=64, stride=16)
     array([ 7, 23, 39, 55])
     """
-    return np.arange((stride - 1) // 2, span, stride)
+    return np.arange((stride - 1) // 2 if start is None else start, span, stride)
 
 
 def clip_indices(

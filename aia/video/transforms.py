@@ -1,4 +1,4 @@
-"""Sizes of frames, batches of clips, and the boxes that go with them.
+"""Sizes of frames, batches of clips, their colours, and the boxes that go with them.
 
 Boxes are fractions of the frame, so resizing leaves them alone; what is left is how a box is
 jittered in training (§4.1) and extended at inference.
@@ -6,12 +6,16 @@ jittered in training (§4.1) and extended at inference.
 
 from collections.abc import Sequence
 
+import cv2
 import numpy as np
 from jaxtyping import Float, Int, UInt8
 
 JITTER = ((-0.2, 0.1), (-0.1, 0.05), (-0.1, 0.2), (-0.05, 0.1))
 """How far x1, y1, x2, y2 may move, as shares of the box's width and height: outwards rather than
 inwards, and sideways rather than up and down (the authors' code; §4.1 gives no numbers)."""
+
+COLOUR_SHIFT = (10, 26, 26)
+"""How far hue (of 180), saturation and value (of 255) of a clip move each way (the authors')."""
 
 SMALLEST = 1e-3
 """Least width and height of a jittered or extended box, as fractions of the frame."""
@@ -54,6 +58,29 @@ def pad_batch(
     for row, clip in zip(batch, clips, strict=True):
         row[:, : clip.shape[1], : clip.shape[2]] = clip
     return batch, sizes_hw
+
+
+def shift_colours(
+    frames: UInt8[np.ndarray, "t h w 3"], shift: tuple[int, int, int]
+) -> UInt8[np.ndarray, "t h w 3"]:
+    """RGB frames with hue, saturation and value moved, all frames alike.
+
+    Args:
+        frames: A clip.
+        shift: In OpenCV's units: hue of 180, which goes round; the others of 255, which end there.
+    """
+    t, height, width, _ = frames.shape
+    tall = np.ascontiguousarray(frames).reshape(t * height, width, 3)  # one call for all frames
+    hsv = cv2.cvtColor(tall, cv2.COLOR_RGB2HSV).astype(np.int16) + np.array(shift, np.int16)
+    hsv[..., 0] %= 180
+    hsv = hsv.clip(0, 255).astype(np.uint8)
+    return np.asarray(cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB)).reshape(frames.shape)
+
+
+def draw_shift(rng: np.random.Generator) -> tuple[int, int, int]:
+    """A shift of hue, saturation and value within `COLOUR_SHIFT`."""
+    hue, saturation, value = (int(rng.integers(-most, most + 1)) for most in COLOUR_SHIFT)
+    return hue, saturation, value
 
 
 def jitter_boxes(

@@ -71,6 +71,23 @@ def test_a_mirrored_clip_mirrors_frames_persons_and_objects():
         np.testing.assert_array_equal(flipped[:, [1, 3]], boxes[:, [1, 3]])
 
 
+def test_slow_jitter_moves_the_slow_frames_within_their_stretch_and_no_others():
+    frames = frames_of([sample(t=3)], slow_jitter=True)
+    seen = [frames[Draw(0, (0, seed))].frames[:, 2, 2, 0].tolist() for seed in range(40)]
+    assert {slow for slow, *_ in seen} == {4, 5, 6, 7}
+    assert {tuple(fast) for _, *fast in seen} == {(4, 6)}
+    assert frames[Draw(0, None)].frames[0, 2, 2, 0] == 5, "not where nothing is drawn"
+
+
+def test_colour_jitter_moves_all_frames_of_a_clip_alike_and_leaves_boxes_alone():
+    frames = frames_of([sample(t=0)], colour_jitter=True)  # three times the same frame
+    plain, moved = frames[Draw(0, None)], [frames[Draw(0, (0, seed))] for seed in range(9)]
+    assert len({clip.frames.tobytes() for clip in moved}) > 5
+    for clip in moved:
+        np.testing.assert_array_equal(clip.frames, clip.frames[:1].repeat(3, axis=0))
+        np.testing.assert_array_equal(clip.persons_xyxy, plain.persons_xyxy)
+
+
 def test_jitter_depends_on_the_seed_of_the_draw_alone():
     frames = frames_of([sample()], jitter=True)
     first, again, other = (frames[Draw(0, seed)].persons_xyxy for seed in ((1, 2), (1, 2), (1, 3)))

@@ -10,12 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aia.video.transforms import (
+    COLOUR_SHIFT,
     JITTER,
+    draw_shift,
     extend_boxes,
     jitter_boxes,
     move_sides,
     pad_batch,
     resize_size_hw,
+    shift_colours,
 )
 
 
@@ -97,6 +100,21 @@ def test_batches_have_the_authors_size(numbers: dict[str, Any]) -> None:
         "collate shapes (3,4,33,40)+(3,4,20,50), div 16"
     ]
     assert batch.shape == (clip_count, frames, height, width, channels)
+
+
+@pytest.mark.parametrize("shift", [(7, -13, 20), (-10, 26, -26), (0, 0, 0)])
+def test_colours_move_as_the_authors_do(golden: Path, shift: tuple[int, int, int]) -> None:
+    file = np.load(golden / "transforms" / "transforms.npz")
+    expected = file["color_h{}_s{}_v{}".format(*shift)]
+    difference = np.abs(shift_colours(file["raw"], shift).astype(int) - expected)
+    assert difference.max() <= 1  # between builds of OpenCV
+
+
+def test_shifts_of_colours_fill_their_ranges() -> None:
+    rng = np.random.default_rng(0)
+    drawn = np.array([draw_shift(rng) for _ in range(2000)])
+    assert drawn.max(axis=0).tolist() == list(COLOUR_SHIFT)
+    assert drawn.min(axis=0).tolist() == [-most for most in COLOUR_SHIFT]
 
 
 def test_a_batch_needs_a_clip() -> None:
