@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -111,3 +113,19 @@ def test_annotated_objects_are_matched_by_video_and_second(annotations, tmp_path
 def test_the_memory_has_a_place_for_every_second_between_first_and_last(annotations):
     clips = annotated_clips(annotations, labels=LABELS)
     assert seconds_of(clips) == {"film": (5, 7), "other": (7, 7)}
+
+
+@pytest.mark.parametrize("part", ["train", "train_noobj"])
+def test_clips_have_the_authors_persons_and_labels(golden, part):
+    """Their boxes are pixels, the last one included: x2 = 0.5 of 480 is pixel 239."""
+    folder = golden / "dataset"
+    expected = json.loads((folder / "expected.json").read_text())["dataset"][part]
+    labels = ClassList(tuple(range(1, 81)), tuple(map(str, range(80))), ("",) * 80)
+    clips = {clip.key: clip for clip in annotated_clips(folder / "ann.csv", labels=labels)}
+    assert len(clips) == len(expected)
+    for theirs in expected:
+        clip = clips[ClipKey(theirs["movie"], theirs["timestamp"])]
+        width, height = theirs["size"]
+        pixels = clip.persons_xyxy * np.array([width, height, width, height]) - [0, 0, 1, 1]
+        np.testing.assert_allclose(pixels, theirs["boxes"], atol=0.011)  # they round to 0.01
+        assert [np.flatnonzero(row).tolist() for row in clip.labels] == theirs["labels"]
