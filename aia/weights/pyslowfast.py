@@ -197,7 +197,9 @@ def recognise(
     source: str,
     asked: str | None = None,
 ) -> list[str]:
-    """The backbones that have exactly these tensors; several may, where they differ in pace alone.
+    """The backbones that have exactly these tensors, the first one of the settings first.
+
+    Several may have, where they differ in pace or pooling alone.
 
     Args:
         renamed: The file's tensors.

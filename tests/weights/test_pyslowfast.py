@@ -112,6 +112,13 @@ def c2d(blocks):
     )  # fmt: skip
 
 
+def slow(blocks):
+    yield from pathway(
+        0, "", "", width=64, stem=1, blocks=blocks, crossing=lambda _: 0,
+        kernels=lambda stage, _: 1 if stage < 4 else 3,
+    )  # fmt: skip
+
+
 NETWORKS = {
     "slowfast_r50_4x16_pyslowfast": lambda: slowfast(R50, 5),
     "slowfast_r50_8x8_pyslowfast": lambda: slowfast(R50, 7),
@@ -120,6 +127,7 @@ NETWORKS = {
     "i3d_r101_8x8": lambda: i3d(R101),
     "c2d_r50_8x8": lambda: c2d(R50),
     "c2d_r101_8x8": lambda: c2d(R101),
+    "slow_r50_4x16": lambda: slow(R50),
 }
 
 
@@ -213,8 +221,9 @@ def test_what_is_of_no_backbone_is_left_over_by_name():
     assert non_local_blocks(renamed) == 1
 
 
-def test_networks_that_differ_in_pace_alone_are_all_told():
-    assert fits(file_of("c2d_r50_8x8")) == ["c2d_r50_8x8", "c2d_r50_1x1"]
+def test_networks_that_differ_in_pace_or_pooling_alone_are_all_told():
+    assert fits(file_of("c2d_r50_8x8")) == ["c2d_r50_8x8", "c2d_r50_8x8_nopool", "c2d_r50_1x1"]
+    assert fits(file_of("slow_r50_4x16", "blob")) == ["slow_r50_4x16", "slow_r50_8x8"]
     assert fits(file_of("c2d_r50_8x8"), asked="c2d_r50_1x1") == ["c2d_r50_1x1"]
 
 
