@@ -4,16 +4,19 @@ The names are spelled out here a second time, layer by layer, after PySlowFast's
 table of Caffe2 names; no test asks the code under test for one.
 """
 
+import dataclasses
 from typing import NamedTuple
 
 import pytest
 import torch
+import torch.nn.functional as F
 
 from aia.config import BackboneConfig, build_section, read_yaml
 from aia.errors import InputError
 from aia.features import build_backbone
 from aia.weights.pyslowfast import (
     backbone_state,
+    blob_key,
     is_caffe2,
     is_pyslowfast,
     non_local_blocks,
@@ -198,6 +201,31 @@ def test_half_precision_becomes_single():
     assert state["stem.0.conv.weight"].dtype == torch.float32
 
 
+# From PySlowFast's own report of what it read from its file SLOWFAST_32x2_R101_50_50_v2.1.pkl.
+REPORTED = {
+    "conv1_w": "s1.pathway0_stem.conv.weight",
+    "t_conv1_w": "s1.pathway1_stem.conv.weight",
+    "res_conv1_bn_riv": "s1.pathway0_stem.bn.running_var",
+    "t_res_conv1_bn_riv": "s1.pathway1_stem.bn.running_var",
+    "res2_0_branch1_bn_rm": "s2.pathway0_res0.branch1_bn.running_mean",
+    "t_res3_0_branch1_w": "s3.pathway1_res0.branch1.weight",
+    "t_res3_0_branch1_bn_s": "s3.pathway1_res0.branch1_bn.weight",
+    "res4_14_branch2b_w": "s4.pathway0_res14.branch2.b.weight",
+    "res4_22_branch2c_bn_b": "s4.pathway0_res22.branch2.c_bn.bias",
+    "t_res4_7_branch2b_bn_rm": "s4.pathway1_res7.branch2.b_bn.running_mean",
+    "t_pool1_subsample_bn_riv": "s1_fuse.bn.running_var",
+    "t_res2_2_branch2c_bn_subsample_bn_s": "s2_fuse.bn.weight",
+    "t_res2_2_branch2c_bn_subsample_bn_rm": "s2_fuse.bn.running_mean",
+    "t_res3_3_branch2c_bn_subsample_bn_riv": "s3_fuse.bn.running_var",
+    "t_res4_22_branch2c_bn_subsample_w": "s4_fuse.conv_f2s.weight",
+    "nonlocal_conv4_13_g_w": None,
+}
+
+
+def test_blobs_have_the_names_that_pyslowfast_reports_for_a_published_file():
+    assert {blob: blob_key(blob) for blob in REPORTED} == REPORTED
+
+
 def test_what_is_of_no_backbone_is_left_over_by_name():
     more = {
         "head.projection.weight": torch.zeros(400, 2048),
@@ -219,6 +247,72 @@ def test_what_is_of_no_backbone_is_left_over_by_name():
     renamed = rename(file_of("i3d_r50_8x8", "blob", **blobs), source="x")
     assert renamed.left_over == list(blobs)
     assert non_local_blocks(renamed) == 1
+
+
+def literal(theirs, slow, fast, *, alpha, strides, dilations):
+    """PySlowFast's forward pass up to its head, written out over its names."""
+
+    def conv(x, name, bn, stride=(1, 1, 1), dilation=1):
+        weight = theirs[f"{name}.weight"]
+        t, h, w = weight.shape[2:]
+        padding = (t // 2, h // 2 * dilation, w // 2 * dilation)
+        x = F.conv3d(x, weight, None, stride, padding, (1, dilation, dilation))
+        statistics = (theirs[f"{bn}.{part}"] for part in ("running_mean", "running_var"))
+        return F.batch_norm(x, *statistics, theirs[f"{bn}.weight"], theirs[f"{bn}.bias"])
+
+    def block(x, name, stride, dilation):
+        inner = conv(x, f"{name}.branch2.a", f"{name}.branch2.a_bn").relu()
+        step = (1, stride, stride)
+        inner = conv(inner, f"{name}.branch2.b", f"{name}.branch2.b_bn", step, dilation).relu()
+        inner = conv(inner, f"{name}.branch2.c", f"{name}.branch2.c_bn")
+        if f"{name}.branch1.weight" in theirs:
+            x = conv(x, f"{name}.branch1", f"{name}.branch1_bn", step)
+        return (x + inner).relu()
+
+    paths = [slow, fast]
+    for number, frames in enumerate(paths):
+        stem = f"s1.pathway{number}_stem"
+        frames = conv(frames, f"{stem}.conv", f"{stem}.bn", (1, 2, 2)).relu()
+        paths[number] = F.max_pool3d(frames, (1, 3, 3), (1, 2, 2), (0, 1, 1))
+    for stage in range(2, 6):
+        fuse = f"s{stage - 1}_fuse"
+        crossing = conv(paths[1], f"{fuse}.conv_f2s", f"{fuse}.bn", (alpha, 1, 1)).relu()
+        paths[0] = torch.cat([paths[0], crossing], 1)
+        for number in (0, 1):
+            index = 0
+            while f"s{stage}.pathway{number}_res{index}.branch2.a.weight" in theirs:
+                paths[number] = block(
+                    paths[number],
+                    f"s{stage}.pathway{number}_res{index}",
+                    strides[stage - 2] if index == 0 else 1,
+                    dilations[stage - 2],
+                )
+                index += 1
+    return paths
+
+
+@torch.inference_mode()
+def test_the_network_gives_the_maps_that_pyslowfasts_layers_give_with_the_same_tensors():
+    name = "slowfast_r50_8x8_pyslowfast"
+    config = dataclasses.replace(
+        BACKBONES[name],
+        stem_channels=(8, 2),
+        blocks=(1, 2, 1, 1),
+        inner_channels=((5, 2), (6, 2), (7, 3), (8, 3)),
+        outer_channels=((11, 3), (13, 5), (17, 6), (19, 7)),
+    )
+    network = build_backbone(config, frozen_norm=True).eval()
+    theirs = {
+        key: tensor.uniform_(0.5, 1.5) if "bn" in key else tensor
+        for key, tensor in to_pyslowfast(network.state_dict()).items()
+        if "batches_tracked" not in key
+    }
+    fresh = build_backbone(config, frozen_norm=True).eval()
+    fresh.load_state_dict(backbone_state(rename(theirs, source="x"), config))
+    slow, fast = torch.randn(1, 3, 2, 64, 96), torch.randn(1, 3, 8, 64, 96)
+    expected = literal(theirs, slow, fast, alpha=4, strides=(1, 2, 2, 1), dilations=(1, 1, 1, 2))
+    for ours, map_ in zip(fresh([slow, fast]), expected, strict=True):
+        torch.testing.assert_close(ours, map_, rtol=1e-4, atol=1e-4)
 
 
 def test_networks_that_differ_in_pace_or_pooling_alone_are_all_told():
