@@ -272,7 +272,7 @@ def weights_inspect(options: argparse.Namespace) -> None:
 
 
 def weights_convert(options: argparse.Namespace) -> None:
-    """Make a model of ours of a published checkpoint, or the authors' file of a model (.pth)."""
+    """Make ours of a published checkpoint, or the authors' file of a model (.pth)."""
     from aia.convert import convert, convert_back
 
     if options.output.suffix == ".pth":
@@ -508,7 +508,9 @@ def _parser() -> argparse.ArgumentParser:
     command = _command(kinds, "convert", weights_convert)
     command.add_argument("file", type=Path)
     command.add_argument("output", type=Path, help=".safetensors; .pth for the way back")
-    command.add_argument("--network", help="that it must be, such as slowfast_r50_4x16-none")
+    command.add_argument(
+        "--network", help="that it must be, such as slowfast_r50_4x16-none or i3d_r50_8x8"
+    )
     command.add_argument("--labels", type=Path, help="classes that are not AVA's 80")
 
     from aia.figures.commands import add_parsers

@@ -1,9 +1,12 @@
-"""`aia weights inspect` and `convert`: what a checkpoint is, and a model of ours from it."""
+"""`aia weights inspect` and `convert`: what a checkpoint is, and what of ours it becomes.
+
+A file is told by its names: `LAYOUTS` has them all.
+"""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from safetensors.torch import save_file
@@ -11,6 +14,7 @@ from torch import Tensor
 
 from aia.config import (
     BackboneConfig,
+    DetectorConfig,
     LossConfig,
     MemoryConfig,
     NetworkConfig,
@@ -21,6 +25,7 @@ from aia.config import (
     parse_run,
     run_settings,
 )
+from aia.detect.model import load_detector, save_detector
 from aia.errors import InputError
 from aia.evaluate.score import load_trained
 from aia.files import atomic_path
@@ -28,13 +33,34 @@ from aia.labels import ClassList, read_labels
 from aia.log import say
 from aia.network import Network, build_network
 from aia.train.run import Sections, describe_run
-from aia.weights import alphaction_network
+from aia.weights import alphaction_network, maskrcnn_benchmark, pyslowfast
 from aia.weights.files import read_tensors
 
 AVA_LABELS = Path(__file__).parent / "datasets" / "ava_v2.2.pbtxt"
 VARIANT = "released"
 """Of config.yaml: the settings of the authors' published networks."""
 _SHOWN = 8  # names of left-over tensors
+
+
+class Given(NamedTuple):
+    """A checkpoint, and what was said of it."""
+
+    path: Path | str
+    tensors: Mapping[str, Tensor]
+    settings: Mapping[str, Any]
+    labels: Path | str | None = None
+    network: str | None = None
+
+
+class Layout(NamedTuple):
+    """One way of naming tensors, and what becomes of a file that has it."""
+
+    name: str
+    recognise: Callable[[Mapping[str, Tensor]], bool]
+    inspect: Callable[[Given], list[str]]
+    """Lines that say which network it is, and what is left over."""
+    convert: Callable[[Given, Path | str], str]
+    """Writes what we make of it, and says which network that is."""
 
 
 def inspect(path: Path | str, *, settings: Mapping[str, Any]) -> list[str]:
@@ -47,16 +73,12 @@ def inspect(path: Path | str, *, settings: Mapping[str, Any]) -> list[str]:
     Raises:
         InputError: It is of no layout that is known.
     """
-    tensors = read_tensors(path)
-    form = _form(tensors, path)
-    with torch.device("meta"):
-        network = _network(form, _sections(form, settings))
-    _, left_over = alphaction_network.to_ours(tensors, network, source=str(path))
-    numbers = sum(tensor.numel() for tensor in tensors.values())
+    given = Given(path, read_tensors(path), settings)
+    layout = _layout(given)
+    numbers = sum(tensor.numel() for tensor in given.tensors.values())
     return [
-        f"layout: AlphAction, {len(tensors)} tensors, {numbers:,} numbers",
-        f"network: {form}" + ("" if form.ordered else ", the order of its blocks unknown"),
-        *_left_over_lines(left_over),
+        f"layout: {layout.name}, {len(given.tensors)} tensors, {numbers:,} numbers",
+        *layout.inspect(given),
     ]
 
 
@@ -68,33 +90,25 @@ def convert(
     labels: Path | str | None = None,
     network: str | None = None,
 ) -> None:
-    """Write a checkpoint as a model that `aia score` and `train.init` take.
+    """Write a checkpoint as what takes its place here.
+
+    AlphAction's becomes a model that `aia score` and `train.init` take, PySlowFast's a backbone for
+    `train.init`, and a detector's a file for `detector.weights`.
 
     Args:
         path: The checkpoint.
         output: A .safetensors file.
-        settings: A whole config.yaml: its variant `released` says what the checkpoint leaves open.
+        settings: A whole config.yaml: its variant `released` says what AlphAction's leave open.
         labels: The classes in the order of the network's outputs; AVA's 80 if it has so many.
-        network: The name that the network must have, as a run's without its seed, or None.
+        network: The name that the network must have, or None: a run's without its seed, a
+            backbone's or a detector's.
     """
     if Path(output).suffix != ".safetensors":
         raise InputError(f"{output}: a model is written as a .safetensors file")
-    tensors = read_tensors(path)
-    form = _as_asked(_form(tensors, path), network, path)
-    run = _run(form)
-    classes = _labels(form, labels, path)
-    sections = _sections(form, settings)
-    with torch.device("meta"):
-        built = _network(form, sections)
-    state, left_over = alphaction_network.to_ours(tensors, built, source=str(path))
-    for line in _left_over_lines(left_over):
-        say(line)
-    state = {name: tensor.contiguous() for name, tensor in state.items()}
-    described = describe_run(run, sections, classes)
+    given = Given(path, read_tensors(path), settings, labels, network)
+    layout = _layout(given)
     Path(output).parent.mkdir(parents=True, exist_ok=True)
-    with atomic_path(output) as temporary:
-        save_file(state, temporary, metadata={"run": json.dumps(described, sort_keys=True)})
-    say(f"{output}: {run}, {form}")
+    say(f"{output}: {layout.convert(given, output)}")
 
 
 def convert_back(path: Path | str, output: Path | str) -> None:
@@ -115,15 +129,145 @@ def convert_back(path: Path | str, output: Path | str) -> None:
         torch.save({"model": state}, temporary)
 
 
-def _form(tensors: Mapping[str, Tensor], path: Path | str) -> alphaction_network.Form:
-    if not alphaction_network.is_alphaction(list(tensors)):
-        few = ", ".join(list(tensors)[:3])
-        raise InputError(
-            f"{path}: of no layout that is known ({len(tensors)} tensors, the first are {few}); "
-            "known is AlphAction's"
+def _layout(given: Given) -> Layout:
+    for layout in LAYOUTS:
+        if layout.recognise(given.tensors):
+            return layout
+    few = ", ".join(list(given.tensors)[:3])
+    raise InputError(
+        f"{given.path}: of no layout that is known ({len(given.tensors)} tensors, the first are "
+        f"{few}); known are {', '.join(layout.name for layout in LAYOUTS)}"
+    )
+
+
+def _inspect_alphaction(given: Given) -> list[str]:
+    form = _form(given)
+    with torch.device("meta"):
+        network = _network(form, _sections(form, given.settings))
+    _, left_over = alphaction_network.to_ours(given.tensors, network, source=str(given.path))
+    return [
+        f"network: {form}" + ("" if form.ordered else ", the order of its blocks unknown"),
+        *_left_over_lines(left_over),
+    ]
+
+
+def _convert_alphaction(given: Given, output: Path | str) -> str:
+    form = _as_asked(_form(given), given.network, given.path)
+    run = _run(form)
+    classes = _labels(form, given.labels, given.path)
+    sections = _sections(form, given.settings)
+    with torch.device("meta"):
+        built = _network(form, sections)
+    state, left_over = alphaction_network.to_ours(given.tensors, built, source=str(given.path))
+    for line in _left_over_lines(left_over):
+        say(line)
+    state = {name: tensor.contiguous() for name, tensor in state.items()}
+    described = describe_run(run, sections, classes)
+    with atomic_path(output) as temporary:
+        save_file(state, temporary, metadata={"run": json.dumps(described, sort_keys=True)})
+    return f"{run}, {form}"
+
+
+def _inspect_pyslowfast(given: Given) -> list[str]:
+    renamed = pyslowfast.rename(given.tensors, source=str(given.path))
+    name, *others = pyslowfast.recognise(
+        renamed, _backbones(given.settings), source=str(given.path)
+    )
+    also = f" (the tensors of {', '.join(others)} too)" if others else ""
+    return [f"network: backbone {name}{also}", *_pyslowfast_lines(renamed)]
+
+
+def _convert_pyslowfast(given: Given, output: Path | str) -> str:
+    _needs_no_labels(given)
+    backbones = _backbones(given.settings)
+    renamed = pyslowfast.rename(given.tensors, source=str(given.path))
+    name = pyslowfast.recognise(renamed, backbones, source=str(given.path), asked=given.network)[0]
+    for line in _pyslowfast_lines(renamed):
+        say(line)
+    state = pyslowfast.backbone_state(renamed, backbones[name])
+    with atomic_path(output) as temporary:
+        save_file(
+            {f"backbone.{key}": tensor for key, tensor in state.items()},
+            temporary,
+            metadata={"backbone": name},
         )
-    shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
-    return alphaction_network.recognise(shapes, source=str(path))
+    return f"backbone {name}, for train.init"
+
+
+def _pyslowfast_lines(renamed: pyslowfast.Renamed) -> list[str]:
+    blocks = pyslowfast.non_local_blocks(renamed)
+    warning = f"not the same network: {blocks} non-local blocks have no place in a backbone of ours"
+    return ([warning] if blocks else []) + _left_over_lines(renamed.left_over)
+
+
+def _inspect_detector(given: Given) -> list[str]:
+    renamed = maskrcnn_benchmark.rename_tensors(given.tensors, source=str(given.path))
+    model = maskrcnn_benchmark.recognise(renamed, source=str(given.path))
+    classes = len(renamed.state["roi_heads.box_predictor.cls_score.weight"]) - 1
+    return [
+        f"network: detector {model} ({classes} classes)",
+        *_left_over_lines(renamed.left_over),
+    ]
+
+
+def _convert_detector(given: Given, output: Path | str) -> str:
+    _needs_no_labels(given)
+    renamed = maskrcnn_benchmark.rename_tensors(given.tensors, source=str(given.path))
+    model = maskrcnn_benchmark.recognise(renamed, source=str(given.path))
+    if given.network not in (None, model):
+        raise InputError(f"{given.path}: holds {model}, not {given.network}")
+    if Path(given.path).suffix == ".safetensors":
+        raise InputError(f"{given.path}: expected the published file, a .pth or .pkl")
+    config = build_section(DetectorConfig, given.settings["detector"], "detector")
+    detector = load_detector(
+        given.path,
+        model=model,
+        classes=config.classes,
+        short_side=config.short_side,
+        read=lambda path, model: renamed.state,
+    )
+    for line in _left_over_lines(renamed.left_over):
+        say(line)
+    save_detector(output, detector)
+    return f"detector {model} with {len(detector.classes)} classes, for detector.weights"
+
+
+LAYOUTS = (
+    Layout(
+        "AlphAction",
+        lambda tensors: alphaction_network.is_alphaction(list(tensors)),
+        _inspect_alphaction,
+        _convert_alphaction,
+    ),
+    Layout("PySlowFast", pyslowfast.is_pyslowfast, _inspect_pyslowfast, _convert_pyslowfast),
+    Layout("Caffe2 of PySlowFast", pyslowfast.is_caffe2, _inspect_pyslowfast, _convert_pyslowfast),
+    Layout(
+        "maskrcnn-benchmark",
+        maskrcnn_benchmark.is_maskrcnn_benchmark,
+        _inspect_detector,
+        _convert_detector,
+    ),
+    Layout("Detectron", maskrcnn_benchmark.is_detectron, _inspect_detector, _convert_detector),
+)
+
+
+def _backbones(settings: Mapping[str, Any]) -> dict[str, BackboneConfig]:
+    return {
+        name: build_section(BackboneConfig, section, f"backbones.{name}")
+        for name, section in settings["backbones"].items()
+    }
+
+
+def _needs_no_labels(given: Given) -> None:
+    if given.labels is not None:
+        raise InputError(
+            f"{given.labels}: what {given.path} becomes has no such classes; leave out --labels"
+        )
+
+
+def _form(given: Given) -> alphaction_network.Form:
+    shapes = {name: tuple(tensor.shape) for name, tensor in given.tensors.items()}
+    return alphaction_network.recognise(shapes, source=str(given.path))
 
 
 def _as_asked(

@@ -1,5 +1,9 @@
-"""The authors' checkpoints, whole: recognised, loaded, and with their scores."""
+"""The authors' checkpoints, whole: recognised, loaded, and with their scores; and those of others.
 
+First AlphAction's, then PySlowFast's and maskrcnn-benchmark's.
+"""
+
+import io
 import json
 import pickle
 import runpy
@@ -13,14 +17,20 @@ from safetensors.torch import load_file, save_file
 from aia import convert
 from aia.cli import main
 from aia.clip import ClipKey, Slots
-from aia.config import read_yaml
+from aia.config import BackboneConfig, NetworkConfig, build_section, read_yaml
 from aia.datasets.loader import Batch
+from aia.detect.maskrcnn_benchmark import build_maskrcnn_benchmark
+from aia.detect.model import build_detector
 from aia.errors import InputError
 from aia.evaluate.score import load_trained
 from aia.memory import FeaturePool, recall
+from aia.network import build_network
+from aia.train.run import load_backbone
 from aia.video.sampling import clip_offsets
 from aia.video.transforms import extend_boxes
 from aia.weights.alphaction_network import recognise, reference_entries
+from aia.weights.maskrcnn_benchmark import to_reference
+from aia.weights.pyslowfast import to_pyslowfast
 from tests.conftest import REPOSITORY
 
 SETTINGS = read_yaml(REPOSITORY / "config.yaml")
@@ -310,3 +320,200 @@ def test_what_is_no_checkpoint_is_told(tmp_path, name, content, message):
         (tmp_path / name).write_bytes(content)
     with pytest.raises(InputError, match=message):
         convert.inspect(tmp_path / name, settings=SETTINGS)
+
+
+# PySlowFast's and maskrcnn-benchmark's files: a whole file each, at sizes that take a moment.
+
+SMALL = {
+    "slowfast_small": SETTINGS["backbones"]["slowfast_r50_8x8_pyslowfast"]
+    | {
+        "stem_channels": [8, 2],
+        "blocks": [1, 1, 1, 1],
+        "inner_channels": [[5, 2], [6, 2], [7, 3], [8, 3]],
+        "outer_channels": [[11, 3], [13, 5], [17, 6], [19, 7]],
+    },
+    "i3d_small": SETTINGS["backbones"]["i3d_r50_8x8"]
+    | {
+        "stem_channels": 8,
+        "blocks": [1, 1, 1, 1],
+        "inner_channels": [5, 6, 7, 8],
+        "outer_channels": [11, 13, 17, 19],
+    },
+}
+SMALL_SETTINGS = SETTINGS | {"backbones": SMALL}
+
+
+def small_network(name):
+    """A network whose backbone is the small one, with numbers of its own in every norm."""
+    network = build_network(
+        backbone=build_section(BackboneConfig, SMALL[name], name),
+        frozen_norm=True,
+        structure="none",
+        blocks="",
+        network=build_section(NetworkConfig, SETTINGS["network"], "network"),
+        memory=None,
+        classes=3,
+    )
+    for tensor_name, tensor in network.backbone.state_dict().items():
+        if ".norm." in tensor_name and tensor.dtype == torch.float32:
+            torch.nn.init.uniform_(tensor, 0.5, 1.5)
+    return network
+
+
+def blobs_of(theirs):
+    """The same tensors as a Caffe2 file names those of a small I3D."""
+    blobs = {}
+    for name, tensor in theirs.items():
+        layer, _, part = name.rpartition(".")
+        letter = {"weight": "s", "bias": "b", "running_mean": "rm", "running_var": "riv"}.get(part)
+        if letter is None:
+            continue
+        stage, _, inside = layer.partition(".pathway0_")
+        block = inside.replace("res0.", f"res{stage[1]}_0_").replace("branch2.", "branch2")
+        block = {"stem.conv": "conv1", "stem.bn": "res_conv1_bn"}.get(block, block)
+        blobs[f"{block}_{letter if block.endswith('bn') else 'w'}"] = tensor.numpy()
+    return blobs
+
+
+def written(kind, network, folder):
+    """The network's backbone as PySlowFast's training, or Caffe2's, would have saved it."""
+    theirs = to_pyslowfast(network.backbone.state_dict())
+    classifier = torch.randn(3, 19)
+    if kind == "caffe2":
+        path = folder / "small.pkl"
+        blobs = blobs_of(theirs) | {"pred_w": classifier.numpy(), "model_iter": np.int64(7)}
+        path.write_bytes(pickle.dumps({"blobs": blobs}, protocol=2))
+        return path
+    path = folder / ("small.pkl" if "pkl" in kind else "small.pyth")
+    state = theirs | {"head.projection.weight": classifier}
+    if kind == "parallel":
+        state = {f"module.{name}": tensor for name, tensor in state.items()}
+    content = {"epoch": 7, "model_state": state, "optimizer_state": {"state": {}}, "cfg": "A: 1"}
+    torch.save(content, path, _use_new_zipfile_serialization=kind != "old pkl")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("kind", "backbone"),
+    [
+        ("pyth", "slowfast_small"),
+        ("pyth", "i3d_small"),
+        ("parallel", "slowfast_small"),
+        ("pkl", "i3d_small"),
+        ("old pkl", "i3d_small"),
+        ("caffe2", "i3d_small"),
+    ],
+)
+def test_a_run_begins_with_the_backbone_of_a_file_of_pyslowfast(tmp_path, capsys, kind, backbone):
+    network, fresh = small_network(backbone), small_network(backbone)
+    path = written(kind, network, tmp_path)
+    layout, name, left = convert.inspect(path, settings=SMALL_SETTINGS)
+    assert layout.startswith("layout: Caffe2 of" if kind == "caffe2" else "layout: PySlowFast, ")
+    assert name == f"network: backbone {backbone}"
+    classifier = "pred_w" if kind == "caffe2" else "head.projection.weight"
+    assert left == f"left over: 1 tensors: {classifier}"
+    convert.convert(path, tmp_path / "out.safetensors", settings=SMALL_SETTINGS)
+    said = capsys.readouterr()
+    assert f"backbone {backbone}, for train.init" in said.out + said.err
+    load_backbone(fresh, tmp_path / "out.safetensors")
+    before, after = network.backbone.state_dict(), fresh.backbone.state_dict()
+    assert all(torch.equal(before[key], after[key]) for key in before)
+
+
+def test_another_backbone_than_the_asked_one_is_refused_and_nothing_written(tmp_path):
+    path = written("pyth", small_network("i3d_small"), tmp_path)
+    for network in ("slowfast_small", "i3d_large"):
+        with pytest.raises(InputError, match=f"{network}.*i3d_small"):
+            convert.convert(
+                path, tmp_path / "out.safetensors", settings=SMALL_SETTINGS, network=network
+            )
+    with pytest.raises(InputError, match="leave out --labels"):
+        convert.convert(
+            path, tmp_path / "out.safetensors", settings=SMALL_SETTINGS, labels=convert.AVA_LABELS
+        )
+    assert not (tmp_path / "out.safetensors").exists()
+
+
+def test_a_network_with_non_local_blocks_is_said_to_be_another_one(tmp_path):
+    state = to_pyslowfast(small_network("i3d_small").backbone.state_dict())
+    state["s3.pathway0_nonlocal0.conv_g.weight"] = torch.zeros(1)
+    torch.save({"model_state": state}, tmp_path / "nln.pyth")
+    lines = convert.inspect(tmp_path / "nln.pyth", settings=SMALL_SETTINGS)
+    assert lines[2].startswith("not the same network: 1 non-local blocks")
+    assert lines[3] == "left over: 1 tensors: s3.pathway0_nonlocal0.conv_g.weight"
+
+
+def test_a_program_in_a_pickle_that_looks_like_torchs_is_refused(tmp_path, capsys):
+    class Evil:
+        def __reduce__(self):
+            return (print, ("it ran",))
+
+    buffer = io.BytesIO()
+    torch.save({"model_state": {}}, buffer, _use_new_zipfile_serialization=False)
+    beginning = buffer.getvalue()[:15]  # torch's number, a whole pickle
+    (tmp_path / "evil.pkl").write_bytes(beginning + pickle.dumps(Evil(), protocol=2))
+    with pytest.raises(InputError, match=r"refused|cannot be read"):
+        convert.inspect(tmp_path / "evil.pkl", settings=SETTINGS)
+    content = {"blobs": {"conv1_w": Evil(), "res_conv1_bn_rm": 1, "res_conv1_bn_riv": 1}}
+    (tmp_path / "evil2.pkl").write_bytes(pickle.dumps(content, protocol=2))
+    with pytest.raises(InputError, match="would run"):
+        convert.inspect(tmp_path / "evil2.pkl", settings=SETTINGS)
+    assert "it ran" not in capsys.readouterr().out
+
+
+@pytest.fixture(scope="module")
+def detector_file(tmp_path_factory):
+    """maskrcnn-benchmark's R-50-FPN with a mask head's tensor, and the numbers in it."""
+    torch.manual_seed(0)
+    theirs = to_reference(build_maskrcnn_benchmark("maskrcnn_r50_fpn").state_dict())
+    path = tmp_path_factory.mktemp("detector") / "r50.pth"
+    torch.save({"model": theirs | {"roi_heads.mask.predictor.mask.bias": torch.zeros(1)}}, path)
+    return path, theirs
+
+
+def test_inspect_knows_a_detector_of_maskrcnn_benchmark(detector_file):
+    path, theirs = detector_file
+    lines = convert.inspect(path, settings=SETTINGS)
+    assert lines[0].startswith(f"layout: maskrcnn-benchmark, {len(theirs) + 1} tensors, ")
+    assert lines[1] == "network: detector maskrcnn_r50_fpn (80 classes)"
+    assert lines[2] == "left over: 1 tensors: roi_heads.mask.predictor.mask.bias"
+
+
+def test_inspect_knows_a_detector_of_detectron(golden):
+    pairs = json.loads((golden / "mrcnn" / "keys" / "c2_R_50_FPN.json").read_text())["pairs"]
+    with torch.device("meta"):
+        theirs = to_reference(build_maskrcnn_benchmark("maskrcnn_r50_fpn").state_dict())
+    blobs = {blob: torch.zeros(()).expand(theirs[name].shape) for blob, name in pairs}
+    given = convert.Given("r50.pkl", blobs | {"lr": torch.zeros(1)}, SETTINGS)
+    assert convert._layout(given).name == "Detectron"
+    assert convert._inspect_detector(given) == [
+        "network: detector maskrcnn_r50_fpn (80 classes)",
+        "left over: 1 tensors: lr",
+    ]
+
+
+def test_a_converted_detector_is_taken_by_detector_weights(detector_file, tmp_path):
+    path, theirs = detector_file
+    with pytest.raises(InputError, match="holds maskrcnn_r50_fpn, not maskrcnn_r101_fpn"):
+        convert.convert(
+            path, tmp_path / "no.safetensors", settings=SETTINGS, network="maskrcnn_r101_fpn"
+        )
+    convert.convert(path, tmp_path / "out.safetensors", settings=SETTINGS)
+    detector = build_detector(
+        "maskrcnn_r50_fpn",
+        classes=("person",),
+        short_side=256,
+        weights=str(tmp_path / "out.safetensors"),
+        finetune=False,
+    )
+    assert (len(detector.classes), detector.classes[0]) == (80, "person")
+    back = to_reference(detector.network.state_dict())
+    assert all(torch.equal(back[name], tensor) for name, tensor in theirs.items())
+
+
+def test_a_detector_with_a_tensor_of_another_shape_is_told(detector_file, tmp_path):
+    _, theirs = detector_file
+    name = "backbone.fpn.fpn_layer3.weight"
+    torch.save(theirs | {name: torch.zeros(5, 256, 3, 3)}, tmp_path / "bad.pth")
+    with pytest.raises(InputError, match=rf"{name} has shape \[5, .*it fits no other one"):
+        convert.inspect(tmp_path / "bad.pth", settings=SETTINGS)

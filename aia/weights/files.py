@@ -2,7 +2,8 @@
 
 .safetensors                 as it is
 .pth .pt .pyth, zip or old   torch.load with weights_only: nothing in it is run
-.pkl                         Detectron's and Caffe2's arrays, by the restricted unpickler
+.pkl                         Detectron's and Caffe2's arrays, by the restricted unpickler; or a file
+                             of torch's, which PySlowFast's later ones are in spite of their name
 """
 
 import pickle
@@ -38,7 +39,7 @@ def read_tensors(path: Path | str) -> dict[str, Tensor]:
             content: Any = load_file(path)
         except (SafetensorError, OSError) as error:
             raise InputError(f"{path}: not a safetensors file ({error}); is it whole?") from None
-    elif path.suffix == ".pkl":
+    elif path.suffix == ".pkl" and not _is_of_torch(path):
         content = read_pickle(path, encoding="latin1")
     else:
         content = _read_torch(path)
@@ -60,6 +61,13 @@ def read_tensors(path: Path | str) -> dict[str, Tensor]:
     if all(name.startswith("module.") for name in tensors):
         tensors = {name.removeprefix("module."): tensor for name, tensor in tensors.items()}
     return tensors
+
+
+def _is_of_torch(path: Path) -> bool:
+    """Whether a file begins as those of torch.save do: a zip, or the pickle of torch's number."""
+    with path.open("rb") as file:
+        beginning = file.read(16)
+    return beginning.startswith((b"PK\x03\x04", b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."))
 
 
 def _read_torch(path: Path) -> Any:

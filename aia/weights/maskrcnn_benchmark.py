@@ -79,6 +79,16 @@ class Renamed(NamedTuple):
     """The file's names of what has no place in the network, such as heads for masks."""
 
 
+def is_maskrcnn_benchmark(names: Iterable[str]) -> bool:
+    """Whether these are names of its Faster R-CNN, or of Detectron2's, which is then refused."""
+    return any(name.startswith(("backbone.body.stem.", "backbone.bottom_up.")) for name in names)
+
+
+def is_detectron(names: Iterable[str]) -> bool:
+    """Whether these are blobs of Detectron's (Caffe2) Faster R-CNN with FPN."""
+    return "conv_rpn_fpn2_w" in names
+
+
 def detector_key(reference: str) -> str | None:
     """Our name for an entry of maskrcnn-benchmark's state dict; None if it has no place.
 
@@ -180,6 +190,30 @@ def rename_blobs(blobs: Mapping[str, Any], *, source: str) -> Renamed:
             state[f"{norm}running_var"] = torch.ones_like(state[ours])
     names = {ours: blob_of[theirs] for ours, theirs in renamed.names.items()}
     return Renamed(state, names, left_over)
+
+
+def rename_tensors(tensors: Mapping[str, Tensor], *, source: str) -> Renamed:
+    """Tensors of a file of either kind under our names."""
+    if is_detectron(tensors):
+        blobs = {name: tensor.numpy() for name, tensor in tensors.items()}
+        return rename_blobs(blobs, source=source)
+    return rename_detector(tensors, source=source)
+
+
+def recognise(renamed: Renamed, *, source: str) -> str:
+    """Which of `MASKRCNN_BENCHMARK` has exactly these tensors, whatever its number of classes.
+
+    Raises:
+        InputError: None has; tells the first difference from the one that is nearest.
+    """
+
+    def like(model: str) -> int:
+        shapes = _shapes(model, 81)
+        return sum(shapes.get(ours) == tuple(t.shape) for ours, t in renamed.state.items())
+
+    nearest = max(MASKRCNN_BENCHMARK, key=like)
+    check_fit(renamed, nearest, source=source)
+    return nearest
 
 
 def to_reference(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
