@@ -32,9 +32,9 @@ from aia.files import atomic_path
 from aia.labels import ClassList, read_labels
 from aia.log import say
 from aia.network import Network, build_network
+from aia.tensors import read_tensors
 from aia.train.run import Sections, describe_run
 from aia.weights import alphaction_network, maskrcnn_benchmark, pyslowfast
-from aia.weights.files import read_tensors
 
 AVA_LABELS = Path(__file__).parent / "datasets" / "ava_v2.2.pbtxt"
 VARIANT = "released"

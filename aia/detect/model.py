@@ -9,14 +9,13 @@ is needed to rebuild its detector.
 import json
 import os
 import pickle
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors import safe_open
+from safetensors.torch import save_file
 from torch import Tensor
 from torchvision.models import get_model_weights
 
@@ -24,6 +23,7 @@ from aia.detect.faster_rcnn import TORCHVISION, Detector, exchange_classes
 from aia.detect.maskrcnn_benchmark import MASKRCNN_BENCHMARK, coco_classes
 from aia.errors import InputError
 from aia.files import atomic_path
+from aia.tensors import read_tensors
 
 FORMAT, ABOUT = 1, "aia.detector"  # version and name of what a file says of itself
 
@@ -169,31 +169,12 @@ def _coco_detector(model: str, *, short_side: int) -> Detector:
 
 
 def read_weights(path: Path) -> tuple[Weights, Mapping[str, str]]:
-    """Tensors and metadata of a .safetensors file, or of a .pth file by torch's safe unpickler."""
-    if not path.is_file():
-        raise InputError(f"{path}: no such file; expected a detector's weights")
-    if path.suffix == ".safetensors":
-        try:
-            with safe_open(path, framework="pt") as file:
-                metadata = file.metadata() or {}
-            return load_file(path), metadata
-        except SafetensorError as error:
-            raise InputError(f"{path}: not a safetensors file ({error}); is it whole?") from error
-    try:
-        with warnings.catch_warnings(action="ignore"):  # of pickles that torch did not write
-            content = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise InputError(
-            f"{path}: holds more than tensors, which is refused because loading it could run "
-            "a program; expected a plain state dict"
-        ) from error
-    except (OSError, RuntimeError, EOFError, ValueError) as error:
-        raise InputError(f"{path}: cannot be read as weights ({error}); is it whole?") from error
-    if isinstance(content, dict) and isinstance(content.get("model"), dict):
-        content = content["model"]  # as training scripts save it, beside the optimizer
-    if not isinstance(content, dict) or not all(isinstance(t, Tensor) for t in content.values()):
-        raise InputError(f"{path}: expected a state dict (names and tensors), got something else")
-    return content, {}
+    """Tensors of a checkpoint and, of a .safetensors file, its metadata."""
+    weights = read_tensors(path)
+    if path.suffix != ".safetensors":
+        return weights, {}
+    with safe_open(path, framework="pt") as file:
+        return weights, file.metadata() or {}
 
 
 def _classes_of(

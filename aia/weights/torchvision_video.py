@@ -5,17 +5,13 @@ has no place in it and is left out.
 """
 
 import pickle
-import warnings
-from pathlib import Path
 
-import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor
 from torchvision.models import get_model_weights
 
 from aia.errors import InputError
 from aia.features.torchvision_video import CLASSIFIERS, TorchvisionVideo
+from aia.tensors import read_tensors
 
 
 def load_torchvision(backbone: TorchvisionVideo, weights: str) -> None:
@@ -31,7 +27,7 @@ def load_torchvision(backbone: TorchvisionVideo, weights: str) -> None:
     if weights == "scratch":
         return
     is_file = weights.endswith((".pth", ".safetensors"))
-    state = read_state(Path(weights)) if is_file else _published(backbone.model, weights)
+    state = read_tensors(weights) if is_file else _published(backbone.model, weights)
     classifier = CLASSIFIERS[backbone.model] + "."
     state = {name: tensor for name, tensor in state.items() if not name.startswith(classifier)}
     expected = backbone.network.state_dict()
@@ -47,29 +43,6 @@ def load_torchvision(backbone: TorchvisionVideo, weights: str) -> None:
             f"{(missing or unknown or wrong)[0]}; are they another network's?"
         )
     backbone.network.load_state_dict(state)
-
-
-def read_state(path: Path) -> dict[str, Tensor]:
-    """The tensors of a .safetensors file, or of a .pth file by torch's safe unpickler."""
-    if not path.is_file():
-        raise InputError(f"{path}: no such file; expected weights of one of torchvision's models")
-    try:
-        if path.suffix == ".safetensors":
-            return load_file(path)
-        with warnings.catch_warnings(action="ignore"):  # of pickles that torch did not write
-            content = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise InputError(
-            f"{path}: holds more than tensors, which is refused because loading it could run "
-            "a program; expected a plain state dict"
-        ) from error
-    except (SafetensorError, OSError, RuntimeError, EOFError, ValueError) as error:
-        raise InputError(f"{path}: cannot be read as weights ({error}); is it whole?") from error
-    if isinstance(content, dict) and isinstance(content.get("model"), dict):
-        content = content["model"]  # as training scripts save it, beside the optimizer
-    if not isinstance(content, dict) or not all(isinstance(t, Tensor) for t in content.values()):
-        raise InputError(f"{path}: expected a state dict (names and tensors), got something else")
-    return content
 
 
 def _published(model: str, name: str) -> dict[str, Tensor]:

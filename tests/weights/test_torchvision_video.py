@@ -80,7 +80,7 @@ class _Program:
     [
         (None, "no such file"),
         (pickle.dumps(_Program()), "could run a program"),
-        (b"PK\x03\x04 cut off", "cannot be read as weights"),
+        (b"PK\x03\x04 cut off", "cannot be read as a checkpoint"),
     ],
 )
 def test_a_file_that_cannot_be_used_says_why(backbone, tmp_path, content, message, capsys):

@@ -19,7 +19,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from aia.errors import InputError
-from aia.weights.pickles import read_pickle
+from aia.pickles import read_pickle
 
 _INSIDE = ("model", "model_state", "state_dict", "blobs")
 """Under which name training scripts keep the weights beside optimizer and schedule."""

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from aia.errors import InputError
-from aia.weights.pickles import read_pickle
+from aia.pickles import read_pickle
 
 PROTOCOLS = range(pickle.HIGHEST_PROTOCOL + 1)
 
