@@ -110,6 +110,8 @@ def convert_back(path: Path | str, output: Path | str) -> None:
             f"{path}: AlphAction has no place for this network: expected a SlowFast, and "
             "network.feature_norm: false"
         )
+    if trained.network.bank_backbone is not None:
+        raise InputError(f"{path}: AlphAction has no place for a frozen bank's backbone")
     state = alphaction_network.to_theirs(trained.network.state_dict())
     with atomic_path(output) as temporary:
         torch.save({"model": state}, temporary)
