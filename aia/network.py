@@ -5,8 +5,9 @@
                                       └─▶ Ω (memory/) ─▶ M
 
 The memory pool is not part of the network: train/loop.py and evaluate/score.py read and write it.
-Without an interaction structure this is the paper's baseline. Without AMU (Table 1e) a second,
-frozen backbone makes what Ω holds, as LFB does; the network is twice as large then, as the table's.
+Without an interaction structure this is the paper's baseline; `nl` adds a Non-local block to it
+(Table 1f). Without AMU (Table 1e) a second, frozen backbone makes what Ω holds, as LFB does: one
+backbone more in parameters and work, as in the table.
 """
 
 import copy
@@ -22,8 +23,8 @@ from aia.clip import Slots
 from aia.config import BackboneConfig, MemoryConfig, NetworkConfig
 from aia.datasets.loader import Batch
 from aia.features import Backbone, build_backbone
-from aia.features.roi import roi_features
-from aia.interact import Aggregation, build_interaction
+from aia.features.roi import places_of_maps, roi_features
+from aia.interact import Aggregation, NonLocal, build_interaction
 from aia.video.sampling import clip_offsets
 
 
@@ -60,7 +61,10 @@ class Classifier(nn.Module):
 
 
 class Features(NamedTuple):
-    """P_t and O_t of a batch of clips (§3.1)."""
+    """P_t and O_t of a batch of clips (§3.1).
+
+    For the Non-local baseline O holds the places of the clip's map instead of its objects.
+    """
 
     P: Slots
     O: Slots
@@ -71,7 +75,7 @@ class Network(nn.Module):
 
     Args:
         backbone: F(v_t, φ_F), takes one tensor of normalised frames a pathway.
-        interaction: IA, or None for the baseline.
+        interaction: IA, or the Non-local branch, or None for the baseline.
         classifier: From a person's features to logits.
         span: Frames that a clip spans.
         strides: Steps between the frames of each pathway.
@@ -91,7 +95,7 @@ class Network(nn.Module):
         self,
         *,
         backbone: Backbone,
-        interaction: Aggregation | None,
+        interaction: Aggregation | NonLocal | None,
         classifier: Classifier,
         span: int,
         strides: Sequence[int],
@@ -104,7 +108,7 @@ class Network(nn.Module):
     ) -> None:
         super().__init__()
         self.backbone: Backbone = backbone
-        self.interaction: Aggregation | None = interaction
+        self.interaction: Aggregation | NonLocal | None = interaction
         self.classifier = classifier
         self.bank_backbone: Backbone | None = bank_backbone
         if bank_backbone is not None:
@@ -127,8 +131,12 @@ class Network(nn.Module):
 
         Boxes are fractions of each clip's own frame, without the padding of the batch.
         """
+        maps = self.maps_of(batch)
+        if isinstance(self.interaction, NonLocal):
+            P = self._rois(maps, batch.persons_xyxy, batch.persons_filled, batch.sizes_hw)
+            return Features(Slots(P, batch.persons_filled), self._places(maps, batch.sizes_hw))
         rois = self._rois(
-            self.maps_of(batch),
+            maps,
             torch.cat([batch.persons_xyxy, batch.objects_xyxy], dim=1),
             torch.cat([batch.persons_filled, batch.objects_filled], dim=1),
             batch.sizes_hw,
@@ -176,6 +184,18 @@ class Network(nn.Module):
             # weight of Eq. 2 still shrinks them.
             rois = F.layer_norm(rois, (self.d,)) * filled[..., None]
         return rois
+
+    def _places(
+        self,
+        maps: list[Float[Tensor, "clips _c _t _h _w"]],
+        sizes_hw: Float[Tensor, "clips 2"],
+    ) -> Slots:
+        """Every place of the clip's map as a slot, normalised like persons."""
+        places = places_of_maps(maps, sizes_hw, stride=self.backbone.stride)
+        if not self.feature_norm:
+            return places
+        normed = F.layer_norm(places.features, (self.d,)) * places.filled[..., None]
+        return Slots(normed, places.filled)
 
     def maps_of(self, batch: Batch) -> list[Float[Tensor, "clips _c _t _h _w"]]:
         """f_t = F(v_t, φ_F) of each pathway."""
@@ -233,8 +253,16 @@ def build_network(
     """The network of a run, with fresh weights; with `bank` it has a frozen backbone too."""
     features = build_backbone(backbone, frozen_norm=frozen_norm)
     d = sum(features.channels)
-    interaction = None
-    if structure != "none":
+    interaction: Aggregation | NonLocal | None = None
+    if structure == "nl":
+        interaction = NonLocal(
+            d_in=d,
+            width=network.width,
+            d_out=d,
+            dropout=network.dropout,
+            zero_output=network.zero_output,
+        )
+    elif structure != "none":
         interaction = build_interaction(
             structure,
             blocks=blocks,

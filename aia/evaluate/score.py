@@ -7,7 +7,7 @@ without M-Blocks needs the first pass only for its features. A frozen bank (LFB,
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -145,8 +145,13 @@ def score_clips(
     clips = [clip for clip in clips if len(clip.persons_xyxy)]
     if not clips:
         raise InputError("no clip has a person to score")
-    passed = list(_first_pass(trained, clips, stores, config=config, extend=extend, device=device))
-    pool = _filled_pool(trained, clips, passed, device) if network.remembers else None
+    passed: Iterable[ClipFeatures] = _first_pass(
+        trained, clips, stores, config=config, extend=extend, device=device
+    )
+    pool = None
+    if network.remembers:  # else each batch is scored as it comes, and nothing is kept
+        passed = list(passed)
+        pool = _filled_pool(trained, clips, passed, device)
     scores, rows = [], []
     by_key = {clip.key: clip for clip in clips}
     for features in passed:  # second pass

@@ -141,6 +141,19 @@ def test_scores_equal_those_of_one_clip_at_a_time(tmp_path, persons_per_clip, me
     assert scored.boxes["score"].iloc[0] == pytest.approx(0.9)
 
 
+@pytest.mark.parametrize("name", ["slowfast_tiny-nl-s0", "slowfast_tiny-lfb-MM-frozen-s0"])
+def test_scores_of_baselines_equal_those_of_one_clip_at_a_time(tmp_path, name):
+    path = publish(tmp_path, name, memory={"reach": 2, "persons_per_clip": 2})
+    trained = load_trained(path, device=CPU)
+    key = ClipKey("film", 2)
+    scored, _ = score_clips(
+        trained, CLIPS, STORES, config=CONFIG, extend=False, device=CPU, attention_of=[key]
+    )
+    with torch.inference_mode():
+        expected = by_hand(trained, 2, reach=2)
+    np.testing.assert_allclose(scored.scores, expected, atol=1e-5)
+
+
 def test_a_frozen_model_remembers_what_its_frozen_backbone_sees(tmp_path):
     path = publish(tmp_path, "slowfast_tiny-serial-M-frozen-s0")
     trained = load_trained(path, device=CPU)

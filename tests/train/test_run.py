@@ -159,6 +159,23 @@ def test_a_frozen_run_publishes_the_backbone_it_started_from(films, settings, fr
     assert any(not learned[n].equal(learned[n.removeprefix("bank_")]) for n in parameters)
 
 
+@pytest.mark.parametrize(
+    ("run", "parts"),
+    [
+        ("slowfast_tiny-nl-s0", {"backbone", "classifier", "interaction"}),
+        (
+            "slowfast_tiny-lfb-MM-frozen-s0",
+            {"backbone", "bank_backbone", "classifier", "interaction"},
+        ),
+    ],
+)
+def test_a_baseline_of_the_tables_trains_to_its_end(films, settings, tmp_path, run, parts):
+    finish(films, overlay(settings, {"train": {"steps": 2}}), tmp_path, run)
+    model = load_file(tmp_path / "model.safetensors")
+    assert {name.partition(".")[0] for name in model} == parts
+    assert json.loads((tmp_path / "metrics.jsonl").read_text().splitlines()[0])["loss"] > 0
+
+
 def test_a_frozen_run_has_no_trust_to_tell(frozen, undisturbed):
     told = [
         [json.loads(line)["trust"] for line in (folder / "metrics.jsonl").read_text().splitlines()]
