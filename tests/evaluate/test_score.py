@@ -17,6 +17,7 @@ from aia.evaluate.attention import attention_rows, choose_clips
 from aia.evaluate.score import TrainedRun, load_trained, score_clips
 from aia.labels import ClassList
 from aia.memory import sampled
+from aia.tables.attention import write_attention
 from aia.train.run import Sections, build, describe_run
 from aia.video.store import FrameStore
 
@@ -146,9 +147,11 @@ def test_scores_of_baselines_equal_those_of_one_clip_at_a_time(tmp_path, name):
     path = publish(tmp_path, name, memory={"reach": 2, "persons_per_clip": 2})
     trained = load_trained(path, device=CPU)
     key = ClipKey("film", 2)
-    scored, _ = score_clips(
+    scored, attention = score_clips(
         trained, CLIPS, STORES, config=CONFIG, extend=False, device=CPU, attention_of=[key]
     )
+    assert set(attention["block"]) == ({"M1", "M2"} if "lfb" in name else set())
+    write_attention(tmp_path / "attention.parquet", attention)
     with torch.inference_mode():
         expected = by_hand(trained, 2, reach=2)
     np.testing.assert_allclose(scored.scores, expected, atol=1e-5)
