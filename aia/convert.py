@@ -124,6 +124,11 @@ def convert_back(path: Path | str, output: Path | str) -> None:
             f"{path}: AlphAction has no place for this network: expected a SlowFast, and "
             "network.feature_norm: false"
         )
+    if trained.name.structure in ("nl", "lfb") or trained.name.memory == "frozen":
+        raise InputError(
+            f"{path}: {trained.name} is a baseline that AlphAction's code does not have: expected "
+            "IA (parallel, serial, dense; with AMU where it has a memory) or none"
+        )
     state = alphaction_network.to_theirs(trained.network.state_dict())
     with atomic_path(output) as temporary:
         torch.save({"model": state}, temporary)

@@ -5,23 +5,26 @@
                                       └─▶ Ω (memory/) ─▶ M
 
 The memory pool is not part of the network: train/loop.py and evaluate/score.py read and write it.
-Without an interaction structure this is the paper's baseline.
+Without an interaction structure this is the paper's baseline; `nl` adds a Non-local block to it
+(Table 1f). Without AMU (Table 1e) a second, frozen backbone makes what Ω holds, as LFB does. The
+table counts a whole baseline for it (2.18x to 1.18x); its classifier is not needed to fill a bank.
 """
 
+import copy
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, UInt8
+from jaxtyping import Bool, Float, UInt8
 from torch import Tensor, nn
 
 from aia.clip import Slots
 from aia.config import BackboneConfig, MemoryConfig, NetworkConfig
 from aia.datasets.loader import Batch
 from aia.features import Backbone, build_backbone
-from aia.features.roi import roi_features
-from aia.interact import Aggregation, build_interaction
+from aia.features.roi import places_of_maps, roi_features
+from aia.interact import Aggregation, NonLocal, build_interaction
 from aia.video.sampling import clip_offsets
 
 
@@ -58,7 +61,10 @@ class Classifier(nn.Module):
 
 
 class Features(NamedTuple):
-    """P_t and O_t of a batch of clips (§3.1)."""
+    """P_t and O_t of a batch of clips (§3.1).
+
+    For the Non-local baseline O holds the places of the clip's map instead of its objects.
+    """
 
     P: Slots
     O: Slots
@@ -69,7 +75,7 @@ class Network(nn.Module):
 
     Args:
         backbone: F(v_t, φ_F), takes one tensor of normalised frames a pathway.
-        interaction: IA, or None for the baseline.
+        interaction: IA, or the Non-local branch, or None for the baseline.
         classifier: From a person's features to logits.
         span: Frames that a clip spans.
         strides: Steps between the frames of each pathway.
@@ -78,6 +84,8 @@ class Network(nn.Module):
         roi_resolution: Bins of RoIAlign each way.
         roi_mean_before: Mean over time before RoIAlign, not after.
         feature_norm: LayerNorm on P and O (and so on M, which is made of P).
+        bank_backbone: A second backbone, never trained, for the memory alone; None: Ω remembers
+            what the network itself saw (AMU).
     """
 
     mean: Tensor
@@ -87,7 +95,7 @@ class Network(nn.Module):
         self,
         *,
         backbone: Backbone,
-        interaction: Aggregation | None,
+        interaction: Aggregation | NonLocal | None,
         classifier: Classifier,
         span: int,
         strides: Sequence[int],
@@ -96,11 +104,15 @@ class Network(nn.Module):
         roi_resolution: int,
         roi_mean_before: bool,
         feature_norm: bool,
+        bank_backbone: Backbone | None = None,
     ) -> None:
         super().__init__()
         self.backbone: Backbone = backbone
-        self.interaction: Aggregation | None = interaction
+        self.interaction: Aggregation | NonLocal | None = interaction
         self.classifier = classifier
+        self.bank_backbone: Backbone | None = bank_backbone
+        if bank_backbone is not None:
+            bank_backbone.requires_grad_(False)
         self.lengths = [len(clip_offsets(span, stride)) for stride in strides]
         self.roi_resolution, self.roi_mean_before = roi_resolution, roi_mean_before
         self.feature_norm = feature_norm
@@ -120,12 +132,47 @@ class Network(nn.Module):
         Boxes are fractions of each clip's own frame, without the padding of the batch.
         """
         maps = self.maps_of(batch)
-        scale = batch.sizes_hw.flip(1).repeat(1, 2)[:, None]  # w h w h
-        boxes = torch.cat([batch.persons_xyxy, batch.objects_xyxy], dim=1) * scale
-        filled = torch.cat([batch.persons_filled, batch.objects_filled], dim=1)
+        if isinstance(self.interaction, NonLocal):
+            P = self._rois(maps, batch.persons_xyxy, batch.persons_filled, batch.sizes_hw)
+            return Features(Slots(P, batch.persons_filled), self._places(maps, batch.sizes_hw))
+        rois = self._rois(
+            maps,
+            torch.cat([batch.persons_xyxy, batch.objects_xyxy], dim=1),
+            torch.cat([batch.persons_filled, batch.objects_filled], dim=1),
+            batch.sizes_hw,
+        )
+        persons = batch.persons_xyxy.shape[1]
+        return Features(
+            Slots(rois[:, :persons], batch.persons_filled),
+            Slots(rois[:, persons:], batch.objects_filled),
+        )
+
+    @torch.no_grad()
+    def bank_persons(self, batch: Batch) -> Slots:
+        """P_t as the frozen bank remembers it: of the starting backbone, in eval mode."""
+        assert self.bank_backbone is not None, "only a run without AMU has a frozen backbone"
+        self.bank_backbone.eval()  # whatever mode the rest is in: its norms keep their statistics
+        maps = self.bank_backbone(self.pathways(batch.frames, sizes_hw=batch.sizes_hw))
+        boxes, filled = batch.persons_xyxy, batch.persons_filled
+        return Slots(self._rois(maps, boxes, filled, batch.sizes_hw), filled)
+
+    def start_bank(self) -> None:
+        """Give the frozen backbone, where there is one, the weights that training starts from."""
+        if self.bank_backbone is not None:
+            self.bank_backbone.load_state_dict(self.backbone.state_dict())
+
+    def _rois(
+        self,
+        maps: list[Float[Tensor, "clips _c _t _h _w"]],
+        xyxy: Float[Tensor, "clips slots 4"],
+        filled: Bool[Tensor, "clips slots"],
+        sizes_hw: Float[Tensor, "clips 2"],
+    ) -> Float[Tensor, "clips slots d"]:
+        """Features of boxes as IA gets them."""
+        scale = sizes_hw.flip(1).repeat(1, 2)[:, None]  # w h w h
         rois = roi_features(
             maps,
-            boxes,
+            xyxy * scale,
             filled,
             stride=self.backbone.stride,
             resolution=self.roi_resolution,
@@ -136,11 +183,19 @@ class Network(nn.Module):
             # Normalised here and not inside IA, so that Ω remembers normalised features and the
             # weight of Eq. 2 still shrinks them.
             rois = F.layer_norm(rois, (self.d,)) * filled[..., None]
-        persons = batch.persons_xyxy.shape[1]
-        return Features(
-            Slots(rois[:, :persons], batch.persons_filled),
-            Slots(rois[:, persons:], batch.objects_filled),
-        )
+        return rois
+
+    def _places(
+        self,
+        maps: list[Float[Tensor, "clips _c _t _h _w"]],
+        sizes_hw: Float[Tensor, "clips 2"],
+    ) -> Slots:
+        """Every place of the clip's map as a slot, normalised like persons."""
+        places = places_of_maps(maps, sizes_hw, stride=self.backbone.stride)
+        if not self.feature_norm:
+            return places
+        normed = F.layer_norm(places.features, (self.d,)) * places.filled[..., None]
+        return Slots(normed, places.filled)
 
     def maps_of(self, batch: Batch) -> list[Float[Tensor, "clips _c _t _h _w"]]:
         """f_t = F(v_t, φ_F) of each pathway."""
@@ -193,12 +248,21 @@ def build_network(
     network: NetworkConfig,
     memory: MemoryConfig | None,
     classes: int,
+    bank: bool = False,
 ) -> Network:
-    """The network of a run, with fresh weights."""
+    """The network of a run, with fresh weights; with `bank` it has a frozen backbone too."""
     features = build_backbone(backbone, frozen_norm=frozen_norm)
     d = sum(features.channels)
-    interaction = None
-    if structure != "none":
+    interaction: Aggregation | NonLocal | None = None
+    if structure == "nl":
+        interaction = NonLocal(
+            d_in=d,
+            width=network.width,
+            d_out=d,
+            dropout=network.dropout,
+            zero_output=network.zero_output,
+        )
+    elif structure != "none":
         interaction = build_interaction(
             structure,
             blocks=blocks,
@@ -225,4 +289,6 @@ def build_network(
         roi_resolution=network.roi_resolution,
         roi_mean_before=network.roi_mean_before,
         feature_norm=network.feature_norm,
+        # A copy draws no random numbers: the rest starts like the same run's with AMU.
+        bank_backbone=copy.deepcopy(features) if bank else None,
     )

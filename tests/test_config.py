@@ -118,10 +118,20 @@ def test_a_missing_setting_is_named(raw):
         "slowfast_tiny-none-s3-pretrain",
         "slowfast_r50_4x16-dense-POMPOM-amu-s0",
         "i3d_kinetics400-serial-PO-none-s11-wide",
+        "slowfast_tiny-serial-POM-frozen-s0",
+        "slowfast_tiny-nl-s0",
+        "slowfast_tiny-nl-s1-wide",
+        "slowfast_tiny-lfb-MM-frozen-s0",
     ],
 )
 def test_a_run_is_named_by_what_it_is(name):
     assert str(parse_run(name)) == name
+
+
+@pytest.mark.parametrize("name", ["a-lfb-POM-amu-s0", "a-lfb-PO-none-s0"])
+def test_lfb_has_no_blocks_but_the_memorys(name):
+    with pytest.raises(InputError, match="LFB attends to the memory alone"):
+        parse_run(name)
 
 
 def test_a_run_without_its_seed_names_the_row_of_a_table():
@@ -138,6 +148,8 @@ def test_a_run_without_its_seed_names_the_row_of_a_table():
         "tiny",
         "tiny-none",
         "tiny-serial-s0",
+        "tiny-nl-P-none-s0",
+        "tiny-lfb-s0",
         "tiny-serial-PXM-amu-s0",
         "../x-none-s0",
         "a-none-s0-../b",

@@ -17,15 +17,27 @@ from safetensors.torch import load_file, save_file
 from aia import convert
 from aia.cli import main
 from aia.clip import ClipKey, Slots
-from aia.config import BackboneConfig, NetworkConfig, build_section, read_yaml
+from aia.config import (
+    BackboneConfig,
+    LossConfig,
+    MemoryConfig,
+    NetworkConfig,
+    TrainConfig,
+    build_section,
+    overlay,
+    parse_run,
+    read_yaml,
+    run_settings,
+)
 from aia.datasets.loader import Batch
 from aia.detect.maskrcnn_benchmark import build_maskrcnn_benchmark
 from aia.detect.model import build_detector
 from aia.errors import InputError
 from aia.evaluate.score import load_trained
+from aia.labels import ClassList
 from aia.memory import FeaturePool, recall
 from aia.network import build_network
-from aia.train.run import load_backbone
+from aia.train.run import Sections, build, describe_run, load_backbone
 from aia.video.sampling import clip_offsets
 from aia.video.transforms import extend_boxes
 from aia.weights.alphaction_network import recognise, reference_entries
@@ -204,6 +216,26 @@ def test_back_and_forth_no_tensor_changes(golden, checkpoint, tmp_path):
         load_file(tmp_path / "c.safetensors"),
     )
     assert all(torch.equal(first[name], again[name]) for name in first | again)
+
+
+@pytest.mark.parametrize("name", ["nl-s0", "lfb-MM-amu-s0", "serial-PM-frozen-s0"])
+def test_a_baseline_that_the_authors_code_lacks_is_not_converted_back(tmp_path, name):
+    run = parse_run(f"slowfast_tiny-{name}")
+    raw = overlay(run_settings(SETTINGS, run), {"network": {"feature_norm": False}})
+    sections = Sections(
+        backbone=build_section(BackboneConfig, raw["backbones"][run.backbone], "backbone"),
+        network=build_section(NetworkConfig, raw["network"], "network"),
+        memory=build_section(MemoryConfig, raw["memory"], "memory") if "memory" in raw else None,
+        loss=build_section(LossConfig, raw["loss"], "loss"),
+        train=build_section(TrainConfig, raw["train"], "train"),
+    )
+    classes = ClassList(ids=(1,), names=("a",), groups=("X",))
+    model = tmp_path / "model.safetensors"
+    described = json.dumps(describe_run(run, sections, classes))
+    save_file(build(run, sections, classes=1).state_dict(), model, metadata={"run": described})
+    with pytest.raises(InputError, match="a baseline that AlphAction's code does not have"):
+        convert.convert_back(model, tmp_path / "back.pth")
+    assert not (tmp_path / "back.pth").exists()
 
 
 def test_inspect_says_layout_network_and_what_is_left_over(

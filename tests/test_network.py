@@ -96,7 +96,13 @@ def test_a_batch_without_persons_or_objects_passes():
 
 @pytest.mark.parametrize(
     ("structure", "blocks", "remembers"),
-    [("none", "", False), ("serial", "PO", False), ("dense", "POM", True)],
+    [
+        ("none", "", False),
+        ("nl", "", False),
+        ("serial", "PO", False),
+        ("dense", "POM", True),
+        ("lfb", "MM", True),
+    ],
 )
 def test_only_m_blocks_need_a_memory(structure, blocks, remembers):
     assert network_of(structure, blocks).remembers == remembers
@@ -181,3 +187,65 @@ def test_every_family_of_backbones_gives_features_of_persons(backbone, frames, d
         assert network.actions(P, O, None).shape == (2, 2, 5)
     assert P.features.shape == (2, 2, d)
     assert network.d == d
+
+
+@torch.no_grad()
+def test_non_local_with_a_zero_output_is_the_baseline():
+    baseline, batch = network_of(), batch_of()
+    still, alive = (network_of("nl", network={"zero_output": zero}) for zero in (True, False))
+    logits = []
+    for network in (baseline, still, alive):
+        network.load_state_dict(baseline.state_dict(), strict=False)
+        P, O = network.features(batch)
+        logits.append(network.actions(P, O, None))
+    assert torch.equal(logits[0], logits[1])
+    assert not torch.allclose(logits[0], logits[2], atol=1e-4)
+
+
+@torch.no_grad()
+def test_non_local_sees_every_place_of_the_clip_and_no_object():
+    network, batch = network_of("nl"), batch_of()
+    maps = network.maps_of(batch)
+    P, places = network.features(batch)
+    rows, columns = maps[0].shape[3:]
+    assert places.features.shape == (3, rows * columns, network.d)
+    place = torch.cat([map_[1, :, :, 1, 2].mean(dim=1) for map_ in maps])
+    expected = torch.nn.functional.layer_norm(place, (network.d,))
+    torch.testing.assert_close(places.features[1, columns + 2], expected)
+    elsewhere, _ = network.features(batch._replace(objects_xyxy=batch.objects_xyxy * 0.5))
+    assert torch.equal(P.features, elsewhere.features)
+    assert torch.equal(P.features, network_of().features(batch).P.features)
+
+
+@torch.no_grad()
+def test_non_local_does_not_look_at_a_batchs_padding():
+    network, batch = network_of("nl"), batch_of()
+    padded = torch.zeros(3, 6, 64, 96, 3, dtype=torch.uint8)
+    padded[:, :, :48, :64] = batch.frames
+    _, plain = network.features(batch)
+    _, larger = network.features(batch._replace(frames=padded))
+    assert larger.filled.sum(dim=1).tolist() == plain.filled.sum(dim=1).tolist()
+    assert plain.filled.all()
+    assert not larger.features[~larger.filled].any()
+
+
+def test_a_network_with_a_frozen_backbone_starts_like_the_same_one_without():
+    raw = read_yaml(REPOSITORY / "config.yaml")
+    states = []
+    for bank in (False, True):
+        torch.manual_seed(1)
+        network = build_network(
+            backbone=build_section(BackboneConfig, raw["backbones"]["slowfast_tiny"], "backbone"),
+            frozen_norm=True,
+            structure="serial",
+            blocks="POM",
+            network=build_section(NetworkConfig, raw["network"], "network"),
+            memory=build_section(MemoryConfig, raw["memory"], "memory"),
+            classes=5,
+            bank=bank,
+        )
+        states.append(network.state_dict())
+    assert states[1].keys() - states[0].keys() == {
+        f"bank_{name}" for name in states[0] if name.startswith("backbone.")
+    }
+    assert all(torch.equal(states[1][name], tensor) for name, tensor in states[0].items())

@@ -7,8 +7,19 @@ import torch
 from numpy.testing import assert_allclose
 
 from aia.clip import ClipKey, Slots
+from aia.config import (
+    BackboneConfig,
+    MemoryConfig,
+    NetworkConfig,
+    build_section,
+    parse_run,
+    read_yaml,
+    run_settings,
+)
 from aia.interact import build_interaction, dense_query
 from aia.memory import FeaturePool, recall, trust
+from aia.network import build_network
+from tests.conftest import REPOSITORY
 
 D = 5
 
@@ -154,3 +165,37 @@ def test_the_memory_holds_estimated_features_and_takes_no_gradient():
     assert not M.features.requires_grad
     interaction("serial", "M")(P, None, M).sum().backward()
     assert P.features.grad is not None, "the query is trained"
+
+
+def parameters(name):
+    """Of a run's network, as many as it has at the paper's size."""
+    run = parse_run(f"slowfast_r50_4x16-{name}-s0-paper")
+    raw = run_settings(read_yaml(REPOSITORY / "config.yaml"), run)
+    with torch.device("meta"):
+        network = build_network(
+            backbone=build_section(BackboneConfig, raw["backbones"][run.backbone], "backbone"),
+            frozen_norm=True,
+            structure=run.structure,
+            blocks=run.blocks,
+            network=build_section(NetworkConfig, raw["network"], "network"),
+            memory=build_section(MemoryConfig, raw["memory"], "m") if "memory" in raw else None,
+            classes=80,
+            bank=run.memory == "frozen",
+        )
+    return sum(parameter.numel() for parameter in network.parameters())
+
+
+@pytest.mark.parametrize(("name", "ratio"), [("lfb-MM-amu", 1.18), ("serial-POMPOM-amu", 1.35)])
+def test_table_1e_counts_the_parameters_of_lfb_and_ia(name, ratio):
+    """LFB (w/ AMU) 1.18x, IA (w/ AMU) 1.35x: LFB are two M-Blocks, as wide as IA's."""
+    assert parameters(name) / parameters("none") == pytest.approx(ratio, abs=0.01)
+
+
+@pytest.mark.parametrize("name", ["lfb-MM", "serial-POMPOM"])
+def test_amu_does_with_nearly_half_of_the_parameters(name):
+    """2.18x to 1.18x, 2.35x to 1.35x: the frozen bank needs a second network.
+
+    The paper counts the whole baseline; the backbone, all that fills a bank, is nine tenths of it.
+    """
+    second = parameters(f"{name}-frozen") - parameters(f"{name}-amu")
+    assert 0.9 < second / parameters("none") < 1.0

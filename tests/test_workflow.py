@@ -87,6 +87,14 @@ def test_an_ablation_has_each_row_with_each_seed(tmp_path: Path) -> None:
     assert jobs["evaluate"] == 30  # on annotated and on detected persons
 
 
+def test_the_baselines_of_the_papers_tables_are_runs_like_others(tmp_path: Path) -> None:
+    runs = ("nl", "lfb-MM-frozen", "lfb-MM-amu", "serial-POMPOM-frozen")
+    targets = [f"results/small/metrics/slowfast_tiny-{run}-s0.val-gt.csv" for run in runs]
+    jobs = planned(snakemake(*targets, "-n", cwd=tmp_path))
+    assert jobs["train"] == len(runs) + 1  # and the backbone that all begin with
+    assert jobs["score_groundtruth"] == jobs["evaluate"] == len(runs)
+
+
 def test_a_data_set_of_avas_size_is_planned_with_ids_as_avas_are(tmp_path: Path) -> None:
     ids = [f"{'-_aZ'[i % 4]}{i:03d}-_x{i % 7}B_" for i in range(299)]
     write_ava(tmp_path, train=ids[:235], val=ids[235:])

@@ -11,7 +11,7 @@ class RunName(NamedTuple):
 
     backbone: str
     structure: str
-    """none, parallel, serial or dense."""
+    """none, nl (Table 1f), lfb (Table 1e), parallel, serial or dense."""
     blocks: str
     memory: str
     """none, amu or frozen."""
@@ -24,14 +24,14 @@ class RunName(NamedTuple):
         return re.sub(r"-s\d+", "", str(self), count=1)
 
     def __str__(self) -> str:
-        middle = "" if self.structure == "none" else f"-{self.blocks}-{self.memory}"
+        middle = "" if self.structure in ("none", "nl") else f"-{self.blocks}-{self.memory}"
         end = f"-{self.variant}" if self.variant else ""
         return f"{self.backbone}-{self.structure}{middle}-s{self.seed}{end}"
 
 
 _RUN = re.compile(
-    r"(?P<backbone>[a-z0-9_]+)-(?:none|(?P<structure>parallel|serial|dense)-(?P<blocks>[POM]+)"
-    r"-(?P<memory>none|amu|frozen))-s(?P<seed>\d+)(?:-(?P<variant>[a-z0-9_]+))?"
+    r"(?P<backbone>[a-z0-9_]+)-(?:(?P<alone>none|nl)|(?P<structure>parallel|serial|dense|lfb)-"
+    r"(?P<blocks>[POM]+)-(?P<memory>none|amu|frozen))-s(?P<seed>\d+)(?:-(?P<variant>[a-z0-9_]+))?"
 )
 
 
@@ -42,18 +42,21 @@ def parse_run(name: str) -> RunName:
     'POMPOM'
     >>> str(parse_run("slowfast_tiny-none-s2-pretrain"))
     'slowfast_tiny-none-s2-pretrain'
+    >>> str(parse_run("slowfast_tiny-nl-s0")), str(parse_run("slowfast_tiny-lfb-MM-frozen-s1"))
+    ('slowfast_tiny-nl-s0', 'slowfast_tiny-lfb-MM-frozen-s1')
     """
     found = _RUN.fullmatch(name)
     if not found:
         raise InputError(
             f"'{name}' is not a run: expected BACKBONE-STRUCTURE-BLOCKS-MEMORY-sSEED[-VARIANT], as "
-            "in slowfast_r50_4x16-dense-POMPOM-amu-s0, or BACKBONE-none-sSEED for the baseline "
-            "(structures parallel, serial, dense; memories none, amu, frozen)"
+            "in slowfast_r50_4x16-dense-POMPOM-amu-s0, or BACKBONE-none-sSEED for the baseline, "
+            "BACKBONE-nl-sSEED for the Non-local one (structures parallel, serial, dense, lfb; "
+            "memories none, amu, frozen)"
         )
     part = found.groupdict()
     run = RunName(
         part["backbone"],
-        part["structure"] or "none",
+        part["structure"] or part["alone"],
         part["blocks"] or "",
         part["memory"] or "none",
         int(part["seed"]),
@@ -62,5 +65,9 @@ def parse_run(name: str) -> RunName:
     if ("M" in run.blocks) != (run.memory != "none"):
         raise InputError(
             f"'{name}': an M-Block needs a memory (amu or frozen), and a memory an M-Block"
+        )
+    if run.structure == "lfb" and set(run.blocks) != {"M"}:
+        raise InputError(
+            f"'{name}': LFB attends to the memory alone; its blocks are M's, such as lfb-MM"
         )
     return run

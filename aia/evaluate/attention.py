@@ -1,27 +1,15 @@
 """Whom, what and which second each person attended to, as rows of a table (Fig. 4)."""
 
-import zlib
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float, Int
+from jaxtyping import Float
 
 from aia.clip import ClipKey
 from aia.datasets.ava import ClipSample
+from aia.memory import sampled
 from aia.tables.attention import ATTENTION_COLUMNS
-
-
-def sampled(key: ClipKey, persons: int, most: int) -> Int[np.ndarray, " kept"]:
-    """Which of a clip's persons are remembered at inference: some at random, always the same.
-
-    §3.1 samples "a certain number of persons"; a draw that depends on the clip alone makes scores
-    repeatable, where the authors' code draws anew.
-    """
-    if persons <= most:
-        return np.arange(persons)
-    seed = zlib.crc32(f"{key.video} {key.t}".encode())
-    return np.sort(np.random.default_rng(seed).permutation(persons)[:most])
 
 
 def choose_clips(clips: Sequence[ClipSample], most: int) -> list[ClipKey]:

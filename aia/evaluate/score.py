@@ -2,11 +2,12 @@
 
 In training the memory is what the network saw some steps ago; at inference it can be fresh, so the
 first pass extracts all features once and the second runs IA and the classifier alone. A network
-without M-Blocks needs the first pass only for its features.
+without M-Blocks needs the first pass only for its features. A frozen bank (LFB, "w/o AMU" in Table
+1e) is filled in the first pass by the network's frozen backbone; all else is the trained one's.
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -33,11 +34,11 @@ from aia.config import (
 from aia.datasets.ava import ClipSample, seconds_of
 from aia.datasets.loader import ClipFrames, scoring_batches
 from aia.errors import InputError
-from aia.evaluate.attention import attention_rows, sampled
+from aia.evaluate.attention import attention_rows
 from aia.files import file_digest
 from aia.labels import ClassList
 from aia.log import progress, say
-from aia.memory import FeaturePool, recall
+from aia.memory import FeaturePool, recall, remembered_persons
 from aia.network import Network, arithmetic, build_network
 from aia.video.store import FrameStore
 
@@ -68,6 +69,8 @@ class ClipFeatures(NamedTuple):
     keys: list[ClipKey]
     P: Slots
     O: Slots
+    bank: Slots | None
+    """The persons as Ω gets them, where a frozen backbone makes those."""
 
 
 def load_trained(path: Path, *, device: torch.device) -> TrainedRun:
@@ -99,6 +102,7 @@ def load_trained(path: Path, *, device: torch.device) -> TrainedRun:
         network=network_config,
         memory=memory,
         classes=len(labels),
+        bank=name.memory == "frozen",
     )
     network.load_state_dict(load_file(path))
     return TrainedRun(
@@ -141,12 +145,17 @@ def score_clips(
     clips = [clip for clip in clips if len(clip.persons_xyxy)]
     if not clips:
         raise InputError("no clip has a person to score")
-    passed = list(_first_pass(trained, clips, stores, config=config, extend=extend, device=device))
-    pool = _filled_pool(trained, clips, passed, device) if network.remembers else None
+    passed: Iterable[ClipFeatures] = _first_pass(
+        trained, clips, stores, config=config, extend=extend, device=device
+    )
+    pool = None
+    if network.remembers:  # else each batch is scored as it comes, and nothing is kept
+        passed = list(passed)
+        pool = _filled_pool(trained, clips, passed, device)
     scores, rows = [], []
     by_key = {clip.key: clip for clip in clips}
     for features in passed:  # second pass
-        keys, P, O = features
+        keys, P, O, _ = features
         M = None
         if pool is not None and trained.memory is not None:
             kept = remembered_persons(keys, P, trained.memory.persons_per_clip)
@@ -193,7 +202,9 @@ def _first_pass(
         batch = batch.to(device)
         with arithmetic(device, config.precision):
             P, O = trained.network.features(batch)
-        yield ClipFeatures(batch.keys, P, O)
+            frozen = trained.network.bank_backbone is not None
+            bank = trained.network.bank_persons(batch) if frozen else None
+        yield ClipFeatures(batch.keys, P, O, bank)
 
 
 def _filled_pool(
@@ -202,7 +213,7 @@ def _filled_pool(
     passed: Sequence[ClipFeatures],
     device: torch.device,
 ) -> FeaturePool:
-    """Ω with the fresh features of all clips."""
+    """Ω with the features of all clips: fresh ones, or the frozen backbone's."""
     assert trained.memory is not None
     pool = FeaturePool(
         seconds=seconds_of(clips),
@@ -211,25 +222,13 @@ def _filled_pool(
         dtype=getattr(torch, trained.memory.dtype),
         device=device,
     )
-    for keys, P, _ in passed:
-        kept = remembered_persons(keys, P, trained.memory.persons_per_clip)
+    for keys, P, _, bank in passed:
+        kept = remembered_persons(
+            keys, P if bank is None else bank, trained.memory.persons_per_clip
+        )
         pool.write(keys, kept, loss_tag=1.0, step=0)
     say(f"{trained.name}  memory pool: {len(clips)} clips of {len(pool.seconds)} videos")
     return pool
-
-
-def remembered_persons(keys: Sequence[ClipKey], P: Slots, persons_per_clip: int) -> Slots:
-    """The persons of each clip that its memory holds, in their slots' order."""
-    counts = P.filled.sum(dim=1).tolist()
-    kept = [sampled(key, n, persons_per_clip) for key, n in zip(keys, counts, strict=True)]
-    index = torch.zeros(len(keys), persons_per_clip, dtype=torch.int64)
-    filled = torch.zeros(len(keys), persons_per_clip, dtype=torch.bool)
-    for place, persons in enumerate(kept):
-        index[place, : len(persons)] = torch.from_numpy(persons)
-        filled[place, : len(persons)] = True
-    index, filled = index.to(P.features.device), filled.to(P.features.device)
-    features = P.features.gather(1, index[..., None].expand(-1, -1, P.features.shape[2]))
-    return Slots(features * filled[..., None], filled)
 
 
 def _probabilities(

@@ -67,3 +67,28 @@ def roi_features(
             pooled.append(frames.unflatten(1, map_.shape[1:3]).mean(dim=2))
     features = torch.cat(pooled, dim=1).amax(dim=(2, 3)).unflatten(0, (clips, slots))
     return Slots(features.masked_fill(~filled[:, :, None], 0), filled)
+
+
+def places_of_maps(
+    maps: list[Float[Tensor, "clips _ _ rows columns"]],
+    sizes_hw: Float[Tensor, "clips 2"],
+    *,
+    stride: int,
+) -> Slots:
+    """Features of every place of the maps, averaged over time, row by row.
+
+    A place is filled where its cell begins inside the clip: the rest is a batch's padding.
+
+    Args:
+        maps: of each pathway; all have the same rows and columns.
+        sizes_hw: height and width of each clip in pixels, without padding.
+        stride: pixels that one cell of the maps stands for.
+    """
+    planes = [
+        map_.mean(dim=2, dtype=torch.promote_types(map_.dtype, torch.float32)) for map_ in maps
+    ]
+    features = torch.cat(planes, dim=1)
+    rows, columns = (torch.arange(n, device=features.device) * stride for n in features.shape[2:])
+    inside = (rows < sizes_hw[:, :1])[:, :, None] & (columns < sizes_hw[:, 1:])[:, None, :]
+    filled = inside.flatten(1)
+    return Slots(features.flatten(2).mT * filled[..., None], filled)

@@ -10,6 +10,7 @@ from aia.interact.aggregation import (
     dense_query,
 )
 from aia.interact.block import Enhanced, InteractionBlock
+from aia.interact.non_local import NonLocal
 
 __all__ = [
     "Aggregation",
@@ -17,6 +18,7 @@ __all__ = [
     "Enhanced",
     "IAResult",
     "InteractionBlock",
+    "NonLocal",
     "ParallelIA",
     "SerialIA",
     "build_interaction",

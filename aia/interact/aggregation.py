@@ -6,6 +6,8 @@
                    O ─▶ O ─┼ sum ─▶ A_t                  each interaction knows only itself
                    M ─▶ M ─┘
 
+    lfb            M ─▶ M ─▶ A_t                         LFB's feature bank operator (Table 1e)
+
 A structure is spelled by its blocks, "POMPOM" for the ones above; any word of P, O and M will do.
 All features are first reduced to the inner width d; the last block maps back. Where the paper is
 silent the order of things is that of the authors' code.
@@ -66,7 +68,8 @@ class Aggregation(nn.Module, ABC):
         max_objects: Objects that an O-Block attends to, the first ones.
         steps: Seconds of memory, 2L+1.
         persons_per_clip: Persons remembered of each second.
-        positions: Start of the temporal positions, "smooth" (ours) or "zero" (the authors').
+        positions: Start of the temporal positions, "smooth" (ours) or "zero" (the authors');
+            "none": a block does not know from which second a slot is.
         zero_output: Whether blocks start by adding nothing.
         present_indicator: Whether smooth positions may single out the present second.
         init_std: Deviation of the weights at the start (see InteractionBlock).
@@ -85,7 +88,7 @@ class Aggregation(nn.Module, ABC):
         max_objects: int,
         steps: int,
         persons_per_clip: int,
-        positions: Literal["smooth", "zero"],
+        positions: Literal["smooth", "zero", "none"],
         zero_output: bool,
         present_indicator: bool = False,
         init_std: float | None = None,
@@ -119,7 +122,9 @@ class Aggregation(nn.Module, ABC):
                     empty_slots=empty_slots,
                     zero_output=zero_output,
                     init_std=init_std,
-                    positions=(start(), start()) if name[0] == "M" else None,
+                    positions=(start(), start())
+                    if name[0] == "M" and positions != "none"
+                    else None,
                 )
                 for name in names
             }
@@ -272,7 +277,14 @@ def dense_query(
 
 
 def build_interaction(structure: str, **settings: Any) -> Aggregation:
-    """The structure of that name: serial, dense or parallel; settings as in `Aggregation`."""
+    """The structure of that name: serial, dense, parallel or lfb; settings as in `Aggregation`.
+
+    The M-Block was taken from LFB's non-local feature bank operator (Wu et al. 2019: width 512,
+    scaled softmax, LayerNorm, ReLU, dropout, residual), so LFB is a serial structure of M-Blocks:
+    MM for its two layers. Two things are LFB's own: its blocks know no temporal positions, which
+    this structure leaves away, and it hands the classifier its result beside the persons, where it
+    is added to them here, as IA is, to compare the two under the same classifier.
+    """
     match structure:
         case "serial":
             return SerialIA(**settings)
@@ -280,7 +292,11 @@ def build_interaction(structure: str, **settings: Any) -> Aggregation:
             return DenseSerialIA(**settings)
         case "parallel":
             return ParallelIA(**settings)
-    raise InputError(f"'{structure}' is not a structure of IA: expected serial, dense or parallel")
+        case "lfb":
+            return SerialIA(**settings | {"positions": "none"})
+    raise InputError(
+        f"'{structure}' is not a structure of IA: expected serial, dense, parallel or lfb"
+    )
 
 
 def block_names(blocks: str) -> list[str]:

@@ -3,6 +3,7 @@
     work/
       fingerprint.json      what the run is made of: another run's state is not taken for it
       step-0000050/         one generation: state.pt, memory.zarr, digests.json
+      bank.zarr             Ω of a run without AMU: written once, before the first step (bank.py)
       metrics.jsonl         one line a step that was logged
 
 A generation is written under a temporary name, flushed, and renamed: a kill leaves the one before.
@@ -25,6 +26,7 @@ from aia.files import file_digest, sync, write_text
 from aia.log import say
 from aia.memory import FeaturePool, read_generation, write_generation
 
+BANK = "bank.zarr"
 _STATE, _MEMORY, _DIGESTS = "state.pt", "memory.zarr", "digests.json"
 
 
@@ -60,6 +62,7 @@ def claim(work: Path, fingerprint: dict[str, Any]) -> None:
         say(f"{work}: holds the state of a run with other settings or data; starting anew")
         for generation in generations(work):
             shutil.rmtree(generation)
+        shutil.rmtree(work / BANK, ignore_errors=True)
         (work / "metrics.jsonl").unlink(missing_ok=True)
     write_text(path, text)
 

@@ -28,7 +28,8 @@ class Step(NamedTuple):
     loss: Float[Tensor, ""]
     """err of Algorithm 1, detached."""
     trust: Float[Tensor, ""]
-    """Mean weight w of what was remembered (Eq. 2); it should near 1. NaN without a memory."""
+    """Mean weight w of what was remembered (Eq. 2); it should near 1. NaN without a memory, and
+    with a frozen one."""
     rate: float
     """Learning rate of IA and the classifier."""
     clips: int
@@ -50,6 +51,7 @@ def train(
     precision: str = "float32",
     first_step: int = 1,
     err: Float[Tensor, ""] | None = None,
+    frozen: bool = False,
 ) -> Iterator[Step]:
     """Optimise N on `batches`, one step each.
 
@@ -69,6 +71,8 @@ def train(
         precision: Of N's arithmetic (see `arithmetic`); weights, Ω and the loss stay float32.
         first_step: The number of the first step; above 1 when a run goes on.
         err: The loss of the step before, when a run goes on.
+        frozen: Ω is a bank that was filled beforehand (LFB; "w/o AMU" in Table 1e): it is read as
+            it is, without a weight (line 8, 9), and never written (line 16).
     """
     if err is None:
         err = torch.tensor(math.inf, device=device)  # 2
@@ -87,10 +91,12 @@ def train(
                 P,
                 err=err,
                 reach=reach,
-                penalty=penalty,
+                penalty=penalty and not frozen,
                 generator=sampled,
                 reuse=True,
             )
+            if frozen:
+                trust = torch.tensor(math.nan)  # Eq. 2 has no meaning for a bank
         with arithmetic(device, precision):
             logits = network.actions(P, O, M)  # 14
         loss = loss_of(logits, batch.labels, filled=P.filled)
@@ -100,6 +106,6 @@ def train(
             torch.nn.utils.clip_grad_norm_(network.parameters(), clip_norm)
         optimizer.step()
         err = loss.detach()  # 15
-        if pool is not None:
+        if pool is not None and not frozen:
             pool.write(batch.keys, P, loss_tag=err, step=step, generator=sampled)  # 16
         yield Step(step, err, trust, rate_at(step), len(batch.keys))

@@ -35,6 +35,7 @@ from aia.log import Pace, say
 from aia.memory import FeaturePool
 from aia.network import Network, build_network
 from aia.train import checkpoint
+from aia.train.bank import prepare_bank
 from aia.train.loop import train
 from aia.train.loss import action_loss
 from aia.train.metrics import Metrics
@@ -99,15 +100,35 @@ def train_run(
             load_backbone(network, init)
         elif isinstance(network.backbone, TorchvisionVideo):
             load_torchvision(network.backbone, sections.backbone.weights)
+        network.start_bank()
         network.to(device)
         if sections.train.compile:
             network.backbone.compile()  # in place: weights keep their names
         pool = empty_pool(clips, network, sections.memory, device) if network.remembers else None
         optimizer = build_optimizer(network, config)
         start = checkpoint.resume(
-            work, network=network, optimizer=optimizer, pool=pool, device=device
+            work,
+            network=network,
+            optimizer=optimizer,
+            pool=None if run.memory == "frozen" else pool,
+            device=device,
         )
         say_beginning(run, network, pool, clips, start.step)
+        if run.memory == "frozen" and start.step < config.steps:
+            assert pool is not None
+            prepare_bank(
+                work,
+                network=network,
+                pool=pool,
+                clips=clips,
+                stores=stores,
+                span=sections.backbone.span,
+                strides=sections.backbone.strides,
+                batch=config.batch,
+                workers=config.workers,
+                precision=config.precision,
+                device=device,
+            )
         _optimise(
             network=network,
             pool=pool,
@@ -135,6 +156,7 @@ def build(run: RunName, sections: Sections, *, classes: int) -> Network:
         network=sections.network,
         memory=sections.memory,
         classes=classes,
+        bank=run.memory == "frozen",
     )
     if sections.train.backbone_factor == 0:
         network.backbone.requires_grad_(False)
@@ -313,6 +335,7 @@ def _optimise(
         precision=config.precision,
         first_step=start.step + 1,
         err=start.err,
+        frozen=run.memory == "frozen",
     )
     metrics = Metrics(work / "metrics.jsonl", run=run, step=start.step)
     pace = Pace(total=config.steps, done=start.step)
@@ -335,7 +358,7 @@ def _optimise(
                 step=step.number,
                 network=network,
                 optimizer=optimizer,
-                pool=pool,
+                pool=None if run.memory == "frozen" else pool,  # the bank stands beside them
                 err=step.loss,
                 keep=config.keep_checkpoints,
             )

@@ -13,9 +13,11 @@ from aia.config import ScoreConfig, overlay, parse_run, read_yaml
 from aia.datasets.ava import ClipSample
 from aia.datasets.loader import ClipFrames, Draw, collate
 from aia.errors import InputError
-from aia.evaluate.attention import attention_rows, choose_clips, sampled
+from aia.evaluate.attention import attention_rows, choose_clips
 from aia.evaluate.score import TrainedRun, load_trained, score_clips
 from aia.labels import ClassList
+from aia.memory import sampled
+from aia.tables.attention import write_attention
 from aia.train.run import Sections, build, describe_run
 from aia.video.store import FrameStore
 
@@ -87,6 +89,10 @@ def publish(tmp_path, name, **change):
     sections = sections_of(run, **change)
     torch.manual_seed(3)
     network = build(run, sections, classes=3)
+    if run.memory == "frozen":
+        network.start_bank()
+        for parameter in network.backbone.parameters():  # has learned since
+            parameter.data += 0.02 * torch.randn(parameter.shape)
     described = describe_run(run, sections, LABELS)
     path = tmp_path / "model.safetensors"
     save_file(network.state_dict(), path, metadata={"run": json.dumps(described)})
@@ -98,17 +104,22 @@ def by_hand(trained: TrainedRun, persons_per_clip: int, reach: int) -> np.ndarra
     frames = ClipFrames(
         clips=CLIPS, stores=STORES, span=trained.backbone.span, strides=trained.backbone.strides
     )
-    features = {}
+    features, remembered = {}, {}
     for place, sample in enumerate(CLIPS):
         if len(sample.persons_xyxy):
-            features[sample.key.t] = trained.network.features(collate([frames[Draw(place, None)]]))
+            one = collate([frames[Draw(place, None)]])
+            features[sample.key.t] = trained.network.features(one)
+            remembered[sample.key.t] = features[sample.key.t].P.features[0]
+            if trained.name.memory == "frozen":
+                remembered[sample.key.t] = trained.network.bank_persons(one).features[0]
     scores = []
     for t, (P, O) in features.items():
         memory = torch.zeros(1, 2 * reach + 1, persons_per_clip, trained.network.d)
         filled = torch.zeros(1, 2 * reach + 1, persons_per_clip, dtype=torch.bool)
         for step in range(2 * reach + 1):
             if t - reach + step in features:
-                other = features[t - reach + step].P.features[0]
+                present = step == reach
+                other = P.features[0] if present else remembered[t - reach + step]
                 kept = sampled(ClipKey("film", t - reach + step), len(other), persons_per_clip)
                 memory[0, step, : len(kept)] = other[torch.from_numpy(kept)]
                 filled[0, step, : len(kept)] = True
@@ -117,9 +128,10 @@ def by_hand(trained: TrainedRun, persons_per_clip: int, reach: int) -> np.ndarra
     return torch.cat(scores).numpy()
 
 
+@pytest.mark.parametrize("memory", ["amu", "frozen"])
 @pytest.mark.parametrize("persons_per_clip", [1, 2, 5])
-def test_scores_equal_those_of_one_clip_at_a_time(tmp_path, persons_per_clip):
-    name = "slowfast_tiny-dense-POMPOM-amu-s0"
+def test_scores_equal_those_of_one_clip_at_a_time(tmp_path, persons_per_clip, memory):
+    name = f"slowfast_tiny-dense-POMPOM-{memory}-s0"
     path = publish(tmp_path, name, memory={"reach": 2, "persons_per_clip": persons_per_clip})
     trained = load_trained(path, device=CPU)
     scored, _ = score_clips(trained, CLIPS, STORES, config=CONFIG, extend=False, device=CPU)
@@ -128,6 +140,39 @@ def test_scores_equal_those_of_one_clip_at_a_time(tmp_path, persons_per_clip):
     np.testing.assert_allclose(scored.scores, expected, atol=1e-5)
     assert scored.boxes["time_sec"].tolist() == [1, 1, 2, 2, 2, 4, 6, 6, 7, 7, 7]
     assert scored.boxes["score"].iloc[0] == pytest.approx(0.9)
+
+
+@pytest.mark.parametrize("name", ["slowfast_tiny-nl-s0", "slowfast_tiny-lfb-MM-frozen-s0"])
+def test_scores_of_baselines_equal_those_of_one_clip_at_a_time(tmp_path, name):
+    path = publish(tmp_path, name, memory={"reach": 2, "persons_per_clip": 2})
+    trained = load_trained(path, device=CPU)
+    key = ClipKey("film", 2)
+    scored, attention = score_clips(
+        trained, CLIPS, STORES, config=CONFIG, extend=False, device=CPU, attention_of=[key]
+    )
+    assert set(attention["block"]) == ({"M1", "M2"} if "lfb" in name else set())
+    write_attention(tmp_path / "attention.parquet", attention)
+    with torch.inference_mode():
+        expected = by_hand(trained, 2, reach=2)
+    np.testing.assert_allclose(scored.scores, expected, atol=1e-5)
+
+
+def test_a_frozen_model_remembers_what_its_frozen_backbone_sees(tmp_path):
+    path = publish(tmp_path, "slowfast_tiny-serial-M-frozen-s0")
+    trained = load_trained(path, device=CPU)
+
+    def scores():
+        found, _ = score_clips(trained, CLIPS, STORES, config=CONFIG, extend=False, device=CPU)
+        return found.scores
+
+    before = scores()
+    trained.network.start_bank()  # as though the bank were made by what has learned: with AMU
+    with_amu = scores()
+    assert not np.allclose(before, with_amu, atol=1e-5)
+    amu = trained._replace(name=parse_run("slowfast_tiny-serial-M-amu-s0"))
+    amu.network.bank_backbone = None
+    found, _ = score_clips(amu, CLIPS, STORES, config=CONFIG, extend=False, device=CPU)
+    np.testing.assert_allclose(found.scores, with_amu, atol=1e-5)
 
 
 def test_boxes_that_grow_for_the_network_are_reported_as_they_are(tmp_path):

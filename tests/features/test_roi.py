@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from aia.features.roi import roi_features
+from aia.features.roi import places_of_maps, roi_features
 
 STRIDE = 8
 
@@ -90,3 +90,24 @@ def test_a_shift_moves_the_map_against_the_boxes():
         [rising], xyxy, filled, stride=STRIDE, resolution=7, mean_before=True, shift_px=4.0
     )
     assert slots.features.item() == pytest.approx(15.0 - 0.5)
+
+
+def test_places_are_the_cells_of_all_pathways_averaged_over_time_row_by_row():
+    slow, fast = torch.randn(2, 3, 2, 5, 7), torch.randn(2, 2, 4, 5, 7)
+    slots = places_of_maps([slow, fast], torch.tensor([[40.0, 56.0]] * 2), stride=STRIDE)
+    assert slots.features.shape == (2, 35, 5)
+    assert slots.filled.all()
+    place = slots.features[1, 2 * 7 + 3]
+    torch.testing.assert_close(place[:3], slow[1, :, :, 2, 3].mean(dim=1))
+    torch.testing.assert_close(place[3:], fast[1, :, :, 2, 3].mean(dim=1))
+
+
+def test_places_in_the_padding_of_a_clip_are_empty():
+    maps = [torch.rand(2, 3, 1, 5, 7) + 1]
+    sizes_hw = torch.tensor([[40.0, 56.0], [17.0, 32.0]])  # 17 pixels begin a third row
+    slots = places_of_maps(maps, sizes_hw, stride=STRIDE)
+    inside = torch.zeros(5, 7, dtype=torch.bool)
+    inside[:3, :4] = True
+    assert slots.filled[0].all()
+    assert torch.equal(slots.filled[1], inside.flatten())
+    assert torch.equal(slots.features.any(dim=2), slots.filled)

@@ -225,3 +225,24 @@ def test_what_does_not_fit_is_named(build, slots, memory):
         build("serial", "PM")(slots([1]), None, None)
     with pytest.raises(ValueError, match="got 6 slots of memory, expected 10"):
         build("serial", "PM", steps=5)(slots([1]), None, memory([[1, 0, 0]]))
+
+
+@torch.no_grad()
+@EMPTY
+def test_lfb_is_serial_m_blocks_without_temporal_positions(build, slots, memory, empty_slots):
+    lfb = build("lfb", "MM", empty_slots=empty_slots)
+    serial = build("serial", "MM", positions="zero", empty_slots=empty_slots)
+    missing, unexpected = serial.load_state_dict(lfb.state_dict(), strict=False)
+    assert {name.rpartition(".")[2] for name in missing} == {"position_key", "position_value"}
+    assert unexpected == []
+    P, M = slots([3, 2]), memory(COUNTS)
+    assert_allclose(lfb(P, None, M), serial(P, None, M), rtol=1e-5, atol=1e-6)
+
+
+@torch.no_grad()
+def test_lfb_does_not_know_from_which_second_a_memory_is(build, slots, memory):
+    P, M = slots([3]), memory([[2, 2, 2]])
+    turned = Slots(M.features.flip(1), M.filled)
+    lfb, serial = build("lfb", "MM"), build("serial", "MM")
+    assert_allclose(lfb(P, None, M), lfb(P, None, turned), rtol=1e-4, atol=1e-6)
+    assert (serial(P, None, M) - serial(P, None, turned)).abs().max() > 1e-4

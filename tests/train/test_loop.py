@@ -3,6 +3,7 @@ import math
 import pytest
 import torch
 
+from aia.clip import ClipKey, Slots
 from aia.memory import FeaturePool
 from aia.train.loop import train
 from aia.train.loss import action_loss
@@ -92,3 +93,40 @@ def test_without_a_pool_nothing_is_remembered(network):
     (step,) = steps_of(network, None, [batch_of(2)])
     assert network.seen == []
     assert math.isnan(step.trust.item())
+
+
+@pytest.fixture
+def bank():
+    """Clips 1 and 3 as a frozen backbone with a = 10 saw them; nobody is in the second."""
+    pool = FeaturePool(seconds={"film": (1, 3)}, persons_per_clip=1, d=1)
+    P = Slots(torch.tensor([[[10.0]], [[30.0]]]), torch.ones(2, 1, dtype=torch.bool))
+    pool.write([ClipKey("film", 1), ClipKey("film", 3)], P, loss_tag=1.0, step=0)
+    return pool
+
+
+def test_a_frozen_bank_is_full_at_the_first_step_and_the_present_second_fresh(network, bank):
+    steps = steps_of(network, bank, [batch_of(2), batch_of(1), batch_of(3)], frozen=True)
+    assert network.seen == [[10, 2, 30], [0, 1, 0], [0, 3, 0]]
+    assert all(math.isnan(step.trust.item()) for step in steps)
+
+
+def test_a_frozen_bank_does_not_change_while_the_network_learns(network, bank):
+    before = [tensor.clone() for tensor in (bank.features, bank.count, bank.loss_tag, bank.step)]
+    steps_of(network, bank, [batch_of(2), batch_of(1), batch_of(2)], rate=1.0, frozen=True)
+    assert network.a.item() != 1.0
+    after = (bank.features, bank.count, bank.loss_tag, bank.step)
+    assert all(torch.equal(x, y) for x, y in zip(before, after, strict=True))
+    assert network.seen[-1][0::2] == [10, 30]
+    assert network.seen[-1][1] != network.seen[0][1]
+
+
+def test_once_all_is_written_and_nothing_learns_amu_without_penalty_is_a_frozen_bank(network, pool):
+    order = [batch_of(3), batch_of(1), batch_of(2)]
+    steps_of(network, pool, order, penalty=False)
+    network.seen.clear()
+    amu = steps_of(network, pool, order, penalty=False)
+    seen = list(network.seen)
+    network.seen.clear()
+    frozen = steps_of(network, pool, order, frozen=True)
+    assert network.seen == seen == [[2, 3, 0], [0, 1, 2], [1, 2, 3]]
+    assert [step.loss for step in frozen] == [step.loss for step in amu]

@@ -15,10 +15,12 @@ from torchvision.models import get_model
 
 from aia.config import PlayhouseConfig, overlay, read_yaml
 from aia.datasets.playhouse import draw_playhouse, video_names
+from aia.train.checkpoint import BANK
 from aia.video.store import make_store
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 RUN = "slowfast_tiny-serial-POM-amu-s0"
+FROZEN = "slowfast_tiny-serial-POM-frozen-s0"
 STEPS = 14
 
 
@@ -77,9 +79,11 @@ def finish(films: Path, settings: dict, folder: Path, run: str = RUN) -> str:
     return said
 
 
-def kill_at_generation(films: Path, settings: dict, folder: Path, step: int) -> None:
+def kill_at_generation(
+    films: Path, settings: dict, folder: Path, step: int, run: str = RUN
+) -> None:
     """SIGKILL as soon as the checkpoint of `step` is there, in the midst of the next steps."""
-    process = start(films, settings, folder)
+    process = start(films, settings, folder, run)
     deadline = time.monotonic() + 120
     while not (folder / "work" / f"step-{step:07d}").exists():
         assert process.poll() is None, process.stderr.read()
@@ -114,6 +118,79 @@ def test_a_finished_run_publishes_again_without_training(films, settings, undist
     assert f"going on after step {STEPS}" in said
     model = (tmp_path / "model.safetensors").read_bytes()
     assert model == (undisturbed / "model.safetensors").read_bytes()
+
+
+@pytest.fixture(scope="module")
+def frozen(films, settings, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("frozen")
+    finish(films, settings, folder, FROZEN)
+    return folder
+
+
+def bytes_of(folder: Path) -> dict[str, bytes]:
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+
+
+def test_a_frozen_run_that_was_killed_twice_ends_with_the_same_bytes(
+    films, settings, frozen, tmp_path
+):
+    for step in (3, 6):
+        kill_at_generation(films, settings, tmp_path, step, FROZEN)
+        assert bytes_of(tmp_path / "work" / BANK) == bytes_of(frozen / "work" / BANK)
+        if step == 3:
+            shutil.rmtree(tmp_path / "work" / BANK)  # it is computed again
+    said = finish(films, settings, tmp_path, FROZEN)
+    assert "going on after step 6" in said
+    for name in ("model.safetensors", "metrics.jsonl", "config.yaml"):
+        assert (tmp_path / name).read_bytes() == (frozen / name).read_bytes(), name
+
+
+def test_a_frozen_run_publishes_the_backbone_it_started_from(films, settings, frozen, tmp_path):
+    """The frozen backbone of a run without a step of learning is what every backbone began as."""
+    still = overlay(settings, {"train": {"learning_rate": 0.0}})
+    finish(films, still, tmp_path, FROZEN)
+    began, learned = (load_file(f / "model.safetensors") for f in (tmp_path, frozen))
+    names = [name for name in learned if name.startswith("bank_backbone.")]
+    parameters = [name for name in names if "running" not in name and "num_" not in name]
+    assert names
+    assert all(torch.equal(learned[name], began[name]) for name in names)
+    assert all(torch.equal(began[name], began[name.removeprefix("bank_")]) for name in parameters)
+    assert any(not learned[n].equal(learned[n.removeprefix("bank_")]) for n in parameters)
+
+
+@pytest.mark.parametrize(
+    ("run", "parts"),
+    [
+        ("slowfast_tiny-nl-s0", {"backbone", "classifier", "interaction"}),
+        (
+            "slowfast_tiny-lfb-MM-frozen-s0",
+            {"backbone", "bank_backbone", "classifier", "interaction"},
+        ),
+    ],
+)
+def test_a_baseline_of_the_tables_trains_to_its_end(films, settings, tmp_path, run, parts):
+    finish(films, overlay(settings, {"train": {"steps": 2}}), tmp_path, run)
+    model = load_file(tmp_path / "model.safetensors")
+    assert {name.partition(".")[0] for name in model} == parts
+    assert json.loads((tmp_path / "metrics.jsonl").read_text().splitlines()[0])["loss"] > 0
+
+
+def test_a_frozen_run_has_no_trust_to_tell(frozen, undisturbed):
+    told = [
+        [json.loads(line)["trust"] for line in (folder / "metrics.jsonl").read_text().splitlines()]
+        for folder in (frozen, undisturbed)
+    ]
+    assert set(told[0]) == {None}
+    assert any(told[1])
+
+
+@pytest.mark.slow
+def test_a_change_of_settings_makes_the_bank_anew(films, settings, frozen, tmp_path):
+    shutil.copytree(frozen / "work", tmp_path / "work")
+    other = FROZEN.replace("s0", "s1")  # another start, so another frozen backbone
+    assert "starting anew" in finish(films, settings, tmp_path, other)
+    assert bytes_of(tmp_path / "work" / BANK) != bytes_of(frozen / "work" / BANK)
 
 
 @pytest.mark.slow

@@ -29,7 +29,7 @@ VERSIONS = aia.config.STAGE_VERSIONS
 wildcard_constraints:
     dataset=r"[A-Za-z0-9_-]+",
     video=r"[A-Za-z0-9_.-]+",
-    run=r"[a-z0-9_]+-(?:none|(?:parallel|serial|dense)-[POM]+-(?:none|amu|frozen))-s\d+(?:-[a-z0-9_]+)?",
+    run=r"[a-z0-9_]+-(?:none|nl|(?:parallel|serial|dense|lfb)-[POM]+-(?:none|amu|frozen))-s\d+(?:-[a-z0-9_]+)?",
     boxes="val|val-gt",
     table="table1[a-f]",
     weights="|".join(WEIGHTS),

@@ -1,0 +1,66 @@
+"""The Non-local baseline (Table 1f): persons attend to the whole clip, not to persons or objects.
+
+SlowFast's authors put a non-local branch on RoI features for AVA: "attention is computed between
+the person instance features and global pooled features" (§4.2). Here the clip is pooled over time
+alone, as RoI features are, and every place of the map is a slot: a single vector for all of the
+clip would leave the softmax no choice.
+"""
+
+import math
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from aia.clip import Slots
+from aia.interact.aggregation import IAResult
+from aia.interact.block import linear
+
+
+class NonLocal(nn.Module):
+    """What a non-local block of Wang et al. adds to its persons (embedded Gaussian).
+
+        A = W_z softmax(θ(P) φ(X)ᵀ / √d) g(X)
+
+    The residual is the network's P + A. Where the clip is padded there is no attention, whatever
+    `empty_slots` says: a batch's padding is no part of the clip.
+
+    Args:
+        d_in: Channels of persons and places.
+        width: Inner width d.
+        d_out: Channels of A.
+        dropout: Share of A's channels that are dropped in training.
+        zero_output: Whether A starts as zero, as Wang et al. start it.
+    """
+
+    blocks = ""
+
+    def __init__(
+        self, *, d_in: int, width: int, d_out: int, dropout: float, zero_output: bool
+    ) -> None:
+        super().__init__()
+        self.theta = linear(d_in, width, std=None)
+        self.phi = linear(d_in, width, std=None)
+        self.g = linear(d_in, width, std=None)
+        self.out = linear(width, d_out, std=0.0 if zero_output else None)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(
+        self, P: Slots, O: Slots | None, M: Slots | None = None
+    ) -> Float[Tensor, "clips persons d_out"]:
+        """A_t; zero for empty persons.
+
+        Args:
+            P: Persons.
+            O: In the place of objects, the places of the clip's map.
+            M: Nothing; the baseline has no memory.
+        """
+        if O is None:
+            raise ValueError("the non-local block attends to the places of a map, but got none")
+        logits = self.theta(P.features) @ self.phi(O.features).mT / math.sqrt(self.g.out_features)
+        attention = logits.masked_fill(~O.filled[:, None], -math.inf).softmax(dim=-1)
+        A = self.dropout(self.out(attention @ self.g(O.features)))
+        return A * P.filled[..., None]
+
+    def forward_with_attention(self, P: Slots, O: Slots | None, M: Slots | None) -> IAResult:
+        """The same; its attention falls on places and not on boxes, so there is none to tell."""
+        return IAResult(self(P, O, M), {})
