@@ -476,6 +476,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     command.add_argument("--iou", type=float, default=0.5)
     command.add_argument("--output", type=Path, required=True)
+
     command = _command(kinds, "epic", evaluate_epic)
     command.add_argument("--labels", type=Path, required=True, help="CSV: verb,noun")
     command.add_argument("--verbs", type=Path, required=True, help="scores, a line a segment")

@@ -117,7 +117,6 @@ def convert_back(path: Path | str, output: Path | str) -> None:
     Raises:
         InputError: The model is none of ours, or has what the authors' code does not.
     """
-    path = Path(path)
     trained = load_trained(Path(path), device=torch.device("cpu"))
     if trained.backbone.family != "slowfast" or trained.network.feature_norm:
         raise InputError(

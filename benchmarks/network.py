@@ -29,7 +29,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from aia.clip import ClipKey, Slots
@@ -146,8 +146,7 @@ class Bench:
         print("\n3. a training step by the reach L (Figure 5)")
         joint = self.given.joint
         if joint is None:
-            joint = [reach for reach in self.given.reach if self.cuda or reach <= 1] or [0]
-            joint = joint if self.cuda else [0, 1, 2]
+            joint = self.given.reach if self.cuda else [0, 1, 2]
         for kind, reaches in (("AMU", self.given.reach), ("joint", joint)):
             for reach in reaches:
                 network, batch, pool = self.problem(DENSE, reach=reach)
@@ -281,7 +280,6 @@ class Literal:
             if hasattr(unit, "frozen"):
                 unit.frozen = False  # BatchNorm as a layer, in evaluation mode
         self.network.backbone.eval()
-        self.reach = 0
 
     def scores(self, batch: Batch, pool: FeaturePool) -> Tensor:
         """Logits of every person."""
@@ -293,38 +291,38 @@ class Literal:
             backbone.laterals, backbone.slow.stages, backbone.fast.stages, strict=True
         ):
             slow, fast = slow_stage(torch.cat([slow, lateral(fast)], dim=1)), fast_stage(fast)
-        held = Held(network, [slow, fast])
-        P, O = held.features(batch)
+        network.__dict__["maps_of"] = lambda _: [slow, fast]  # RoIAlign is the same for both
+        P, O = network.features(batch)
         if network.interaction is None:
             return network.actions(P, O, None)
         reach = (len(network.interaction.stack["M1"].position_key) - 1) // 2
         M, _ = recall(pool, batch.keys, P, err=1.0, reach=reach)
-        rows = [
-            torch.stack([self.person(P.features[clip], i, O, M, clip) for i in range(PERSONS)])
-            for clip in range(len(batch.keys))
-        ]
-        return network.classifier(P.features + torch.stack(rows))
+        A = [self.clip(P.features[i], O.features[i], M.features[i]) for i in range(len(batch.keys))]
+        return network.classifier(P.features + torch.stack(A))
 
-    def person(self, persons: Tensor, i: int, O: Slots, M: Slots, clip: int) -> Tensor:
-        """A_t of one person, with the clip's context reduced again for this person (Eq. 1)."""
+    def clip(self, persons: Tensor, objects: Tensor, memory: Tensor) -> Tensor:
+        """A_t of a clip's persons, one by one, each with its own reduction of the context."""
         ia: Any = self.network.interaction
-        q = ia.reduce["person"](persons)
-        keys = ia.reduce["person_key"](persons)
+        q, keys = ia.reduce["person"](persons), ia.reduce["person_key"](persons)
+        own = [
+            {"O": ia.reduce["object"](objects), "M": ia.reduce["memory"](memory)} for _ in persons
+        ]
         done: list[Tensor] = []
         for place, (name, block) in enumerate(ia.stack.items()):
             if place > 1:
                 q = dense_query(torch.stack(done), ia.W[str(place)])
             elif done:
                 q = done[-1]
-            rest = {
-                "P": lambda q=q, name=name: F.pad(
-                    keys if name == "P1" else q, (0, 0, 0, 25 - PERSONS)
-                ),
-                "O": lambda: ia.reduce["object"](O.features[clip]),
-                "M": lambda: ia.reduce["memory"](M.features[clip]),
-            }
-            done.append(torch.stack([_attend(block, row, rest[name[0]]()) for row in q]))
-        return done[-1][i]
+            others = F.pad(keys if name == "P1" else q, (0, 0, 0, 25 - PERSONS))
+            done.append(
+                torch.stack(
+                    [
+                        _attend(block, person, others if name[0] == "P" else context[name[0]])
+                        for person, context in zip(q, own, strict=True)
+                    ]
+                )
+            )
+        return done[-1]
 
     def step(self, batch: Batch, pool: FeaturePool) -> Work:
         """One training step."""
@@ -337,20 +335,6 @@ class Literal:
             optimizer.step()
 
         return run
-
-
-class Held(Network):
-    """A network whose maps are there already: RoIAlign is the same for both versions."""
-
-    def __init__(self, network: Network, maps: list[Tensor]) -> None:
-        nn.Module.__init__(self)
-        self.__dict__.update({k: v for k, v in network.__dict__.items() if not k.startswith("_")})
-        self.__dict__["_held"] = maps
-        self.__dict__["backbone"] = network.backbone
-
-    def maps_of(self, batch: Batch) -> list[Tensor]:
-        """The maps, computed elsewhere."""
-        return self._held
 
 
 def _attend(block: Any, person: Tensor, slots: Tensor) -> Tensor:

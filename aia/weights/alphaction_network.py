@@ -85,12 +85,13 @@ def recognise(shapes: Mapping[str, Sequence[int]], *, source: str) -> Form:
             f"{source}: res4 of the slow pathway has {depth} blocks; known are "
             + ", ".join(f"{blocks} ({name})" for blocks, name in BACKBONES.items())
         )
-    head = {ours: shapes.get(f"{theirs}.weight") for theirs, ours in _HEAD.items()}
+    rows = {}
     for theirs, ours in _HEAD.items():
-        shape = head[ours]
-        if shape is None or len(shape) != 2:
+        shape = shapes.get(f"{theirs}.weight", ())
+        if len(shape) != 2:
             raise InputError(f"{source}: {theirs}.weight is missing or not a matrix")
-    hidden, classes = head["classifier.fc1"][0], head["classifier.cls"][0]  # type: ignore[index]
+        rows[ours] = shape[0]
+    hidden, classes = rows["classifier.fc1"], rows["classifier.cls"]
     form = Form(BACKBONES[depth], "none", "", 0, hidden, classes, 0)
     inside = {name[len(_IA) :]: tuple(s) for name, s in shapes.items() if name.startswith(_IA)}
     if not inside:
