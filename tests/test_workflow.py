@@ -87,6 +87,38 @@ def test_an_ablation_has_each_row_with_each_seed(tmp_path: Path) -> None:
     assert jobs["evaluate"] == 30  # on annotated and on detected persons
 
 
+def test_all_parts_of_table_1_share_their_runs(tmp_path: Path) -> None:
+    one = overlay(tmp_path / "one.yaml", {"ablations": {"seeds": [3]}})
+    tables = [f"results/small/table1{letter}.csv" for letter in "abcdef"]
+    figures = [f"results/small/figures/fig{number}.png" for number in (4, 5, 6)]
+    jobs = planned(snakemake(*tables, *figures, "-n", "--configfile", one, cwd=tmp_path))
+    assert jobs["ablation_table"] == 6
+    # 25 rows of 19 networks, the backbone that they begin with, and the two runs of Fig. 6
+    assert jobs["train"] == 19 + 1 + 2 + 1
+    assert jobs["measure_cost"] == 5  # Table 1e
+    assert jobs["measure_reach"] == jobs["draw_structures"] == jobs["draw_per_class"] == 1
+
+
+def test_a_row_of_an_ablation_may_be_left_out_and_all_may_have_a_variant(tmp_path: Path) -> None:
+    change = {
+        "ablations": {"seeds": [0], "variant": "wide"},
+        "variants": {"wide": {"network": {"width": 128}}},
+        "table1a": {"P O": None, "P M": None, "O M": None},
+    }
+    less = overlay(tmp_path / "less.yaml", change)
+    options = ("-n", "--configfile", less)
+    jobs = planned(snakemake("results/small/table1a.csv", *options, cwd=tmp_path))
+    assert jobs["train"] == 2 + 1
+    wide = "results/small/metrics/slowfast_tiny-serial-POM-amu-s0-wide.val.csv"
+    table = snakemake("results/small/table1a.csv", wide, *options, cwd=tmp_path)
+    assert planned(table) == jobs  # it is one of the table's files
+    none = overlay(
+        tmp_path / "none.yaml", {"table1d": dict.fromkeys(("Parallel", "Serial", "Dense Serial"))}
+    )
+    refused = snakemake("results/small/table1d.csv", "-n", "--configfile", none, cwd=tmp_path)
+    assert "table1d: all of its rows are null in the settings of small" in message(refused)
+
+
 def test_the_baselines_of_the_papers_tables_are_runs_like_others(tmp_path: Path) -> None:
     runs = ("nl", "lfb-MM-frozen", "lfb-MM-amu", "serial-POMPOM-frozen")
     targets = [f"results/small/metrics/slowfast_tiny-{run}-s0.val-gt.csv" for run in runs]
@@ -142,7 +174,6 @@ def test_a_misspelt_setting_stops_everything_and_is_told_its_likely_name(tmp_pat
     ("target", "expected"),
     [
         ("results/plyhouse_val.csv", "'plyhouse' has no settings"),
-        ("results/small/table1f.csv", "table1f is not a section of the settings of small"),
         (
             "results/small/runs/slowfast_tiny-serial-POM-none-s0/model.safetensors",
             "an M-Block needs a memory",
@@ -220,7 +251,7 @@ def test_a_run_leaves_table_report_and_a_log_of_each_job(finished: Path) -> None
         metrics = {row["metric"] for row in csv.DictReader(file)}
     assert {"mAP@0.5 (detected boxes)", "mAP@0.5 (annotated boxes)", "person AP@0.5"} <= metrics
     report = (results / "report.html").read_text()
-    for name in ("curves", "per_class", "detections", "keyframes", "attention"):
+    for name in ("curves", "fig6", "detections", "keyframes", "attention"):
         assert f"figures/{name}.png" in report
     run = results / "small" / "runs" / f"{RUN}-s0"
     assert {"model.safetensors", "metrics.jsonl", "config.yaml"} <= set(os.listdir(run))
@@ -261,7 +292,7 @@ def test_a_second_call_does_nothing(finished: Path) -> None:
             {},
         ),
         ({"network": {"dropout": 0.25}}, TRAINED),
-        ({"table1a": {"seeds": [5]}}, {}),
+        ({"ablations": {"seeds": [5]}}, {}),
     ],
     ids=[
         "protocol",

@@ -17,10 +17,11 @@ from aia.config.reading import (
     run_settings,
     section,
 )
-from aia.config.runs import RunName, parse_run
+from aia.config.runs import RunName, parse_run, with_seed
 from aia.config.sections import (
     MACHINE_SETTINGS,
     STAGE_VERSIONS,
+    AblationsConfig,
     BackboneConfig,
     DataConfig,
     DetectorConfig,
@@ -43,6 +44,7 @@ from aia.config.sections import (
 )
 
 __all__ = [
+    "AblationsConfig",
     "BackboneConfig",
     "DataConfig",
     "DetectorConfig",
@@ -73,4 +75,5 @@ __all__ = [
     "read_yaml",
     "run_settings",
     "section",
+    "with_seed",
 ]
