@@ -13,6 +13,7 @@ Printed are, for SlowFast R50 4x16 without interaction and with dense serial IA 
 3. a training step by the reach L of the memory: with AMU, and with the neighbours' clips trained
    jointly for the lengths that fit (Figure 5)
 4. the operations of a training step a second, as a share of what a matrix product reaches here
+5. with --settings: what bfloat16, torch.compile and a fused optimizer each bring in a training step
 
 Memory is what the allocator had at most (CUDA), or the bytes kept for the backward pass (CPU).
 Times are medians, in a GPU's case between events after the device has been waited for.
@@ -21,6 +22,7 @@ Times are medians, in a GPU's case between events after the device has been wait
 import argparse
 import copy
 import dataclasses
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -46,7 +48,8 @@ from aia.config import (
 from aia.datasets.loader import Batch
 from aia.interact import dense_query
 from aia.memory import FeaturePool, recall
-from aia.train.cost import PERSONS, Problem, Work, cost_by_reach, median_times
+from aia.network import Network
+from aia.train.cost import PERSONS, Problem, Work, cost_by_reach, median_times, step_memory
 from aia.train.loss import action_loss
 from aia.train.run import Sections
 
@@ -63,6 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--reach", type=int, nargs="*", default=[0, 5, 15, 30, 60])
     parser.add_argument("--joint", type=int, nargs="*", default=None, help="L trained jointly")
+    parser.add_argument("--settings", action="store_true", help="also table 5 (minutes)")
     given = parser.parse_args(arguments)
     torch.set_num_threads(given.threads)
     bench = Bench(given)
@@ -73,6 +77,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     bench.cost_of_interaction()
     bench.cost_by_reach()
     bench.share_of_the_matrix_rate()
+    if given.settings:
+        bench.settings()
 
 
 class Bench:
@@ -177,6 +183,37 @@ class Bench:
             f"{size}x{size}: {100 * flops / seconds / rate:.0f} %; "
             f"{self.given.clips / seconds:.2f} clips/s"
         )
+
+    def settings(self) -> None:
+        """Table 5."""
+        print("\n5. a training step by its settings (train.precision, compile, fused)")
+        base = None
+        choices = (
+            ("float32", False, False),
+            ("float32", False, True),
+            ("bfloat16", False, False),
+            ("bfloat16", False, True),
+            ("float32", True, True),
+            ("bfloat16", True, True),
+        )
+        for precision, compiled, fused in choices:
+            problem = self.problem(DENSE)
+            problem.precision = precision
+            if compiled:
+                problem.network.backbone.compile()
+            step = problem.step(fused=fused)
+            start = time.perf_counter()
+            step()
+            first = time.perf_counter() - start
+            seconds = self.times({"step": step})["step"]
+            memory = step_memory(step, self.device)
+            base = base or seconds
+            print(
+                f"   {precision:9s} {'compiled' if compiled else 'eager':9s}"
+                f"{'fused' if fused else 'one by one':11s} {1e3 * seconds:9.1f} ms, "
+                f"{memory / 1e9:6.3f} GB, {self.given.clips / seconds:7.2f} clips/s: "
+                f"{base / seconds:.2f}x (first step {first:.1f} s)"
+            )
 
     def problem(self, name: str, *, width: int = 512, reach: int = 30) -> Problem:
         """A network with a batch for it and a full pool."""

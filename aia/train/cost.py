@@ -199,13 +199,18 @@ class Problem:
         rows = F.pad(rows, (0, 0, 0, self.slots - rows.shape[2]))
         return Slots(rows.flatten(1, 2), M.filled)
 
-    def step(self, *, joint: bool = False) -> Work:
-        """Algorithm 1's lines 3 to 16 for one batch, as train/loop.py has them."""
+    def step(self, *, joint: bool = False, fused: bool | None = None) -> Work:
+        """Algorithm 1's lines 3 to 16 for one batch, as train/loop.py has them.
+
+        Args:
+            joint: Train the clips of the memory too.
+            fused: As `train.fused`.
+        """
         optimizer = torch.optim.SGD(
             [p for p in self.network.parameters() if p.requires_grad],
             lr=1e-9,
             momentum=0.9,
-            fused=self.device.type == "cuda",
+            fused=self.device.type == "cuda" if fused is None else fused,
         )
 
         def run() -> None:
