@@ -245,6 +245,47 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def test_every_part_of_table_1_and_its_figures_are_made(tmp_path: Path) -> None:
+    """Every kind of network of Table 1, small; rows that differ in their blocks alone are left out."""
+    change = {
+        "playhouse": {"train_films": 2, "val_films": 1, "seconds": 10},
+        "train": {"init": "scratch", "steps": 2, "validate_every": None},
+        "detector": {"steps": 2},
+        "ablations": {"seeds": [0]},
+        "table1a": dict.fromkeys(("P O", "P M", "O M")),
+        "table1b": {"3x{P,M,O}": None},
+        "table1c": dict.fromkeys(("O>P>M", "P>M>O", "M>P>O", "O>M>P")),
+        "figure5": {"clips": 1, "reaches": [0, 2], "joint": [0, 1]},
+    }
+    less = overlay(tmp_path / "less.yaml", change)
+    folder = tmp_path / "results" / "small"
+    rows = {"a": 2, "b": 2, "c": 2, "d": 3, "e": 5, "f": 3}
+    tables = [f"results/small/table1{letter}.csv" for letter in rows]
+    figures = [f"results/small/figures/fig{number}.png" for number in (4, 5, 6)]
+    result = snakemake(*tables, *figures, "--configfile", less, "--cores", "2", cwd=tmp_path)
+    assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-6000:]
+    for letter, count in rows.items():
+        with open(folder / f"table1{letter}.csv", newline="") as file:
+            table = list(csv.DictReader(file))
+        found = [line for line in table if line["metric"] == "mAP@0.5 (annotated boxes)"]
+        assert len({line["row"] for line in found}) == count
+        assert all(0 <= float(line["ours"]) <= 100 for line in found)
+        compared = [line for line in table if line["paper"] and line["metric"][:3] == "mAP"]
+        assert [line["row"] for line in compared] == [line["row"] for line in found]
+        assert all(not line["difference"] for line in compared)  # other data than the paper's
+    costs = {line["row"]: line for line in read_table(folder / "table1e.csv", "params")}
+    assert float(costs["Baseline"]["ours"]) == 1
+    assert float(costs["IA (w/o AMU)"]["ours"]) > float(costs["IA (w/ AMU)"]["ours"]) > 1
+    for figure in figures:
+        assert (tmp_path / figure).stat().st_size > 1000
+
+
+def read_table(path: Path, metric: str) -> list[dict[str, str]]:
+    """The lines of a table about one metric."""
+    with open(path, newline="") as file:
+        return [line for line in csv.DictReader(file) if line["metric"].startswith(metric)]
+
+
 def test_a_run_leaves_table_report_and_a_log_of_each_job(finished: Path) -> None:
     results = finished / "results"
     with open(results / "small_val.csv", newline="") as file:
