@@ -246,7 +246,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_every_part_of_table_1_and_its_figures_are_made(tmp_path: Path) -> None:
-    """Every kind of network of Table 1, small; rows that differ in their blocks alone are left out."""
+    """Every kind of network of Table 1, small; not all that differ in their blocks alone."""
     change = {
         "playhouse": {"train_films": 2, "val_films": 1, "seconds": 10},
         "train": {"init": "scratch", "steps": 2, "validate_every": None},
