@@ -255,6 +255,23 @@ def evaluate_ava(options: argparse.Namespace) -> None:
     log.say(f"frame mAP@{options.iou:g} ({options.protocol}): {100 * result.mean:.2f}")
 
 
+def evaluate_protocols(options: argparse.Namespace) -> None:
+    """AVA frame mAP under all named protocols at once, and whose numbers each compares with."""
+    from aia.evaluate.all_protocols import evaluate_protocols as evaluate
+    from aia.evaluate.all_protocols import in_words, write_protocols
+
+    table = evaluate(
+        options.groundtruth,
+        options.detections,
+        excluded=options.excluded,
+        labels=options.labels,
+        iou=options.iou,
+    )
+    write_protocols(options.output, table)
+    for line in in_words(table):
+        log.say(line)
+
+
 def evaluate_persons(options: argparse.Namespace) -> None:
     """Person AP of a detector's boxes."""
     from aia.evaluate.person_ap import evaluate_persons as evaluate
@@ -580,18 +597,17 @@ def _parser() -> argparse.ArgumentParser:
 
     evaluate = commands.add_parser("evaluate", help="numbers from scores")
     kinds = evaluate.add_subparsers(required=True, metavar="KIND")
-    command = _command(kinds, "ava", evaluate_ava)
-    command.add_argument("--groundtruth", type=Path, required=True)
-    command.add_argument("--detections", type=Path, required=True)
-    command.add_argument("--excluded", type=Path)
-    command.add_argument("--labels", type=Path)
-    command.add_argument(
-        "--protocol",
-        default="paper",
-        choices=("paper", "activitynet", "slowfast", "mmaction", "acar"),
-    )
-    command.add_argument("--iou", type=float, default=0.5)
-    command.add_argument("--output", type=Path, required=True)
+    for name, run in (("ava", evaluate_ava), ("protocols", evaluate_protocols)):
+        command = _command(kinds, name, run)
+        command.add_argument("--groundtruth", type=Path, required=True)
+        command.add_argument("--detections", type=Path, required=True)
+        command.add_argument("--excluded", type=Path)
+        command.add_argument("--labels", type=Path)
+        command.add_argument("--iou", type=float, default=0.5)
+        command.add_argument("--output", type=Path, required=True)
+        if name == "ava":
+            known = ("paper", "activitynet", "slowfast", "mmaction", "acar")
+            command.add_argument("--protocol", default="paper", choices=known)
 
     command = _command(kinds, "epic", evaluate_epic)
     command.add_argument("--labels", type=Path, required=True, help="CSV: verb,noun")
