@@ -376,13 +376,13 @@ def weights_fetch(options: argparse.Namespace) -> None:
     fetch_i3d(options.output)
 
 
-def _films_of(films: Path | None, annotations: Sequence[Path]) -> list[str]:
+def _films_of(films: Path | None, annotations: Sequence[Path] | None) -> list[str]:
     """Films of a list, or those that the annotations name."""
     from aia.tables import read_actions, read_films
 
     if films is not None:
         return read_films(films)
-    return sorted({video for path in annotations for video in read_actions(path)["video"]})
+    return sorted({video for path in annotations or () for video in read_actions(path)["video"]})
 
 
 def _key_frames(options: argparse.Namespace, labels: Any) -> list[Any]:

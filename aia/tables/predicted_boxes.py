@@ -14,7 +14,7 @@ import pandas as pd
 import pyarrow as pa
 
 from aia.tables.csv_files import NAME, check_videos_and_times
-from aia.tables.csv_reader import Layout, Rows, has_lines, read_table
+from aia.tables.csv_reader import Layout, Rows, first_cells, has_lines, read_table
 
 _SIDES = ("x1", "y1", "x2", "y2")
 _LAYOUT = Layout(
@@ -27,6 +27,7 @@ _LAYOUT = Layout(
         "score": pa.float64(),
     },
 )
+_ANNOTATIONS = "are these annotations, whose last column is a person?"
 FARTHEST = 1.0
 """How far beyond the frame a side may lie, in frames; farther ones are no fractions."""
 
@@ -68,9 +69,13 @@ def read_predicted_boxes(path: Path | str) -> pd.DataFrame:
     score = table["score"].to_numpy()
     rows.refuse(
         ~((score >= 0) & (score <= 1)),
-        "score is {}, expected 0 to 1; are these annotations, whose last column is a person?",
+        f"score is {{}}, expected 0 to 1; {_ANNOTATIONS}",
         score,
     )
+    if (action != "").all() and first_cells(path)[-1].strip().isdigit():
+        rows.refuse(
+            np.isin(score, (0, 1)).all(keepdims=True), f"score is {{}}; {_ANNOTATIONS}", score
+        )
     frame = table.drop(["action"]).rename_columns(["video", "time_sec", *_SIDES, "score"])
     return _each_once(frame.to_pandas())
 
