@@ -211,6 +211,40 @@ def score(options: argparse.Namespace) -> None:
         write_attention(options.attention, attention)
 
 
+def drift(options: argparse.Namespace) -> None:
+    """Compare what a run remembers with what its network makes of the same persons now."""
+    import torch
+
+    from aia.datasets.ava import annotated_clips
+    from aia.evaluate.drift import last_memory, measure_drift, write_drift
+    from aia.evaluate.score import load_trained
+    from aia.labels import read_labels
+    from aia.train.run import pick_device, usable_threads
+    from aia.video.store import readable_stores
+
+    torch.set_num_threads(usable_threads(options.threads))
+    device = pick_device(options.device)
+    trained = load_trained(options.model, device=device)
+    stores = readable_stores(options.frames)
+    labels = read_labels(options.labels)
+    clips = annotated_clips(options.annotations, labels=labels, excluded=options.excluded)
+    clips = clips_of_films(clips, stores, options, span=trained.backbone.span)
+    found = measure_drift(
+        trained,
+        last_memory(options.work),
+        clips,
+        stores,
+        batch=options.batch,
+        device=device,
+        most=options.most,
+    )
+    write_drift(options.output, found)
+    log.say(
+        f"{trained.name}: {len(found)} remembered clips, median cosine distance "
+        f"{found['cosine_distance'].median():.4f}"
+    )
+
+
 def evaluate_ava(options: argparse.Namespace) -> None:
     """AVA frame mAP under a named protocol."""
     from aia.evaluate.frame_map import evaluate_ava as evaluate
@@ -510,6 +544,19 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--attention-clips", type=int, default=12)
     command.add_argument("--device", default="auto")
     command.add_argument("--threads", type=int, default=1)
+
+    command = _command(commands, "drift", drift)
+    command.add_argument("--model", type=Path, required=True)
+    command.add_argument("--work", type=Path, required=True, help="the run's checkpoints")
+    command.add_argument("--frames", type=Path, nargs="+", required=True, help="frame stores")
+    command.add_argument("--annotations", type=Path, required=True, help="that it learned from")
+    command.add_argument("--excluded", type=Path)
+    command.add_argument("--labels", type=Path, required=True)
+    command.add_argument("--batch", type=int, default=16)
+    command.add_argument("--most", type=int, default=4000, help="clips, evenly spread")
+    command.add_argument("--device", default="auto")
+    command.add_argument("--threads", type=int, default=1)
+    command.add_argument("--output", type=Path, required=True)
 
     evaluate = commands.add_parser("evaluate", help="numbers from scores")
     kinds = evaluate.add_subparsers(required=True, metavar="KIND")

@@ -254,6 +254,35 @@ def named_structure_files(pattern):
     return pairs
 
 
+def remembering(dataset):
+    """IA with and without AMU of Table 1e: the name of the row, and its first seed's run."""
+    called = settings(dataset).table("table1e").rows
+    runs = table_runs(dataset, "table1e")
+    return {called[row]: runs[row][0] for row in runs if called[row].startswith("IA")}
+
+
+def remembering_files(pattern):
+    """An input function: a file of each run whose memory is looked at."""
+
+    def paths(wildcards):
+        runs = remembering(wildcards.dataset).values()
+        return [run_file(wildcards, pattern, run) for run in runs]
+
+    return paths
+
+
+def named_remembering_files(pattern):
+    """A params function: ROW=FILE of the same."""
+
+    def pairs(wildcards):
+        runs = remembering(wildcards.dataset)
+        return [
+            f"{name}={run_file(wildcards, pattern, run)}" for name, run in runs.items()
+        ]
+
+    return pairs
+
+
 def reach_steps(wildcards):
     """Which training steps Fig. 5 measures."""
     chosen = settings(wildcards.dataset).figure5
