@@ -15,6 +15,7 @@ from aia import log
 from aia.config import (
     BackboneConfig,
     DetectorConfig,
+    FetchConfig,
     FramesConfig,
     LossConfig,
     MemoryConfig,
@@ -60,6 +61,33 @@ def playhouse(options: argparse.Namespace) -> None:
 
     config = section(PlayhouseConfig, options.settings, "playhouse")
     draw_playhouse(options.folder, config=config, processes=options.processes)
+
+
+def fetch_files(options: argparse.Namespace) -> None:
+    """Fetch files by their addresses: whole and checked, going on where a line breaks off."""
+    from aia.fetch import fetch_all, wanted_file
+
+    if options.sha256 and len(options.addresses) > 1:
+        raise InputError("--sha256: belongs to one file; give one address with it")
+    known = {"sha256": options.sha256, "size": options.size}
+    wanted = [wanted_file(address, options.folder, **known) for address in options.addresses]
+    fetch_all(wanted, config=_whole_section(FetchConfig, options.settings, "fetch"))
+
+
+def fetch_ava_annotations(options: argparse.Namespace) -> None:
+    """Fetch AVA's tables and the lists of its films."""
+    from aia.datasets.ava_files import fetch_annotations
+
+    config = _whole_section(FetchConfig, options.settings, "fetch")
+    fetch_annotations(options.version, options.folder, config=config)
+
+
+def fetch_ava_films(options: argparse.Namespace) -> None:
+    """Fetch films of AVA by their ids, or all that the lists name."""
+    from aia.datasets.ava_files import fetch_films
+
+    config = _whole_section(FetchConfig, options.settings, "fetch")
+    fetch_films(options.videos, options.lists, options.folder, config=config)
 
 
 def frames(options: argparse.Namespace) -> None:
@@ -293,6 +321,11 @@ def _whole_settings(given: str) -> Any:
     return read_sections(str(own) if given == "config.yaml" and not Path(given).exists() else given)
 
 
+def _whole_section(kind: Any, given: str, name: str) -> Any:
+    """One section of config.yaml, wherever that is."""
+    return build_section(kind, _whole_settings(given)[name], f"settings: {name}")
+
+
 def weights_fetch(options: argparse.Namespace) -> None:
     """Fetch published weights by name and convert them."""
     from aia.weights.i3d import fetch_i3d
@@ -409,6 +442,21 @@ def _parser() -> argparse.ArgumentParser:
     command = _command(commands, "playhouse", playhouse)
     command.add_argument("folder", type=Path)
     command.add_argument("--processes", type=int, default=1)
+
+    fetching = commands.add_parser("fetch", help="files from the network, AVA's among them")
+    kinds = fetching.add_subparsers(required=True, metavar="WHAT")
+    command = _command(kinds, "files", fetch_files)
+    command.add_argument("addresses", nargs="+", metavar="ADDRESS")
+    command.add_argument("--folder", type=Path, default=Path())
+    command.add_argument("--sha256", help="that the file must have")
+    command.add_argument("--size", type=int, help="bytes that the file must have")
+    command = _command(kinds, "ava-annotations", fetch_ava_annotations)
+    command.add_argument("version", choices=("2.1", "2.2"))
+    command.add_argument("--folder", type=Path, required=True)
+    command = _command(kinds, "ava-films", fetch_ava_films)
+    command.add_argument("videos", nargs="*", metavar="ID", help="none: all films of the lists")
+    command.add_argument("--lists", type=Path, nargs="+", required=True)
+    command.add_argument("--folder", type=Path, required=True)
 
     command = _command(commands, "frames", frames)
     command.add_argument("film", type=Path)

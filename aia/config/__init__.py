@@ -22,9 +22,11 @@ from aia.config.sections import (
     MACHINE_SETTINGS,
     STAGE_VERSIONS,
     BackboneConfig,
+    CheckConfig,
     DataConfig,
     DetectorConfig,
     EvaluateConfig,
+    FetchConfig,
     FramesConfig,
     I3DConfig,
     LateralConfig,
@@ -44,9 +46,11 @@ from aia.config.sections import (
 
 __all__ = [
     "BackboneConfig",
+    "CheckConfig",
     "DataConfig",
     "DetectorConfig",
     "EvaluateConfig",
+    "FetchConfig",
     "FramesConfig",
     "I3DConfig",
     "LateralConfig",
