@@ -12,7 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 @dataclass
 class Served:
-    """A file, and what goes wrong with it; a list has an entry for each answer, then all is well."""
+    """A file and what goes wrong with it; lists have an entry for each answer, then all is well."""
 
     content: bytes
     statuses: list[int] = field(default_factory=list)
