@@ -14,6 +14,7 @@ from typing import Any
 from aia import log
 from aia.config import (
     BackboneConfig,
+    CheckConfig,
     DetectorConfig,
     FetchConfig,
     FramesConfig,
@@ -95,9 +96,10 @@ def frames(options: argparse.Namespace) -> None:
     from aia.video.store import make_store, skip_film
 
     config = section(FramesConfig, options.settings, "frames")
+    check = section(CheckConfig, options.settings, "check")
     try:
         info = make_store(
-            options.film, options.output, config=config, min_frames=options.min_frames
+            options.film, options.output, config=config, min_frames=options.min_frames, check=check
         )
     except InputError as error:
         if read_sections(options.settings).get("data", {}).get("bad_films") != "skip":
@@ -111,6 +113,19 @@ def frames(options: argparse.Namespace) -> None:
     log.say(
         f"{options.film}: {info.frames} frames of {width}x{height} in {info.bytes / 1e6:.1f} MB, "
         f"{info.duration_sec:.2f} s"
+    )
+
+
+def check_films(options: argparse.Namespace) -> None:
+    """See that all films are cut as their annotations expect, and write their fingerprints."""
+    from aia.datasets.films import check_films as check
+
+    check(
+        stores=options.frames,
+        annotations=options.annotations,
+        frames=section(FramesConfig, options.settings, "frames"),
+        check=section(CheckConfig, options.settings, "check"),
+        output=options.output,
     )
 
 
@@ -462,6 +477,11 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("film", type=Path)
     command.add_argument("--output", type=Path, required=True)
     command.add_argument("--min-frames", type=int, default=1, help="that a clip spans")
+
+    command = _command(commands, "check-films", check_films)
+    command.add_argument("--frames", type=Path, nargs="+", required=True, help="frame stores")
+    command.add_argument("--annotations", type=Path, nargs="*", default=[])
+    command.add_argument("--output", type=Path, required=True, help="CSV of fingerprints")
 
     command = _command(commands, "finetune-detector", finetune_detector)
     command.add_argument("--frames", type=Path, nargs="*", required=True)

@@ -12,8 +12,7 @@ from aia.config import FetchConfig
 from aia.datasets.ava_files import fetch_annotations, fetch_films, films_of
 from aia.errors import InputError
 from aia.labels import read_labels
-
-from ..serving import Served, Site, serving
+from tests.serving import Served, Site, serving
 
 FILM = b"\x1a\x45\xdf\xa3" + bytes(2000)
 ROW = "-a_bCdEfGhI,0902,0.1,0.1,0.5,0.9,12,0\n"
