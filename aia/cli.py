@@ -96,13 +96,14 @@ def frames(options: argparse.Namespace) -> None:
     from aia.video.store import make_store, skip_film
 
     config = section(FramesConfig, options.settings, "frames")
-    check = section(CheckConfig, options.settings, "check")
+    given = read_sections(options.settings)
+    check = section(CheckConfig, options.settings, "check") if "check" in given else None
     try:
         info = make_store(
             options.film, options.output, config=config, min_frames=options.min_frames, check=check
         )
     except InputError as error:
-        if read_sections(options.settings).get("data", {}).get("bad_films") != "skip":
+        if given.get("data", {}).get("bad_films") != "skip":
             raise InputError(
                 f"{error} (data.bad_films: skip would go on without this film)"
             ) from None

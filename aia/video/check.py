@@ -13,10 +13,14 @@ from jaxtyping import UInt64
 from aia.config import CheckConfig
 from aia.errors import InputError
 from aia.log import say
-from aia.video.fingerprints import Fingerprint, differences, per_second, read_fingerprints
+from aia.video.fingerprints import (
+    RATES,
+    Fingerprint,
+    differences,
+    per_second,
+    read_fingerprints,
+)
 
-RATES = (24000 / 1001, 24.0, 25.0, 30000 / 1001, 30.0, 50.0, 60000 / 1001, 60.0)
-"""Frames a second that films have."""
 GAP = 1.5  # lengths of a frame; a longer step leaves one out
 STEADY = 0.9  # share of steps that are as long as a frame, in a film of steady rate
 NOTED_GAPS = 5

@@ -26,6 +26,8 @@ COLUMNS = (
 BRIGHTER = 2  # levels; less is noise
 NEAR_SEC, FAR_SEC = 2.0, 60.0
 """How far a shift is looked for, and how far where the pictures do not fit at all."""
+RATES = (24000 / 1001, 24.0, 25.0, 30000 / 1001, 30.0, 50.0, 60000 / 1001, 60.0)
+"""Frames a second that films have."""
 OTHER_BITS = 8.0
 """On average; two copies differ by less, two films by more."""
 LONGEST_WINDOW_SEC = 60
@@ -160,15 +162,37 @@ def _difference_shown(known: Fingerprint, looks: UInt64[np.ndarray, " frames"]) 
     seconds = min(len(known.looks), len(_whole_seconds(len(looks), known.fps)))
     if not seconds:
         return None
-    near, far = (round(sec * known.fps) for sec in (NEAR_SEC, FAR_SEC))
-    bits = _bits(known, looks, seconds, near)
-    if np.nanmin(np.nanmean(bits, axis=1)) > OTHER_BITS:
-        bits = _bits(known, looks, seconds, far)
-        if np.nanmin(np.nanmean(bits, axis=1)) > OTHER_BITS:
-            return _changing(bits, known) or "shows other pictures than its fingerprint says"
+    bits = _bits(known, looks, seconds, round(NEAR_SEC * known.fps))
+    if _shift(bits) is None:
+        bits = _bits(known, looks, seconds, round(FAR_SEC * known.fps))
     whole = _shift(bits)
-    return _changing(bits, known) or (
-        f"is shifted by {_sec(whole, known.fps)} against its fingerprint" if whole else None
+    changing = _changing(bits, known)
+    if whole is None or changing:
+        other = "shows other pictures than its fingerprint says"
+        return _speed(known, looks, seconds) or changing or other
+    return f"is shifted by {_sec(whole, known.fps)} against its fingerprint" if whole else None
+
+
+def _speed(known: Fingerprint, looks: UInt64[np.ndarray, " frames"], seconds: int) -> str | None:
+    """In words, where the film shows the same at another speed."""
+    means = {}
+    for played, made in itertools.permutations(RATES, 2):
+        places = np.round(np.arange(seconds) * known.fps * made / played).astype(int)
+        inside = places < len(looks)
+        if inside.sum() >= seconds / 2 and abs(made / played - 1) * inside.sum() > 1 / known.fps:
+            other = known.looks[:seconds][inside] ^ looks[places[inside]]
+            means[played, made] = float(np.bitwise_count(other).mean())
+    if not means:
+        return None
+    # of those that fit about equally well, whole numbers: 30 rather than 29.97
+    least = min(means.values())
+    close = [pair for pair, mean in means.items() if mean <= 1.1 * least + 0.5]
+    played, made = min(close, key=lambda pair: (sum(n % 1 for n in pair) > 0, means[pair]))
+    if means[played, made] > OTHER_BITS / 2:
+        return None
+    return (
+        f"runs at {played / made:.4g} times the speed of its fingerprint, as if "
+        f"{made:.5g} frames a second had been taken for {played:.5g}"
     )
 
 
@@ -187,10 +211,9 @@ def _bits(
 
 def _shift(bits: Float[np.ndarray, "shifts seconds"]) -> int | None:
     """Frames by which the film is late; 0 unless another fits clearly better; None: none fits."""
-    reach = len(bits) // 2
-    seconds = bits.shape[1]
-    enough = np.isfinite(bits).sum(axis=1) >= max(seconds / 2, 1)
-    means = np.where(enough, np.nansum(bits, 1) / np.maximum(np.isfinite(bits).sum(1), 1), np.inf)
+    reach, seconds = len(bits) // 2, bits.shape[1]
+    count = np.isfinite(bits).sum(axis=1)
+    means = np.where(count >= seconds / 2, np.nansum(bits, 1) / np.maximum(count, 1), np.inf)
     best = int(means.argmin())
     if means[best] > OTHER_BITS:
         return None
@@ -218,10 +241,7 @@ def _changing(bits: Float[np.ndarray, "shifts seconds"], known: Fingerprint) -> 
             f"is shifted by {last} against its fingerprint from about {begins_sec:.0f} s on "
             f"(before: {first}): frames are missing or doubled there"
         )
-    return (
-        f"drifts from {first} to {last} against its fingerprint: its clock runs at another speed, "
-        "as where frames of one rate are taken for frames of another"
-    )
+    return f"drifts from {first} to {last} against its fingerprint: its clock is not steady"
 
 
 def _sec(shift: int | None, fps: float) -> str:
