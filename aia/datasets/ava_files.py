@@ -33,16 +33,21 @@ def film_list(part: str) -> str:
     return f"ava_file_names_{part}_v2.1.txt"
 
 
-def tables(version: Version) -> dict[str, str]:
-    """What a version's archive must hold, by what it is."""
+def official_name(name: str, version: Version) -> str:
+    """What the archive calls a table."""
     year = _EVALUATED_OF[version]
+    return name.replace("_evaluated.pbtxt", f"_for_activitynet_{year}.pbtxt")
+
+
+def tables(version: Version) -> dict[str, str]:
+    """The tables of a version that are needed, by what they are."""
     return {
         "train": f"ava_train_v{version}.csv",
         "val": f"ava_val_v{version}.csv",
         "train_excluded": f"ava_train_excluded_timestamps_v{version}.csv",
         "val_excluded": f"ava_val_excluded_timestamps_v{version}.csv",
         "labels": f"ava_action_list_v{version}.pbtxt",
-        "evaluated": f"ava_action_list_v{version}_for_activitynet_{year}.pbtxt",
+        "evaluated": f"ava_action_list_v{version}_evaluated.pbtxt",
     }
 
 
@@ -135,14 +140,16 @@ def _unpack(archive: Path, folder: Path, version: Version) -> None:
             inside = {Path(info.filename).name: info for info in opened.infolist()}
             needed = tables(version)
             for what, name in needed.items():
-                if name in inside or f"{name}.txt" in inside:
-                    _extract(opened, inside.get(name) or inside[f"{name}.txt"], folder / name)
+                official = official_name(name, version)
+                found = inside.get(official) or inside.get(f"{official}.txt")
+                if found:
+                    _extract(opened, found, folder / name)
                 elif what == "labels":
-                    say(f"{archive.name}: lacks {name}; our list of the same 80 classes is taken")
+                    say(f"{archive.name}: lacks {official}; our list of the same 80 classes is taken")
                     _copy(OUR_LABELS, folder / name)
                 else:
                     raise InputError(
-                        f"{archive}: lacks {name} (it has {', '.join(sorted(inside)[:20])}); is it "
+                        f"{archive}: lacks {official} (it has {', '.join(sorted(inside)[:20])}); is it "
                         f"the archive of AVA {version}?"
                     )
             for name in more_tables(version):

@@ -63,7 +63,8 @@ def test_all_tables_come_out_wherever_in_the_archive_they_lie(
     site.files["/annotations/ava_v2.2.zip"] = Served(archive(other, inside))
     fetch_annotations("2.2", tmp_path / "in", config=config)
     for name, text in TABLES.items():
-        assert (tmp_path / "in" / name).read_text() == text
+        ours = name.replace("for_activitynet_2019", "evaluated")
+        assert (tmp_path / "in" / ours).read_text() == text
     assert not list(tmp_path.rglob("evil.sh"))
 
 
@@ -84,7 +85,7 @@ def test_a_list_of_classes_may_end_in_txt_as_well(
     tables["ava_action_list_v2.1_for_activitynet_2018.pbtxt.txt"] = LABELS
     site.files["/annotations/ava_v2.1.zip"] = Served(archive(tables))
     fetch_annotations("2.1", tmp_path, config=config)
-    assert (tmp_path / "ava_action_list_v2.1_for_activitynet_2018.pbtxt").read_text() == LABELS
+    assert (tmp_path / "ava_action_list_v2.1_evaluated.pbtxt").read_text() == LABELS
 
 
 @pytest.mark.parametrize(
