@@ -272,6 +272,23 @@ def evaluate_ava(options: argparse.Namespace) -> None:
     log.say(f"frame mAP@{options.iou:g} ({options.protocol}): {100 * result.mean:.2f}")
 
 
+def evaluate_protocols(options: argparse.Namespace) -> None:
+    """AVA frame mAP under all named protocols at once, and whose numbers each compares with."""
+    from aia.evaluate.all_protocols import evaluate_protocols as evaluate
+    from aia.evaluate.all_protocols import in_words, write_protocols
+
+    table = evaluate(
+        options.groundtruth,
+        options.detections,
+        excluded=options.excluded,
+        labels=options.labels,
+        iou=options.iou,
+    )
+    write_protocols(options.output, table)
+    for line in in_words(table):
+        log.say(line)
+
+
 def evaluate_persons(options: argparse.Namespace) -> None:
     """Person AP of a detector's boxes."""
     from aia.evaluate.person_ap import evaluate_persons as evaluate
@@ -295,6 +312,7 @@ def evaluate_epic(options: argparse.Namespace) -> None:
 
 def table(options: argparse.Namespace) -> None:
     """Put the metrics of runs together as a table."""
+    from aia.evaluate.paper import PaperNumbers
     from aia.evaluate.result_table import table_from_json
     from aia.video.store import skipped_films
 
@@ -304,7 +322,38 @@ def table(options: argparse.Namespace) -> None:
         output=options.output,
         persons=options.persons,
         skipped=skipped_films(options.maybe_skipped),
+        paper=PaperNumbers(options.paper_table, options.paper_data),
     )
+
+
+def cost(options: argparse.Namespace) -> None:
+    """Count a run's parameters and operations (Table 1e), or measure a step by reach (Fig. 5)."""
+    from aia.labels import read_labels
+    from aia.train import cost as costs
+    from aia.train.run import pick_device
+
+    run = parse_run(options.name)
+    sections = _run_sections(options.settings, run)
+    classes = len(read_labels(options.labels))
+    short_side = section(FramesConfig, options.settings, "frames").short_side
+    if options.reaches is None:
+        found = costs.clip_cost(run, sections, classes=classes, short_side=short_side)
+        costs.write_cost(options.output, found)
+        log.say(f"{run}: {found.parameters / 1e6:.2f} M parameters, {found.flops / 1e9:.2f} GFLOP")
+        return
+    if run.memory != "amu":
+        raise InputError(f"--run {run}: has no memory of its own, so its steps have no reach")
+    measured = costs.cost_by_reach(
+        run,
+        sections,
+        classes=classes,
+        clips=options.clips,
+        size_hw=(short_side, short_side * 3 // 2),
+        reaches=options.reaches,
+        joint=options.joint,
+        device=pick_device(options.device),
+    )
+    costs.write_reach(options.output, measured)
 
 
 def weights_inspect(options: argparse.Namespace) -> None:
@@ -533,18 +582,17 @@ def _parser() -> argparse.ArgumentParser:
 
     evaluate = commands.add_parser("evaluate", help="numbers from scores")
     kinds = evaluate.add_subparsers(required=True, metavar="KIND")
-    command = _command(kinds, "ava", evaluate_ava)
-    command.add_argument("--groundtruth", type=Path, required=True)
-    command.add_argument("--detections", type=Path, required=True)
-    command.add_argument("--excluded", type=Path)
-    command.add_argument("--labels", type=Path)
-    command.add_argument(
-        "--protocol",
-        default="paper",
-        choices=("paper", "activitynet", "slowfast", "mmaction", "acar"),
-    )
-    command.add_argument("--iou", type=float, default=0.5)
-    command.add_argument("--output", type=Path, required=True)
+    for name, run in (("ava", evaluate_ava), ("protocols", evaluate_protocols)):
+        command = _command(kinds, name, run)
+        command.add_argument("--groundtruth", type=Path, required=True)
+        command.add_argument("--detections", type=Path, required=True)
+        command.add_argument("--excluded", type=Path)
+        command.add_argument("--labels", type=Path)
+        command.add_argument("--iou", type=float, default=0.5)
+        command.add_argument("--output", type=Path, required=True)
+        if name == "ava":
+            known = ("paper", "activitynet", "slowfast", "mmaction", "acar")
+            command.add_argument("--protocol", default="paper", choices=known)
 
     command = _command(kinds, "epic", evaluate_epic)
     command.add_argument("--labels", type=Path, required=True, help="CSV: verb,noun")
@@ -566,6 +614,18 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument(
         "--maybe-skipped", type=Path, nargs="+", default=[], help="frame stores: notes tell of gaps"
     )
+    command.add_argument("--output", type=Path, required=True)
+
+    command.add_argument("--paper-table", help="of which it is a twin, such as 1a")
+    command.add_argument("--paper-data", help="what the paper calls the data, such as AVA v2.2 val")
+
+    command = _command(commands, "cost", cost)
+    command.add_argument("--run", dest="name", required=True, help="name of the run")
+    command.add_argument("--labels", type=Path, required=True)
+    command.add_argument("--reaches", type=int, nargs="+", help="L of training steps to measure")
+    command.add_argument("--joint", type=int, nargs="*", default=[], help="L trained jointly")
+    command.add_argument("--clips", type=int, default=2, help="of a batch that is measured")
+    command.add_argument("--device", default="auto")
     command.add_argument("--output", type=Path, required=True)
 
     weights = commands.add_parser("weights", help="published weights")

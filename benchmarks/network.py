@@ -13,6 +13,7 @@ Printed are, for SlowFast R50 4x16 without interaction and with dense serial IA 
 3. a training step by the reach L of the memory: with AMU, and with the neighbours' clips trained
    jointly for the lengths that fit (Figure 5)
 4. the operations of a training step a second, as a share of what a matrix product reaches here
+5. with --settings: what bfloat16, torch.compile and a fused optimizer each bring in a training step
 
 Memory is what the allocator had at most (CUDA), or the bytes kept for the backward pass (CPU).
 Times are medians, in a GPU's case between events after the device has been waited for.
@@ -21,9 +22,8 @@ Times are medians, in a GPU's case between events after the device has been wait
 import argparse
 import copy
 import dataclasses
-import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,11 +32,13 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from aia.clip import ClipKey, Slots
 from aia.config import (
     BackboneConfig,
+    LossConfig,
     MemoryConfig,
     NetworkConfig,
+    RunName,
+    TrainConfig,
     build_section,
     overlay,
     parse_run,
@@ -46,13 +48,13 @@ from aia.config import (
 from aia.datasets.loader import Batch
 from aia.interact import dense_query
 from aia.memory import FeaturePool, recall
-from aia.network import Network, arithmetic, build_network
+from aia.network import Network
+from aia.train.cost import PERSONS, Problem, Work, cost_by_reach, median_times, step_memory
 from aia.train.loss import action_loss
-from aia.video.sampling import clip_offsets
+from aia.train.run import Sections
 
 BASELINE, DENSE = "slowfast_r50_4x16-none", "slowfast_r50_4x16-dense-POMPOM-amu"
-PERSONS, OBJECTS, CLASSES = 3, 5, 80
-Work = Callable[[], Any]
+CLASSES = 80
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -64,6 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--reach", type=int, nargs="*", default=[0, 5, 15, 30, 60])
     parser.add_argument("--joint", type=int, nargs="*", default=None, help="L trained jointly")
+    parser.add_argument("--settings", action="store_true", help="also table 5 (minutes)")
     given = parser.parse_args(arguments)
     torch.set_num_threads(given.threads)
     bench = Bench(given)
@@ -74,6 +77,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     bench.cost_of_interaction()
     bench.cost_by_reach()
     bench.share_of_the_matrix_rate()
+    if given.settings:
+        bench.settings()
 
 
 class Bench:
@@ -83,28 +88,28 @@ class Bench:
         self.given = given
         self.device = torch.device(given.device)
         self.cuda = self.device.type == "cuda"
-        self.precision = "bfloat16" if self.cuda else "float32"
 
     def against_the_literal_network(self) -> None:
         """Table 1."""
         print("\n1. against a literal eager float32 version of the same network")
         for name in (BASELINE, DENSE):
-            network, batch, pool = self.problem(name)
-            literal = Literal(network)
+            problem = self.problem(name)
+            batch, pool = problem.batch, problem.pool
+            literal = Literal(problem.network)
             with torch.no_grad():
-                ours = self.scores(network, batch, pool, precision="float32")
+                ours = problem.scores(precision="float32")
                 theirs = literal.scores(batch, pool)
             torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-3)
             forward = self.times(
                 {
-                    "aia": lambda: self.scores(network, batch, pool),  # noqa: B023
+                    "aia": problem.scores,
                     "literal": lambda: literal.scores(batch, pool),  # noqa: B023
                 },
                 grad=False,
             )
             step = self.times(
                 {
-                    "aia": self.step(network, batch, pool),
+                    "aia": problem.step(),
                     "literal": literal.step(batch, pool),
                 }
             )
@@ -123,12 +128,11 @@ class Bench:
             ("none", BASELINE, 512),
             *(("dense", DENSE, w) for w in (512, 1024)),
         ):
-            network, batch, pool = self.problem(name, width=width)
-            step = self.step(network, batch, pool)
-            seconds = self.times({"step": step})["step"]
+            problem = self.problem(name, width=width)
+            seconds = self.times({"step": problem.step()})["step"]
             with FlopCounterMode(display=False) as counter, torch.no_grad():
-                self.scores(network, batch, pool)
-            parameters = sum(p.numel() for p in network.parameters() if p.requires_grad)
+                problem.scores()
+            parameters = sum(p.numel() for p in problem.network.parameters() if p.requires_grad)
             found[label, width] = (parameters, counter.get_total_flops(), seconds)
         base = found["none", 512]
         for (label, width), here in found.items():
@@ -147,17 +151,19 @@ class Bench:
         joint = self.given.joint
         if joint is None:
             joint = self.given.reach if self.cuda else [0, 1, 2]
-        for kind, reaches in (("AMU", self.given.reach), ("joint", joint)):
-            for reach in reaches:
-                network, batch, pool = self.problem(DENSE, reach=reach)
-                step = self.step(network, batch, pool, joint=kind == "joint")
-                try:
-                    memory = self.memory(step)
-                    seconds = self.times({"step": step})["step"]
-                except torch.OutOfMemoryError:
-                    print(f"   {kind:6s} L = {reach:3d}: does not fit")
-                    break
-                print(f"   {kind:6s} L = {reach:3d}: {seconds:8.3f} s, {memory / 1e9:7.3f} GB")
+        run, sections = released(DENSE, width=512, reach=30)
+        costs = cost_by_reach(
+            run,
+            sections,
+            classes=CLASSES,
+            clips=self.given.clips,
+            size_hw=tuple(self.given.size),
+            reaches=self.given.reach,
+            joint=joint,
+            device=self.device,
+            rounds=self.given.rounds,
+        )
+        print(costs.to_string(index=False))
 
     def share_of_the_matrix_rate(self) -> None:
         """Table 4."""
@@ -165,110 +171,65 @@ class Bench:
         dtype = torch.bfloat16 if self.cuda else torch.float32
         a, b = (torch.randn(size, size, device=self.device, dtype=dtype) for _ in range(2))
         rate = 2 * size**3 / self.times({"product": lambda: a @ b}, grad=False)["product"]
-        network, batch, pool = self.problem(DENSE)
-        step = self.step(network, batch, pool)
+        step = self.problem(DENSE).step()
         with FlopCounterMode(display=False) as counter:
             step()
         flops = counter.get_total_flops()
         seconds = self.times({"step": step})["step"]
-        print(f"\n4. a training step of {flops / 1e12:.3f} TFLOP, {self.precision}")
+        precision = "bfloat16" if self.cuda else "float32"
+        print(f"\n4. a training step of {flops / 1e12:.3f} TFLOP, {precision}")
         print(
             f"   {flops / seconds / 1e12:.3f} TFLOP/s of {rate / 1e12:.3f} TFLOP/s in a product of "
             f"{size}x{size}: {100 * flops / seconds / rate:.0f} %; "
             f"{self.given.clips / seconds:.2f} clips/s"
         )
 
-    def problem(
-        self, name: str, *, width: int = 512, reach: int = 30
-    ) -> tuple[Network, Batch, FeaturePool]:
-        """A network with a batch for it and a full pool."""
-        torch.manual_seed(0)
-        network = network_of(name, width=width, reach=reach).to(self.device).train()
-        height, wide = self.given.size
-        batch = batch_of(self.given.clips, (height, wide)).to(self.device)
-        pool = FeaturePool(
-            seconds={"film": (0, 130)}, persons_per_clip=5, d=network.d, device=self.device
+    def settings(self) -> None:
+        """Table 5."""
+        print("\n5. a training step by its settings (train.precision, compile, fused)")
+        base = None
+        choices = (
+            ("float32", False, False),
+            ("float32", False, True),
+            ("bfloat16", False, False),
+            ("bfloat16", False, True),
+            ("float32", True, True),
+            ("bfloat16", True, True),
         )
-        every = [ClipKey("film", t) for t in range(131)]
-        features = torch.rand(131, PERSONS, network.d, device=self.device)
-        filled = torch.ones(131, PERSONS, dtype=torch.bool, device=self.device)
-        pool.write(every, Slots(features, filled), loss_tag=1.0, step=0)
-        self.reach = reach
-        return network, batch, pool
+        for precision, compiled, fused in choices:
+            problem = self.problem(DENSE)
+            problem.precision = precision
+            if compiled:
+                problem.network.backbone.compile()
+            step = problem.step(fused=fused)
+            start = time.perf_counter()
+            step()
+            first = time.perf_counter() - start
+            seconds = self.times({"step": step})["step"]
+            memory = step_memory(step, self.device)
+            base = base or seconds
+            print(
+                f"   {precision:9s} {'compiled' if compiled else 'eager':9s}"
+                f"{'fused' if fused else 'one by one':11s} {1e3 * seconds:9.1f} ms, "
+                f"{memory / 1e9:6.3f} GB, {self.given.clips / seconds:7.2f} clips/s: "
+                f"{base / seconds:.2f}x (first step {first:.1f} s)"
+            )
 
-    def scores(
-        self,
-        network: Network,
-        batch: Batch,
-        pool: FeaturePool,
-        *,
-        precision: str | None = None,
-        joint: bool = False,
-    ) -> Tensor:
-        """Logits of a batch; jointly, the neighbours' features are computed here and now too."""
-        with arithmetic(self.device, precision or self.precision):
-            P, O = network.features(batch)
-            M = None
-            if network.remembers:
-                M, _ = recall(pool, batch.keys, P, err=1.0, reach=self.reach, reuse=not joint)
-                if joint:  # 2L more passes, all of them kept for the gradient
-                    seconds = 2 * self.reach
-                    near = [network.features(batch).P.features for _ in range(seconds)]
-                    rows = F.pad(torch.stack([P.features, *near], dim=1), (0, 0, 0, 5 - PERSONS))
-                    M = Slots(rows.flatten(1, 2), M.filled)
-            return network.actions(P, O, M).float()
-
-    def step(
-        self, network: Network, batch: Batch, pool: FeaturePool, *, joint: bool = False
-    ) -> Work:
-        """Algorithm 1's lines 3 to 16 for one batch, as train/loop.py has them."""
-        optimizer = torch.optim.SGD(network.parameters(), lr=1e-9, momentum=0.9, fused=self.cuda)
-
-        def run() -> None:
-            loss = action_loss(self.scores(network, batch, pool, joint=joint), batch.labels)
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            optimizer.step()
-
-        return run
+    def problem(self, name: str, *, width: int = 512, reach: int = 30) -> Problem:
+        """A network with a batch for it and a full pool."""
+        run, sections = released(name, width=width, reach=reach)
+        return Problem(
+            run,
+            sections,
+            classes=CLASSES,
+            clips=self.given.clips,
+            size_hw=tuple(self.given.size),
+            device=self.device,
+        )
 
     def times(self, works: dict[str, Work], *, grad: bool = True) -> dict[str, float]:
-        """Median seconds of each, in turns, after one turn that does not count."""
-        taken: dict[str, list[float]] = {name: [] for name in works}
-        for turn in range(self.given.rounds + 1):
-            for name, work in works.items():
-                self.wait()
-                start = time.perf_counter()
-                with torch.set_grad_enabled(grad):
-                    work()
-                self.wait()
-                if turn:
-                    taken[name].append(time.perf_counter() - start)
-        return {name: statistics.median(some) for name, some in taken.items()}
-
-    def wait(self) -> None:
-        """Let the device finish."""
-        if self.cuda:
-            torch.cuda.synchronize()
-
-    def memory(self, step: Work) -> int:
-        """Bytes that a step needs at most (CUDA), or keeps for its backward pass (CPU)."""
-        if self.cuda:
-            step()
-            torch.cuda.empty_cache()
-            torch.cuda.reset_peak_memory_stats()
-            step()
-            return torch.cuda.max_memory_allocated()
-        kept: dict[int, int] = {}
-
-        def note(tensor: Tensor) -> Tensor:
-            storage = tensor.untyped_storage()
-            kept[storage.data_ptr()] = storage.nbytes()
-            return tensor
-
-        with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
-            step()
-        return sum(kept.values())
+        """Median seconds of each, in turns."""
+        return median_times(works, device=self.device, rounds=self.given.rounds, grad=grad)
 
 
 class Literal:
@@ -349,41 +310,18 @@ def _attend(block: Any, person: Tensor, slots: Tensor) -> Tensor:
     return block.shortcut(person) + gain
 
 
-def network_of(name: str, *, width: int, reach: int) -> Network:
-    """A network of the released form; without dropout, so that two versions can be compared."""
+def released(name: str, *, width: int, reach: int) -> tuple[RunName, Sections]:
+    """A run of the released form; without dropout, so that two versions can be compared."""
     run = parse_run(f"{name}-s0-released")
     raw = run_settings(read_yaml(Path(__file__).parents[1] / "config.yaml"), run)
     raw = overlay(raw, {"network": {"width": width, "dropout": 0.0, "zero_output": False}})
-    backbone = build_section(BackboneConfig, raw["backbones"][run.backbone], "backbones")
     memory = build_section(MemoryConfig, raw["memory"], "memory") if "memory" in raw else None
-    return build_network(
-        backbone=backbone,
-        frozen_norm=True,
-        structure=run.structure,
-        blocks=run.blocks,
+    return run, Sections(
+        backbone=build_section(BackboneConfig, raw["backbones"][run.backbone], "backbones"),
         network=build_section(NetworkConfig, raw["network"], "network"),
         memory=memory and dataclasses.replace(memory, reach=reach),
-        classes=CLASSES,
-    )
-
-
-def batch_of(clips: int, size_hw: tuple[int, int]) -> Batch:
-    """Noise, with three persons and five objects on each clip."""
-    frames = len(clip_offsets(64, 16)) + len(clip_offsets(64, 2))
-
-    def boxes(slots: int) -> Tensor:
-        low = 0.5 * torch.rand(clips, slots, 2)
-        return torch.cat([low, low + 0.4], dim=2)
-
-    return Batch(
-        keys=[ClipKey("film", 64 + i % 3) for i in range(clips)],
-        frames=torch.randint(0, 256, (clips, frames, *size_hw, 3), dtype=torch.uint8),
-        sizes_hw=torch.tensor([size_hw] * clips, dtype=torch.float32),
-        persons_xyxy=boxes(PERSONS),
-        persons_filled=torch.ones(clips, PERSONS, dtype=torch.bool),
-        labels=torch.randint(0, 2, (clips, PERSONS, CLASSES), dtype=torch.uint8),
-        objects_xyxy=boxes(OBJECTS),
-        objects_filled=torch.ones(clips, OBJECTS, dtype=torch.bool),
+        loss=build_section(LossConfig, raw["loss"], "loss"),
+        train=build_section(TrainConfig, raw["train"], "train"),
     )
 
 

@@ -17,10 +17,11 @@ from aia.config.reading import (
     run_settings,
     section,
 )
-from aia.config.runs import RunName, parse_run
+from aia.config.runs import RunName, parse_run, with_seed
 from aia.config.sections import (
     MACHINE_SETTINGS,
     STAGE_VERSIONS,
+    AblationsConfig,
     BackboneConfig,
     CheckConfig,
     DataConfig,
@@ -45,6 +46,7 @@ from aia.config.sections import (
 )
 
 __all__ = [
+    "AblationsConfig",
     "BackboneConfig",
     "CheckConfig",
     "DataConfig",
@@ -77,4 +79,5 @@ __all__ = [
     "read_yaml",
     "run_settings",
     "section",
+    "with_seed",
 ]

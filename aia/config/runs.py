@@ -29,6 +29,22 @@ class RunName(NamedTuple):
         return f"{self.backbone}-{self.structure}{middle}-s{self.seed}{end}"
 
 
+def with_seed(row: str, seed: int) -> str:
+    """A run's whole name from its name without the seed, which stands before the variant.
+
+    >>> with_seed("c2d-none", 1), with_seed("c2d-serial-PM-amu-released", 0)
+    ('c2d-none-s1', 'c2d-serial-PM-amu-s0-released')
+    """
+    found = _ROW.fullmatch(row)
+    if not found:
+        return str(parse_run(f"{row}-s{seed}"))  # which says what a run is
+    name, variant = found.groups()
+    return str(parse_run(f"{name}-s{seed}{variant or ''}"))
+
+
+_ROW = re.compile(
+    r"([a-z0-9_]+-(?:none|nl|(?:parallel|serial|dense|lfb)-[POM]+-(?:none|amu|frozen)))(-[a-z0-9_]+)?"
+)
 _RUN = re.compile(
     r"(?P<backbone>[a-z0-9_]+)-(?:(?P<alone>none|nl)|(?P<structure>parallel|serial|dense|lfb)-"
     r"(?P<blocks>[POM]+)-(?P<memory>none|amu|frozen))-s(?P<seed>\d+)(?:-(?P<variant>[a-z0-9_]+))?"

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from aia.config.runs import parse_run
+from aia.config.runs import parse_run, with_seed
+from aia.errors import InputError
 
 # A stage whose output would change with the code, not the settings, counts up here: its number
 # is a parameter of the stage's rule, so that its outputs are made anew.
@@ -449,13 +450,55 @@ class TableConfig:
     """Rows of a table: run names without seed, and the seeds of each."""
 
     seeds: tuple[int, ...]
-    runs: tuple[str, ...]
+    runs: tuple[str, ...] | dict[str, str | None]
+    """Names, or names by the paper's name of the row; a row that is null is left out."""
 
     def __post_init__(self) -> None:
-        if not self.seeds or not self.runs:
+        if not self.seeds or not self.rows:
             raise ValueError("needs at least one of seeds and runs")
-        for run in self.runs:
-            parse_run(f"{run}-s0")
+        for run in self.rows:
+            parse_run(with_seed(run, 0))
+
+    @property
+    def rows(self) -> dict[str, str]:
+        """What the paper calls each row, by its run's name; empty where it has no such row."""
+        if isinstance(self.runs, tuple):
+            return dict.fromkeys(self.runs, "")
+        return {run: row for row, run in self.runs.items() if run}
+
+
+@dataclass(frozen=True, kw_only=True)
+class AblationsConfig:
+    """What the rows of Table 1 have in common."""
+
+    backbone: str
+    variant: str | None
+    seeds: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        if not self.seeds:
+            raise ValueError("seeds: needs at least one")
+
+    def run(self, row: str) -> str:
+        """The run of a row, without its seed.
+
+        >>> AblationsConfig(backbone="c2d", variant="paper", seeds=(0,)).run("serial-PO-none")
+        'c2d-serial-PO-none-paper'
+        """
+        return "-".join(filter(None, (self.backbone, row, self.variant)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figure5Config:
+    """Which training steps are measured by their reach L."""
+
+    clips: int
+    reaches: tuple[int, ...]
+    joint: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        _at_least(self, clips=1)
+        _each_at_least(self, 0, "reaches", "joint")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -477,18 +520,41 @@ class Settings:
     score: ScoreConfig
     evaluate: EvaluateConfig
     variants: dict[str, dict[str, Any]]
+    paper_data: str | None
     results: TableConfig
-    table1a: TableConfig
+    figure5: Figure5Config
+    ablations: AblationsConfig
+    table1a: dict[str, str | None]
+    table1b: dict[str, str | None]
+    table1c: dict[str, str | None]
+    table1d: dict[str, str | None]
+    table1e: dict[str, str | None]
+    table1f: dict[str, str | None]
 
     def __post_init__(self) -> None:
         check_name(self.dataset, "dataset")
-        for run in (*self.results.runs, *self.table1a.runs):
-            name = parse_run(f"{run}-s0")
+        for run in (*self.results.rows, *self._ablated()):
+            name = parse_run(with_seed(run, 0))
             if name.backbone not in self.backbones:
                 raise ValueError(
                     f"{run}: backbone '{name.backbone}' is not one of backbones "
                     f"({', '.join(self.backbones)})"
                 )
+
+    def table(self, name: str) -> TableConfig:
+        """`results`, or a part of Table 1 such as `table1a`."""
+        if name == "results":
+            return self.results
+        rows = {row: self.ablations.run(run) for row, run in getattr(self, name).items() if run}
+        if not rows:
+            raise InputError(f"{name}: all of its rows are null in the settings of {self.dataset}")
+        return TableConfig(seeds=self.ablations.seeds, runs=dict(rows))
+
+    def _ablated(self) -> Iterator[str]:
+        for letter in "abcdef":
+            for run in getattr(self, f"table1{letter}").values():
+                if run:
+                    yield self.ablations.run(run)
 
 
 def check_name(name: str, where: str) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 
 from aia.errors import InputError
 from aia.evaluate.matching import Matches, match
@@ -150,18 +150,12 @@ def average_precision(ranked: Ranked) -> float:
 
 def rank(matches: Matches, protocol: Protocol, classes: int) -> Iterator[Ranked]:
     """Each class's detections by score, with who takes a ground-truth box decided."""
-    counted = matches.score > protocol.score_floor
-    if protocol.frames == "listed":
-        counted &= matches.frame_listed[matches.frame]
-    elif protocol.frames == "labelled":
-        counted &= matches.frame_labelled[matches.frame] >= 0
     truth_class = matches.truth_class
     if protocol.excluded:
-        counted &= ~matches.frame_excluded[matches.frame]
         truth_class = truth_class[~matches.truth_excluded]
     truths = np.bincount(truth_class, minlength=classes)
 
-    rows = within_capacity(matches, np.flatnonzero(counted), protocol)
+    rows = within_capacity(matches, counted(matches, protocol), protocol)
     rows = rows[np.argsort(matches.class_index[rows], kind="stable")]
     bounds = np.searchsorted(matches.class_index[rows], np.arange(classes + 1))
     for index in range(classes):
@@ -173,3 +167,15 @@ def rank(matches: Matches, protocol: Protocol, classes: int) -> Iterator[Ranked]
         score = matches.score[some]
         order = np.argsort(score, kind=protocol.tie_sort)[::-1]
         yield Ranked(score[order], hit[order], int(truths[index]))
+
+
+def counted(matches: Matches, protocol: Protocol) -> Int[np.ndarray, " counted"]:
+    """The detections that a protocol looks at, in file order."""
+    mask = matches.score > protocol.score_floor
+    if protocol.frames == "listed":
+        mask &= matches.frame_listed[matches.frame]
+    elif protocol.frames == "labelled":
+        mask &= matches.frame_labelled[matches.frame] >= 0
+    if protocol.excluded:
+        mask &= ~matches.frame_excluded[matches.frame]
+    return np.flatnonzero(mask)

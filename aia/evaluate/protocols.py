@@ -55,6 +55,15 @@ PROTOCOLS: dict[str, Protocol] = {
     "acar": Protocol(order="heap", frames="all", capacity=50),
 }
 
+USED_BY = {
+    "paper": "AIA, AlphAction",
+    "activitynet": "the ActivityNet challenge since 2020",
+    "slowfast": "PySlowFast, YOWO",
+    "mmaction": "mmaction2",
+    "acar": "ACAR-Net",
+}
+"""Whose numbers a protocol's compare with."""
+
 
 def protocol_named(name: str) -> Protocol:
     """Look a protocol up.

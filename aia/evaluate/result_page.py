@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-_KEY = ("method", "backbone", "input", "pretraining", "seeds")
+_KEY = ("method", "row", "backbone", "input", "pretraining", "seeds")
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; margin: 2em auto; max-width: 75em; color: #222 }
 table { border-collapse: collapse; margin: 1em 0; font-variant-numeric: tabular-nums }
@@ -58,7 +58,9 @@ def _side_by_side(table: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
             row = found.loc[method] if method in found.index else None
             cells.append("–" if row is None else _cell(row["ours"], row["spread"]))
             if row is not None and not np.isnan(row["paper"]):
-                cells[-1] += f" (paper {row['paper']:.2f}, {row['difference']:+.2f})"
+                apart = row["difference"]
+                cells[-1] += f" (paper {row['paper']:.2f}"
+                cells[-1] += ")" if np.isnan(apart) else f", {apart:+.2f})"
         lines.append([str(metric), *cells])
     return ["metric", *methods], lines
 

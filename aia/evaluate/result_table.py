@@ -2,7 +2,11 @@
 
 Values are percent here, as in the paper; the metrics files of runs hold fractions. Several seeds of
 a method become their mean and their spread, and each group of classes its own mean, which shows
-what a block is for: without memory, only the classes that need memory should fall.
+what a block is for: without memory, only the classes that need memory should fall. What a method
+costs (Table 1e) stands as a multiple of the first row's.
+
+The paper's number stands beside ours on any data; a difference is given where it is the same data.
+On other data the gains over the first row are what can be compared.
 """
 
 import json
@@ -14,6 +18,7 @@ import numpy as np
 import pandas as pd
 
 from aia.errors import InputError
+from aia.evaluate.paper import ABLATED, PaperNumbers
 from aia.evaluate.result_page import as_page
 from aia.files import write_text
 from aia.labels import ClassList, read_labels
@@ -21,8 +26,8 @@ from aia.log import say
 from aia.tables import read_metrics
 
 TABLE_COLUMNS = (
-    "method", "backbone", "input", "pretraining",
-    "metric", "ours", "paper", "difference", "seeds", "spread",
+    "method", "row", "backbone", "input", "pretraining",
+    "metric", "ours", "paper", "difference", "seeds", "spread", "gain", "paper_gain",
 )  # fmt: skip
 _ANNOTATED = "annotated boxes"
 _BOXES = {"val": "detected boxes", "val-gt": _ANNOTATED}
@@ -40,6 +45,10 @@ class Row(NamedTuple):
     """One for each seed, as `aia evaluate` writes them."""
     boxes: str = ""
     """Which boxes were scored, where a table has several kinds."""
+    row: str = ""
+    """What the paper's table calls it."""
+    cost_file: Path | None = None
+    """Parameters and operations, as `aia cost` writes them."""
 
 
 class _Measured(NamedTuple):
@@ -52,27 +61,37 @@ class _Measured(NamedTuple):
 
 
 def result_table(
-    rows: Sequence[Row], labels: ClassList, paper: Mapping[str, float] | None = None
+    rows: Sequence[Row], labels: ClassList, paper: PaperNumbers | None = None
 ) -> pd.DataFrame:
     """The table with columns `TABLE_COLUMNS`: for each row its metrics, then its groups' means.
 
     Args:
-        rows: methods in the order of the table.
+        rows: methods in the order of the table; the first is what gains and costs are held against.
         labels: the classes and their groups.
-        paper: by method, what the paper says of the mean over classes, in percent.
+        paper: what the paper says of these rows.
     """
-    lines = []
+    paper = paper or PaperNumbers(None, None)
+    lines: list[dict[str, Any]] = []
     for row in rows:
-        measured = _measure(row, labels)
-        for place, (metric, values) in enumerate(measured.overall.items()):
+        described = dict(zip(TABLE_COLUMNS[:5], _described(row), strict=True))
+        for place, (metric, values) in enumerate(_measure(row, labels).overall.items()):
             # the paper scores the detector's boxes, and names no groups
             comparable = place == 0 and row.boxes != _ANNOTATED
-            claimed = (paper or {}).get(row.method, np.nan) if comparable else np.nan
-            ours = float(values.mean())
+            claimed = paper.value(row.row, "mAP") if comparable else np.nan
             spread = float(values.std(ddof=1)) if len(values) > 1 else np.nan
-            numbers = (ours, claimed, ours - claimed, len(values), spread)
-            lines.append((*row[:4], _with_boxes(metric, row), *numbers))
-    return pd.DataFrame(lines, columns=list(TABLE_COLUMNS))
+            numbers = {"ours": float(values.mean()), "paper": claimed, "spread": spread}
+            seeds = {"metric": _with_boxes(metric, row), "seeds": len(values)}
+            lines.append(described | seeds | numbers)
+    lines += _cost_lines(rows, paper)
+    table = pd.DataFrame(lines, columns=list(TABLE_COLUMNS))
+    difference = table["ours"] - table["paper"]
+    first = table.groupby("metric", sort=False)[["ours", "paper"]].transform("first")
+    later = table["method"] != (rows[0].method if rows else "")
+    return table.assign(
+        difference=difference if paper.comparable else np.nan,
+        gain=(table["ours"] - first["ours"]).where(later),
+        paper_gain=(table["paper"] - first["paper"]).where(later),
+    )
 
 
 def class_table(rows: Sequence[Row], labels: ClassList) -> pd.DataFrame:
@@ -107,16 +126,19 @@ def table_from_json(
     output: Path | str,
     persons: Path | str | None = None,
     skipped: Mapping[str, str] | None = None,
+    paper: PaperNumbers | None = None,
 ) -> None:
     """Write the table of rows that are described as JSON.
 
     Args:
         rows: a list of {"method": name, "metrics": {boxes: [a file for each seed]}}, each with
-            "backbone", "input", "pretraining" and "paper" (percent) where they are known.
+            "backbone", "input", "pretraining", "row" (the paper's name of it) and "cost" (a file)
+            where they are known.
         labels: the classes, as pbtxt.
         output: results/{name}.csv.
         persons: metrics of the person detector, which become rows of their own.
         skipped: films that could not be read, and why; what is annotated in them counts as missed.
+        paper: what the paper says of these rows.
     """
     try:
         described = json.loads(rows)
@@ -128,11 +150,12 @@ def table_from_json(
                 pretraining=one.get("pretraining", ""),
                 metrics_files=tuple(map(Path, files)),
                 boxes=_BOXES.get(kind, kind) if len(one["metrics"]) > 1 else "",
+                row=one.get("row", ""),
+                cost_file=Path(one["cost"]) if one.get("cost") else None,
             )
             for one in described
             for kind, files in one["metrics"].items()
         ]
-        paper = {one["method"]: float(one["paper"]) for one in described if one.get("paper")}
     except (ValueError, TypeError, KeyError, AttributeError) as problem:
         raise InputError(
             f"--rows: is not a list of rows as JSON ({problem!r}); expected "
@@ -142,13 +165,44 @@ def table_from_json(
     table = result_table(made, classes, paper)
     if persons is not None:
         detector = Row("person detector", "", "", "", (Path(persons),))
-        table = pd.concat([table, result_table([detector], classes)], ignore_index=True)
+        table = pd.concat(
+            [table, result_table([detector], classes).astype(table.dtypes)], ignore_index=True
+        )
     notes = [f"{video} was skipped: {why}" for video, why in (skipped or {}).items()]
     if notes:
         notes.append("Persons annotated in skipped films that were to be scored count as missed.")
     for note in notes:
         say(note)
+    if table["paper"].notna().any() and table["difference"].isna().all():
+        notes.append(
+            f"The paper's numbers are of {ABLATED}, not of this data: compare gains over the first "
+            "row, not the numbers."
+        )
     write_result_table(output, table, class_table(made, classes), notes=notes)
+
+
+def _described(row: Row) -> tuple[str, str, str, str, str]:
+    return row.method, row.row, row.backbone, row.input, row.pretraining
+
+
+def _cost_lines(rows: Sequence[Row], paper: PaperNumbers) -> list[dict[str, Any]]:
+    """Parameters and operations of each method, as multiples of the first's."""
+    costs = {row.method: (row, row.cost_file) for row in rows if row.cost_file}
+    lines: list[dict[str, Any]] = []
+    first: dict[str, float] = {}
+    for row, path in costs.values():
+        metrics = read_metrics(path)
+        found = dict(zip(metrics["metric"], metrics["value"], strict=True))
+        missing = {"params", "FLOPs"} - found.keys()
+        if missing:
+            raise InputError(f"{path}: has no {missing.pop()}; expected what `aia cost` writes")
+        first = first or found
+        for metric in ("params", "FLOPs"):
+            ratio = found[metric] / first[metric]
+            numbers = {"ours": ratio, "paper": paper.value(row.row, metric), "seeds": 1}
+            described = dict(zip(TABLE_COLUMNS[:5], _described(row), strict=True))
+            lines.append(described | {"metric": f"{metric}, times the first row's"} | numbers)
+    return lines
 
 
 def _measure(row: Row, labels: ClassList) -> _Measured:

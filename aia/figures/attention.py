@@ -88,7 +88,7 @@ def draw_attention(
                 if kind == "M":
                     _draw_memory(figure, rows[row, column], picked, films, actions)
                 else:
-                    _draw_scene(figure.add_subplot(rows[row, column]), picked, films, kind)
+                    draw_scene(figure.add_subplot(rows[row, column]), picked, films, kind)
                 if column == 0:
                     figure.axes[-1].set_xlabel(_caption(example), loc="left", fontsize=8)
         style.save(figure, output)
@@ -153,7 +153,7 @@ def last_block(rows: pd.DataFrame, kind: str) -> pd.DataFrame:
     return rows[rows["block"] == blocks[-1]] if blocks else rows.iloc[:0]
 
 
-def _draw_scene(axes: Axes, rows: pd.DataFrame, films: Films, kind: str) -> None:
+def draw_scene(axes: Axes, rows: pd.DataFrame, films: Films, kind: str) -> None:
     """The key frame with what is in it, boxes as thick as their weights."""
     if rows.empty:
         style.write_note(axes, f"no {TITLES[kind]} in this frame")

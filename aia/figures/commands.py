@@ -48,6 +48,15 @@ def add_parsers(commands: Any) -> None:
     command.add_argument("--scores", type=Path, required=True)
     command.add_argument("--labels", type=Path, required=True)
 
+    command = _command(kinds, "structures", structures)
+    _add_frames(command)
+    command.add_argument("--attention", nargs="+", required=True, metavar="NAME=FILE")
+    command.add_argument("--labels", type=Path, required=True)
+    command.add_argument("--rows", type=int, default=4, help="persons that are shown")
+
+    command = _command(kinds, "reach", reach)
+    command.add_argument("--costs", type=Path, required=True, help="CSV of aia cost --reaches")
+
 
 def curves(options: argparse.Namespace) -> None:
     """Draw loss, trust, learning rate and mAP over the steps of runs."""
@@ -137,6 +146,32 @@ def attention(options: argparse.Namespace) -> None:
         labels,
         options.output,
     )
+
+
+def structures(options: argparse.Namespace) -> None:
+    """Draw whom the last P-Block of each network attends to (Fig. 4)."""
+    from aia.figures.drawing import Films, by_name
+    from aia.figures.structures import draw_structures
+    from aia.labels import read_labels
+    from aia.tables import read_actions
+    from aia.tables.attention import read_attention
+
+    labels = read_labels(options.labels)
+    draw_structures(
+        {name: read_attention(paths[-1]) for name, paths in by_name(options.attention).items()},
+        Films(options.frames),
+        read_actions(options.groundtruth, labels=labels),
+        labels,
+        options.output,
+        most=options.rows,
+    )
+
+
+def reach(options: argparse.Namespace) -> None:
+    """Draw time and memory of a training step by the reach of the memory (Fig. 5)."""
+    from aia.figures.reach import draw_reach, read_reach
+
+    draw_reach(read_reach(options.costs), options.output)
 
 
 def _all_boxes(paths: list[Path]) -> Any:

@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 
 from aia.errors import InputError
+from aia.evaluate.paper import PaperNumbers
 from aia.evaluate.result_table import Row, class_table, result_table, table_from_json
 from aia.labels import ClassList, write_labels
 from aia.tables import write_metrics
@@ -25,14 +26,14 @@ def metrics(tmp_path):
     return metrics
 
 
-def row(*files, method="i3d-serial-POM-amu", boxes=""):
-    return Row(method, "i3d", "64x1", "K400", files, boxes)
+def row(*files, method="i3d-serial-POM-amu", boxes="", **more):
+    return Row(method, "i3d", "64x1", "K400", files, boxes, **more)
 
 
 def test_a_table_without_rows_has_its_columns():
     assert list(result_table([], LABELS)) == [
-        "method", "backbone", "input", "pretraining",
-        "metric", "ours", "paper", "difference", "seeds", "spread",
+        "method", "row", "backbone", "input", "pretraining",
+        "metric", "ours", "paper", "difference", "seeds", "spread", "gain", "paper_gain",
     ]  # fmt: skip
 
 
@@ -52,10 +53,11 @@ def test_one_seed_has_no_spread(metrics):
 
 def test_seeds_become_their_mean_and_sample_deviation(metrics):
     files = [metrics(name, [value] * 3) for name, value in (("a", 0.25), ("b", 0.5), ("c", 0.75))]
-    table = result_table([row(*files)], LABELS, {"i3d-serial-POM-amu": 48.0})
+    paper = PaperNumbers("1d", "AVA v2.2 val")
+    table = result_table([row(*files, row="Dense Serial")], LABELS, paper)
     first = table.iloc[0]
     assert (first["ours"], first["seeds"], first["spread"]) == (50.0, 3, 25.0)
-    assert (first["paper"], first["difference"]) == (48.0, 2.0)
+    assert (first["paper"], first["difference"]) == (29.8, 50.0 - 29.8)
     assert table["paper"].iloc[1:].isna().all()
 
 
@@ -73,8 +75,8 @@ def test_classes_without_groups_have_no_group_rows(metrics):
 
 def test_the_papers_number_is_not_held_against_annotated_boxes(metrics):
     file = metrics("a", [0.5, 0.25, 0.75])
-    rows = [row(file, boxes="annotated boxes"), row(file, boxes="detected boxes")]
-    table = result_table(rows, LABELS, {"i3d-serial-POM-amu": 48.0})
+    rows = [row(file, boxes=f"{kind} boxes", row="P O") for kind in ("annotated", "detected")]
+    table = result_table(rows, LABELS, PaperNumbers("1a", None))
     assert table["metric"].iloc[0] == "mAP@0.5 (annotated boxes)"
     assert table["paper"].notna().tolist() == [False] * 3 + [True, False, False]
 
@@ -118,13 +120,14 @@ def test_the_three_files_are_written(metrics, tmp_path):
     write_labels(tmp_path / "labels.pbtxt", LABELS)
     write_metrics(tmp_path / "persons.csv", [("person AP@0.5", None, "person", 0.875)])
     files = [str(metrics("a", [0.25, 0.5, np.nan])), str(metrics("b", [0.75, 0.5, np.nan]))]
-    rows = [{"method": "tiny-<none>", "metrics": {"val-gt": files, "val": files}, "paper": 26.5}]
+    rows = [{"method": "tiny-<none>", "metrics": {"val-gt": files, "val": files}, "row": "none"}]
     table_from_json(
         json.dumps(rows),
         labels=tmp_path / "labels.pbtxt",
         output=tmp_path / "results" / "world_val.csv",
         persons=tmp_path / "persons.csv",
         skipped={"attic": "no film <at all>"},
+        paper=PaperNumbers("1a", "AVA v2.2 val"),
     )
     table = pd.read_csv(tmp_path / "results" / "world_val.csv")
     assert table["backbone"].tolist() == ["tiny"] * 6 + [np.nan]
@@ -132,7 +135,7 @@ def test_the_three_files_are_written(metrics, tmp_path):
         "mAP@0.5 (annotated boxes)", "mAP@0.5 (detected boxes)", "person AP@0.5",
     ]  # fmt: skip
     assert table["ours"].iloc[[0, 3, 6]].tolist() == [50.0, 50.0, 87.5]
-    assert table["difference"].iloc[3] == 23.5
+    assert table["difference"].iloc[3] == pytest.approx(50 - 26.54)
     classes = pd.read_csv(tmp_path / "results" / "world_val.classes.csv")
     assert classes["class"].tolist() == list(LABELS.names)
     assert classes["tiny-<none> (detected boxes)"].fillna(-1).tolist() == [50.0, 50.0, -1.0]
@@ -140,7 +143,7 @@ def test_the_three_files_are_written(metrics, tmp_path):
     assert page.references == []
     assert any("attic was skipped" in text and "no film <at all>" in text for text in page.text)
     assert page.open == []
-    ours = "50.00 ± 17.68 (paper 26.50, +23.50)"
+    ours = "50.00 ± 17.68 (paper 26.54, +23.46)"
     assert {"tiny-<none>", "talk <loud>", "50.00 ± 17.68", ours, "87.50", "–"} <= set(page.cells)
 
 
@@ -156,3 +159,52 @@ def test_a_table_is_a_csv_file(tmp_path):
     write_labels(tmp_path / "labels.pbtxt", LABELS)
     with pytest.raises(InputError, match=r"out.txt: a table is written as \{name\}.csv"):
         table_from_json("[]", labels=tmp_path / "labels.pbtxt", output=tmp_path / "out.txt")
+
+
+def test_on_other_data_gains_are_compared_and_no_difference_is_given(metrics, tmp_path):
+    write_labels(tmp_path / "labels.pbtxt", LABELS)
+    methods = {"none": [0.25] * 3, "P O M": [0.5] * 3}
+    rows = [
+        {"method": f"tiny-{i}", "row": name, "metrics": {"val": [str(metrics(str(i), values))]}}
+        for i, (name, values) in enumerate(methods.items())
+    ]
+    table_from_json(
+        json.dumps(rows),
+        labels=tmp_path / "labels.pbtxt",
+        output=tmp_path / "table1a.csv",
+        paper=PaperNumbers("1a", None),
+    )
+    table = pd.read_csv(tmp_path / "table1a.csv")
+    overall = table[table["metric"] == "mAP@0.5"]
+    assert overall["row"].tolist() == list(methods)
+    assert overall["paper"].tolist() == [26.54, 29.26]
+    assert overall["difference"].isna().all()
+    assert overall["gain"].fillna(-1).tolist() == [-1, 25.0]
+    assert overall["paper_gain"].iloc[1] == pytest.approx(29.26 - 26.54)
+    page = (tmp_path / "table1a.html").read_text()
+    assert "are of AVA v2.2 val, not of this data" in page
+
+
+def test_costs_are_multiples_of_the_first_rows(metrics, tmp_path):
+    rows = []
+    for name, (parameters, flops) in {"Baseline": (2.0, 5.0), "IA (w/ AMU)": (2.7, 6.0)}.items():
+        path = tmp_path / f"{len(rows)}.cost.csv"
+        write_metrics(path, [("params", None, "", parameters), ("FLOPs", None, "", flops)])
+        file = metrics(f"m{len(rows)}", [0.5, 0.5, 0.5])
+        rows.append(row(file, method=name, row=name, cost_file=path))
+    table = result_table(rows, LABELS, PaperNumbers("1e", "AVA v2.2 val"))
+    costs = table[table["metric"].str.contains("times")]
+    assert costs["ours"].tolist() == [1.0, 1.0, 1.35, 1.2]
+    assert costs["paper"].tolist() == [1.0, 1.0, 1.35, 1.15]
+    write_metrics(rows[0].cost_file, [("params", None, "", 3.0)])
+    with pytest.raises(InputError, match=r"0.cost.csv: has no FLOPs"):
+        result_table(rows, LABELS)
+
+
+def test_the_papers_tables_are_known_by_their_names():
+    assert PaperNumbers(None, "AVA v2.2 val").value("AIA R50 32x2 K700", "mAP") == 29.8
+    assert PaperNumbers(None, "AVA v2.1 val").value("AIA R50 32x2 K700", "mAP") == 28.9
+    assert np.isnan(PaperNumbers(None, None).value("none", "mAP"))
+    for table, data in (("7", None), (None, "AVA v9")):
+        with pytest.raises(InputError, match="of the paper's tables; expected one of"):
+            PaperNumbers(table, data)

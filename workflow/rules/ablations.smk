@@ -6,6 +6,7 @@ rule ablation_table:
     input:
         detected=run_files("metrics/{run}.val.csv"),
         groundtruth=run_files("metrics/{run}.val-gt.csv"),
+        costs=costs,
         labels=data_file("labels"),
         maybe_skipped=when_films_may_be_skipped(
             per_video("frames/{video}.h5", "train"),
@@ -42,6 +43,29 @@ rule ablation_table:
     params:
         optional=optional_flags,
         rows=table_rows("val-gt", "val"),
+        paper=paper_numbers,
     shell:
         "aia table --rows {params.rows:q} --labels {input.labels}"
-        " {params.optional} --output {output.table} --log {log}"
+        " {params.optional} {params.paper} --output {output.table} --log {log}"
+
+
+rule measure_cost:
+    """A run's network -> its parameters and the operations of one clip (Table 1e)."""
+    input:
+        labels=data_file("labels"),
+    output:
+        cost="results/{dataset}/metrics/{run}.cost.csv",
+    log:
+        "logs/{dataset}/measure_cost/{run}.log",
+    conda:
+        "../../envs/aia.yaml"
+    threads: 1
+    resources:
+        mem_mb=16000,
+        runtime=30,
+    params:
+        settings=cost_settings,
+        recipe=cost_recipe,
+    shell:
+        "aia cost --run {wildcards.run} --labels {input.labels} --output {output.cost}"
+        " --settings {params.settings:q} --log {log}"

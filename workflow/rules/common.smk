@@ -327,7 +327,7 @@ def when_films_may_be_skipped(*functions):
 def clip_frames(wildcards, input):
     """Frames that a clip of the data set's results spans: a film with fewer is of no use."""
     backbones = settings(wildcards.dataset).backbones
-    results = raw_settings(wildcards.dataset)["results"]["runs"]
+    results = settings(wildcards.dataset).results.rows
     return max(backbones[run.split("-")[0]].span for run in results)
 
 

@@ -36,7 +36,7 @@ rule draw_per_class:
         labels=data_file("labels"),
     output:
         report(
-            "results/{dataset}/figures/per_class.png",
+            "results/{dataset}/figures/fig6.png",
             caption="../report/per_class.rst",
             category="2. Figures",
             labels={"data set": "{dataset}", "what": "2 AP of each class (Fig. 6)"},
@@ -148,3 +148,86 @@ rule draw_attention:
         "aia figure attention --attention {input.attention} --frames {input.frames}"
         " --groundtruth {input.groundtruth} --scores {input.scores} --labels {input.labels}"
         " --output {output} --log {log}"
+
+
+rule draw_structures:
+    """Whom the last P-Block attends to, in parallel against in serial (Fig. 4)."""
+    input:
+        attention=structure_files("scores/{run}.attention.parquet"),
+        frames=per_video("frames/{video}.h5", "val"),
+        groundtruth=data_file("annotations", "val"),
+        labels=data_file("labels"),
+    output:
+        report(
+            "results/{dataset}/figures/fig4.png",
+            caption="../report/structures.rst",
+            category="2. Figures",
+            labels={
+                "data set": "{dataset}",
+                "what": "6 attention of parallel and serial IA (Fig. 4)",
+            },
+        ),
+    log:
+        "logs/{dataset}/draw_structures.log",
+    conda:
+        "../../envs/aia.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        attention=named_structure_files("scores/{run}.attention.parquet"),
+    shell:
+        "aia figure structures --attention {params.attention:q} --frames {input.frames}"
+        " --groundtruth {input.groundtruth} --labels {input.labels}"
+        " --output {output} --log {log}"
+
+
+rule measure_reach:
+    """Training steps on this machine -> their time and memory by the reach L (Fig. 5)."""
+    input:
+        labels=data_file("labels"),
+    output:
+        costs="results/{dataset}/metrics/{run}.reach.csv",
+    log:
+        "logs/{dataset}/measure_reach/{run}.log",
+    conda:
+        "../../envs/aia.yaml"
+    threads: training_threads
+    resources:
+        mem_mb=16000,
+        runtime=60,
+        gpu=gpus,
+    params:
+        settings=cost_settings,
+        recipe=cost_recipe,
+        steps=reach_steps,
+    shell:
+        "aia cost --run {wildcards.run} --labels {input.labels} {params.steps}"
+        " --output {output.costs} --settings {params.settings:q} --log {log}"
+
+
+rule draw_reach:
+    """Time and memory of a training step by the reach L, joint against AMU (Fig. 5)."""
+    input:
+        costs=shown_run("metrics/{run}.reach.csv"),
+    output:
+        report(
+            "results/{dataset}/figures/fig5.png",
+            caption="../report/reach.rst",
+            category="2. Figures",
+            labels={
+                "data set": "{dataset}",
+                "what": "7 cost of the memory (Fig. 5)",
+            },
+        ),
+    log:
+        "logs/{dataset}/draw_reach.log",
+    conda:
+        "../../envs/aia.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    shell:
+        "aia figure reach --costs {input.costs} --output {output} --log {log}"

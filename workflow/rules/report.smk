@@ -8,7 +8,7 @@ rule report_results:
         figures=expand(
             "results/{dataset}/figures/{figure}.png",
             dataset=config["dataset"],
-            figure=["curves", "per_class", "detections", "keyframes", "attention"],
+            figure=["curves", "fig6", "detections", "keyframes", "attention"],
         ),
     output:
         html="results/report.html",

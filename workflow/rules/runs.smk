@@ -17,6 +17,24 @@ def training_recipe(wildcards):
     return recipe(run_sections(wildcards.dataset, wildcards.run))
 
 
+def cost_sections(wildcards):
+    raw = raw_settings(wildcards.dataset)
+    return run_sections(wildcards.dataset, wildcards.run) | {"frames": raw["frames"]}
+
+
+def cost_settings(wildcards, input):
+    """The network and the size of its frames."""
+    return as_json(cost_sections(wildcards))
+
+
+def cost_recipe(wildcards):
+    """What of it decides on the cost."""
+    sections = cost_sections(wildcards)
+    size = {"short_side": sections["frames"]["short_side"]}
+    kept = ("network", "memory", "backbones")
+    return as_json({"frames": size, **{k: sections[k] for k in kept if k in sections}})
+
+
 def scoring_settings(wildcards, input):
     """All that the command needs to know."""
     return as_json({"score": raw_settings(wildcards.dataset)["score"]})
@@ -139,19 +157,21 @@ def most_objects(wildcards):
 @one_message
 def table_runs(dataset, table):
     """A table's rows: each its name and the names of its runs, one for each seed."""
-    settings(dataset)  # checks them
-    chosen = raw_settings(dataset).get(table)
-    if chosen is None:
-        raise InputError(f"{table} is not a section of the settings of {dataset}")
+    chosen = settings(dataset).table(table)
     return {
-        row: [str(aia.config.parse_run(f"{row}-s{seed}")) for seed in chosen["seeds"]]
-        for row in chosen["runs"]
+        row: [aia.config.with_seed(row, seed) for seed in chosen.seeds]
+        for row in chosen.rows
     }
 
 
+def table_name(wildcards):
+    """The table that is asked for, else the results."""
+    return getattr(wildcards, "table", "results")
+
+
 def rows_of(wildcards):
-    """Rows of the table that is asked for, else of the results."""
-    return table_runs(wildcards.dataset, getattr(wildcards, "table", "results"))
+    """Rows of that table."""
+    return table_runs(wildcards.dataset, table_name(wildcards))
 
 
 def run_file(wildcards, pattern, run):
@@ -201,6 +221,47 @@ def method_files(pattern):
     return pairs
 
 
+def structures(dataset):
+    """Parallel and serial of Table 1d: the name of the row, and its first seed's run."""
+    called = settings(dataset).table("table1d").rows
+    runs = table_runs(dataset, "table1d")
+    return {
+        called[row]: seeds[0]
+        for row, seeds in runs.items()
+        if called[row] in ("Parallel", "Serial")
+    }
+
+
+def structure_files(pattern):
+    """An input function: a file of each structure that Fig. 4 compares."""
+
+    def paths(wildcards):
+        runs = structures(wildcards.dataset).values()
+        return [run_file(wildcards, pattern, run) for run in runs]
+
+    return paths
+
+
+def named_structure_files(pattern):
+    """A params function: STRUCTURE=FILE of the same."""
+
+    def pairs(wildcards):
+        runs = structures(wildcards.dataset)
+        return [
+            f"{name}={run_file(wildcards, pattern, run)}" for name, run in runs.items()
+        ]
+
+    return pairs
+
+
+def reach_steps(wildcards):
+    """Which training steps Fig. 5 measures."""
+    chosen = settings(wildcards.dataset).figure5
+    joint = " ".join(map(str, chosen.joint))
+    reaches = " ".join(map(str, chosen.reaches))
+    return f"--clips {chosen.clips} --reaches {reaches} --joint {joint}"
+
+
 def shown_run(pattern):
     """An input function: a file of the run that figures show, the last method's first seed."""
 
@@ -229,6 +290,7 @@ def table_rows(*boxes):
     """A params function: a table's rows with the metrics files of each, as JSON."""
 
     def rows(wildcards):
+        called = settings(wildcards.dataset).table(table_name(wildcards)).rows
         described = []
         for method, runs in rows_of(wildcards).items():
             metrics = {
@@ -238,8 +300,26 @@ def table_rows(*boxes):
                 ]
                 for kind in boxes
             }
-            words = run_in_words(wildcards.dataset, runs[0])
+            words = run_in_words(wildcards.dataset, runs[0]) | {"row": called[method]}
+            if costs(wildcards):
+                words["cost"] = run_file(wildcards, "metrics/{run}.cost.csv", runs[0])
             described.append({"method": method, "metrics": metrics, **words})
         return as_json(described)
 
     return rows
+
+
+def costs(wildcards):
+    """An input function: what a clip costs, for the table that compares it (Table 1e)."""
+    if table_name(wildcards) != "table1e":
+        return []
+    rows = rows_of(wildcards).values()
+    return [run_file(wildcards, "metrics/{run}.cost.csv", runs[0]) for runs in rows]
+
+
+def paper_numbers(wildcards):
+    """Where the paper's numbers of a table stand, and whether they are of this very data."""
+    table = table_name(wildcards).removeprefix("table")
+    data = settings(wildcards.dataset).paper_data
+    flags = [] if table == "results" else ["--paper-table", table]
+    return shlex.join(flags + (["--paper-data", data] if data else []))

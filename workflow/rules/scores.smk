@@ -105,6 +105,32 @@ rule evaluate:
         " --output {output.metrics} --log {log}"
 
 
+rule evaluate_protocols:
+    """Scores -> frame mAP under every named protocol, and whose numbers each compares with."""
+    input:
+        scores="results/{dataset}/scores/{run}.{boxes}.parquet",
+        groundtruth=data_file("annotations", "val"),
+        excluded=data_file("excluded", "val"),
+        labels=data_file("labels"),
+    output:
+        metrics="results/{dataset}/metrics/{run}.{boxes}.protocols.csv",
+    log:
+        "logs/{dataset}/evaluate_protocols/{run}.{boxes}.log",
+    conda:
+        "../../envs/aia.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        optional=optional_flags,
+        iou=lambda wildcards: settings(wildcards.dataset).evaluate.iou,
+    shell:
+        "aia evaluate protocols --groundtruth {input.groundtruth} --detections {input.scores}"
+        " {params.optional} --labels {input.labels} --iou {params.iou}"
+        " --output {output.metrics} --log {log}"
+
+
 rule evaluate_persons:
     """Boxes of persons -> the detector's AP."""
     input:

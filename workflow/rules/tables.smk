@@ -37,6 +37,7 @@ rule result_table:
     params:
         optional=optional_flags,
         rows=table_rows("val-gt", "val"),
+        paper=paper_numbers,
     shell:
         "aia table --rows {params.rows:q} --labels {input.labels}"
-        " {params.optional} --output {output.table} --log {log}"
+        " {params.optional} {params.paper} --output {output.table} --log {log}"

@@ -1,0 +1,285 @@
+"""What a run costs: parameters and operations (Table 1e), time and memory by reach (Figure 5).
+
+Measured on noise with boxes in it: neither the pixels nor the weights change what is computed.
+"""
+
+import dataclasses
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pandas as pd
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
+
+from aia.clip import ClipKey, Slots
+from aia.config import RunName
+from aia.datasets.loader import Batch
+from aia.files import write_text
+from aia.log import say
+from aia.memory import FeaturePool, recall
+from aia.network import Network, arithmetic
+from aia.tables import write_metrics
+from aia.train.loss import action_loss
+from aia.train.run import Sections, build
+from aia.video.sampling import clip_offsets
+
+PERSONS = 3
+"""Of each clip."""
+REACH_COLUMNS = ("training", "reach", "seconds", "memory_gb", "device")
+Work = Callable[[], Any]
+
+
+class Cost(NamedTuple):
+    """Of one network."""
+
+    parameters: int
+    """All of them, those of a frozen second backbone too."""
+    flops: int
+    """Multiplications and additions of one clip's forward pass."""
+
+
+def clip_cost(run: RunName, sections: Sections, *, classes: int, short_side: int) -> Cost:
+    """Parameters of a run's network and the operations of one clip at 3:2 (Table 1e).
+
+    A frozen bank's backbone counts as the paper counts it: it sees every clip once, too.
+    """
+    problem = Problem(
+        run, sections, classes=classes, clips=1, size_hw=(short_side, short_side * 3 // 2)
+    )
+    network = problem.network.eval()
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        problem.scores()
+        if network.bank_backbone is not None:
+            network.bank_persons(problem.batch)
+    return Cost(sum(p.numel() for p in network.parameters()), counter.get_total_flops())
+
+
+def write_cost(path: Path | str, cost: Cost) -> None:
+    """Write a cost as metrics: params and FLOPs."""
+    numbers = (("params", cost.parameters), ("FLOPs", cost.flops))
+    write_metrics(path, [(name, None, "", float(value)) for name, value in numbers])
+
+
+def cost_by_reach(
+    run: RunName,
+    sections: Sections,
+    *,
+    classes: int,
+    clips: int,
+    size_hw: tuple[int, int],
+    reaches: Sequence[int],
+    joint: Sequence[int],
+    device: torch.device,
+    rounds: int = 3,
+) -> pd.DataFrame:
+    """Time and memory of a training step by L, with AMU and with joint training (Figure 5).
+
+    Args:
+        run: With an M-Block.
+        sections: Its settings.
+        classes: How many.
+        clips: Of a batch.
+        size_hw: Of a frame, in pixels.
+        reaches: L of the steps with AMU, seconds on each side.
+        joint: L of the steps that train the neighbours' clips too; ends at the first that does
+            not fit into the memory.
+        device: Where to measure.
+        rounds: Steps of which the median counts, after one that does not.
+
+    Returns:
+        Columns `REACH_COLUMNS`; memory as `step_memory` has it.
+    """
+    where = torch.cuda.get_device_name() if device.type == "cuda" else "CPU"
+    rows: list[tuple[Any, ...]] = []
+    for training, lengths in (("AMU", reaches), ("joint", joint)):
+        for reach in lengths:
+            assert sections.memory is not None, "without an M-Block there is no reach"
+            longer = sections._replace(memory=dataclasses.replace(sections.memory, reach=reach))
+            try:
+                problem = Problem(
+                    run, longer, classes=classes, clips=clips, size_hw=size_hw, device=device
+                )
+                step = problem.step(joint=training == "joint")
+                memory = step_memory(step, device)
+                seconds = median_times({"step": step}, device=device, rounds=rounds)["step"]
+            except torch.OutOfMemoryError:
+                say(f"{training}, L = {reach}: does not fit")
+                break
+            rows.append((training, reach, seconds, memory / 1e9, where))
+            say(f"{training}, L = {reach}: {seconds:.3f} s, {memory / 1e9:.3f} GB a step")
+    return pd.DataFrame(rows, columns=list(REACH_COLUMNS))
+
+
+def write_reach(path: Path | str, costs: pd.DataFrame) -> None:
+    """Write what `cost_by_reach` found."""
+    write_text(path, costs.to_csv(index=False, lineterminator="\n"))
+
+
+class Problem:
+    """A run's network with a batch of noise and a full pool.
+
+    Args:
+        run: Its name.
+        sections: Its settings; those of the memory count only where it has one.
+        classes: How many.
+        clips: Of the batch.
+        size_hw: Of a frame, in pixels.
+        device: Where everything is.
+        precision: As `train.precision`.
+    """
+
+    def __init__(
+        self,
+        run: RunName,
+        sections: Sections,
+        *,
+        classes: int,
+        clips: int,
+        size_hw: tuple[int, int],
+        device: torch.device | None = None,
+        precision: str = "auto",
+    ) -> None:
+        torch.manual_seed(0)
+        self.device = device or torch.device("cpu")
+        self.precision = precision
+        self.reach = sections.memory.reach if sections.memory else 0
+        self.slots = sections.memory.persons_per_clip if sections.memory else 1
+        self.network: Network = build(run, sections, classes=classes).to(self.device).train()
+        backbone = sections.backbone
+        frames = sum(len(clip_offsets(backbone.span, stride)) for stride in backbone.strides)
+        self.batch = noise_batch(
+            clips,
+            size_hw=size_hw,
+            frames=frames,
+            objects=sections.network.max_objects,
+            classes=classes,
+        ).to(self.device)
+        self.pool = self._full_pool()
+
+    def _full_pool(self) -> FeaturePool:
+        last = max(2 * self.reach, 2) + 10
+        pool = FeaturePool(
+            seconds={"film": (0, last)},
+            persons_per_clip=self.slots,
+            d=self.network.d,
+            device=self.device,
+        )
+        persons = min(PERSONS, self.slots)
+        features = torch.rand(last + 1, persons, self.network.d, device=self.device)
+        filled = torch.ones(last + 1, persons, dtype=torch.bool, device=self.device)
+        keys = [ClipKey("film", t) for t in range(last + 1)]
+        pool.write(keys, Slots(features, filled), loss_tag=1.0, step=0)
+        return pool
+
+    def scores(self, *, precision: str | None = None, joint: bool = False) -> Tensor:
+        """Logits of the batch; jointly, the neighbours' features are computed here and now too."""
+        with arithmetic(self.device, precision or self.precision):
+            P, O = self.network.features(self.batch)
+            M = None
+            if self.network.remembers:
+                kept = Slots(P.features[:, : self.slots], P.filled[:, : self.slots])
+                M, _ = recall(
+                    self.pool, self.batch.keys, kept, err=1.0, reach=self.reach, reuse=not joint
+                )
+                if joint:  # 2L more passes, all of them kept for the gradient
+                    M = self._joint_memory(kept, M)
+            return self.network.actions(P, O, M).float()
+
+    def _joint_memory(self, own: Slots, M: Slots) -> Slots:
+        near = [
+            self.network.features(self.batch).P.features[:, : self.slots]
+            for _ in range(2 * self.reach)
+        ]
+        rows = torch.stack([own.features, *near], dim=1)
+        rows = F.pad(rows, (0, 0, 0, self.slots - rows.shape[2]))
+        return Slots(rows.flatten(1, 2), M.filled)
+
+    def step(self, *, joint: bool = False, fused: bool | None = None) -> Work:
+        """Algorithm 1's lines 3 to 16 for one batch, as train/loop.py has them.
+
+        Args:
+            joint: Train the clips of the memory too.
+            fused: As `train.fused`.
+        """
+        optimizer = torch.optim.SGD(
+            [p for p in self.network.parameters() if p.requires_grad],
+            lr=1e-9,
+            momentum=0.9,
+            fused=self.device.type == "cuda" if fused is None else fused,
+        )
+
+        def run() -> None:
+            loss = action_loss(self.scores(joint=joint), self.batch.labels)
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            optimizer.step()
+
+        return run
+
+
+def noise_batch(
+    clips: int, *, size_hw: tuple[int, int], frames: int, objects: int, classes: int
+) -> Batch:
+    """Noise, with some persons and objects on each clip."""
+
+    def boxes(slots: int) -> Tensor:
+        low = 0.5 * torch.rand(clips, slots, 2)
+        return torch.cat([low, low + 0.4], dim=2)
+
+    return Batch(
+        keys=[ClipKey("film", 4 + i % 3) for i in range(clips)],
+        frames=torch.randint(0, 256, (clips, frames, *size_hw, 3), dtype=torch.uint8),
+        sizes_hw=torch.tensor([size_hw] * clips, dtype=torch.float32),
+        persons_xyxy=boxes(PERSONS),
+        persons_filled=torch.ones(clips, PERSONS, dtype=torch.bool),
+        labels=torch.randint(0, 2, (clips, PERSONS, classes), dtype=torch.uint8),
+        objects_xyxy=boxes(objects),
+        objects_filled=torch.ones(clips, objects, dtype=torch.bool),
+    )
+
+
+def median_times(
+    works: dict[str, Work], *, device: torch.device, rounds: int, grad: bool = True
+) -> dict[str, float]:
+    """Median seconds of each, in turns, after one turn that does not count."""
+    taken: dict[str, list[float]] = {name: [] for name in works}
+    for turn in range(rounds + 1):
+        for name, work in works.items():
+            _wait(device)
+            start = time.perf_counter()
+            with torch.set_grad_enabled(grad):
+                work()
+            _wait(device)
+            if turn:
+                taken[name].append(time.perf_counter() - start)
+    return {name: statistics.median(some) for name, some in taken.items()}
+
+
+def _wait(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def step_memory(step: Work, device: torch.device) -> int:
+    """Bytes that a step needs at most (CUDA), or keeps for its backward pass (CPU)."""
+    if device.type == "cuda":
+        step()
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats(device)
+        step()
+        return torch.cuda.max_memory_allocated(device)
+    kept: dict[int, int] = {}
+
+    def note(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        kept[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
+        step()
+    return sum(kept.values())
