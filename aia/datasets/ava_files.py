@@ -138,19 +138,19 @@ def _unpack(archive: Path, folder: Path, version: Version) -> None:
     try:
         with zipfile.ZipFile(archive) as opened:
             inside = {Path(info.filename).name: info for info in opened.infolist()}
-            needed = tables(version)
-            for what, name in needed.items():
+            for what, name in tables(version).items():
                 official = official_name(name, version)
                 found = inside.get(official) or inside.get(f"{official}.txt")
                 if found:
                     _extract(opened, found, folder / name)
                 elif what == "labels":
-                    say(f"{archive.name}: lacks {official}; our list of the same 80 classes is taken")
+                    say(f"{archive.name}: lacks {official}; ours of the same 80 classes is taken")
                     _copy(OUR_LABELS, folder / name)
                 else:
+                    there = ", ".join(sorted(inside)[:20])
                     raise InputError(
-                        f"{archive}: lacks {official} (it has {', '.join(sorted(inside)[:20])}); is it "
-                        f"the archive of AVA {version}?"
+                        f"{archive}: lacks {official} (it has {there}); is it the archive of AVA "
+                        f"{version}?"
                     )
             for name in more_tables(version):
                 if name in inside:

@@ -31,10 +31,8 @@ rule check_films:
     input:
         train=per_video("frames/{video}.h5", "train"),
         val=per_video("frames/{video}.h5", "val"),
-        annotations=[
-            data_file("annotations", "train"),
-            data_file("annotations", "val"),
-        ],
+        train_annotations=data_file("annotations", "train"),
+        val_annotations=data_file("annotations", "val"),
         fingerprints=known_fingerprints,
     output:
         films="results/{dataset}/films.csv",
@@ -49,5 +47,5 @@ rule check_films:
     params:
         settings=sections("frames", "check"),
     shell:
-        "aia check-films --frames {input.train} {input.val} --annotations {input.annotations}"
+        "aia check-films --frames {input.train} {input.val} --annotations {input.train_annotations} {input.val_annotations}"
         " --output {output.films} --settings {params.settings:q} --log {log}"
