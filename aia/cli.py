@@ -14,7 +14,9 @@ from typing import Any
 from aia import log
 from aia.config import (
     BackboneConfig,
+    CheckConfig,
     DetectorConfig,
+    FetchConfig,
     FramesConfig,
     LossConfig,
     MemoryConfig,
@@ -62,17 +64,46 @@ def playhouse(options: argparse.Namespace) -> None:
     draw_playhouse(options.folder, config=config, processes=options.processes)
 
 
+def fetch_files(options: argparse.Namespace) -> None:
+    """Fetch files by their addresses: whole and checked, going on where a line breaks off."""
+    from aia.fetch import fetch_all, wanted_file
+
+    if options.sha256 and len(options.addresses) > 1:
+        raise InputError("--sha256: belongs to one file; give one address with it")
+    known = {"sha256": options.sha256, "size": options.size}
+    wanted = [wanted_file(address, options.folder, **known) for address in options.addresses]
+    fetch_all(wanted, config=_whole_section(FetchConfig, options.settings, "fetch"))
+
+
+def fetch_ava_annotations(options: argparse.Namespace) -> None:
+    """Fetch AVA's tables and the lists of its films."""
+    from aia.datasets.ava_files import fetch_annotations
+
+    config = _whole_section(FetchConfig, options.settings, "fetch")
+    fetch_annotations(options.version, options.folder, config=config)
+
+
+def fetch_ava_films(options: argparse.Namespace) -> None:
+    """Fetch films of AVA by their ids, or all that the lists name."""
+    from aia.datasets.ava_files import fetch_films
+
+    config = _whole_section(FetchConfig, options.settings, "fetch")
+    fetch_films(options.videos, options.lists, options.folder, config=config)
+
+
 def frames(options: argparse.Namespace) -> None:
     """Decode one film into its frame store."""
     from aia.video.store import make_store, skip_film
 
     config = section(FramesConfig, options.settings, "frames")
+    given = read_sections(options.settings)
+    check = section(CheckConfig, options.settings, "check") if "check" in given else None
     try:
         info = make_store(
-            options.film, options.output, config=config, min_frames=options.min_frames
+            options.film, options.output, config=config, min_frames=options.min_frames, check=check
         )
     except InputError as error:
-        if read_sections(options.settings).get("data", {}).get("bad_films") != "skip":
+        if given.get("data", {}).get("bad_films") != "skip":
             raise InputError(
                 f"{error} (data.bad_films: skip would go on without this film)"
             ) from None
@@ -83,6 +114,19 @@ def frames(options: argparse.Namespace) -> None:
     log.say(
         f"{options.film}: {info.frames} frames of {width}x{height} in {info.bytes / 1e6:.1f} MB, "
         f"{info.duration_sec:.2f} s"
+    )
+
+
+def check_films(options: argparse.Namespace) -> None:
+    """See that all films are cut as their annotations expect, and write their fingerprints."""
+    from aia.datasets.films import check_films as check
+
+    check(
+        stores=options.frames,
+        annotations=options.annotations,
+        frames=section(FramesConfig, options.settings, "frames"),
+        check=section(CheckConfig, options.settings, "check"),
+        output=options.output,
     )
 
 
@@ -376,6 +420,11 @@ def _whole_settings(given: str) -> Any:
     return read_sections(str(own) if given == "config.yaml" and not Path(given).exists() else given)
 
 
+def _whole_section(kind: Any, given: str, name: str) -> Any:
+    """One section of config.yaml, wherever that is."""
+    return build_section(kind, _whole_settings(given)[name], f"settings: {name}")
+
+
 def weights_fetch(options: argparse.Namespace) -> None:
     """Fetch published weights by name and convert them."""
     from aia.weights.i3d import fetch_i3d
@@ -493,10 +542,30 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("folder", type=Path)
     command.add_argument("--processes", type=int, default=1)
 
+    fetching = commands.add_parser("fetch", help="files from the network, AVA's among them")
+    kinds = fetching.add_subparsers(required=True, metavar="WHAT")
+    command = _command(kinds, "files", fetch_files)
+    command.add_argument("addresses", nargs="+", metavar="ADDRESS")
+    command.add_argument("--folder", type=Path, default=Path())
+    command.add_argument("--sha256", help="that the file must have")
+    command.add_argument("--size", type=int, help="bytes that the file must have")
+    command = _command(kinds, "ava-annotations", fetch_ava_annotations)
+    command.add_argument("version", choices=("2.1", "2.2"))
+    command.add_argument("--folder", type=Path, required=True)
+    command = _command(kinds, "ava-films", fetch_ava_films)
+    command.add_argument("videos", nargs="*", metavar="ID", help="none: all films of the lists")
+    command.add_argument("--lists", type=Path, nargs="+", required=True)
+    command.add_argument("--folder", type=Path, required=True)
+
     command = _command(commands, "frames", frames)
     command.add_argument("film", type=Path)
     command.add_argument("--output", type=Path, required=True)
     command.add_argument("--min-frames", type=int, default=1, help="that a clip spans")
+
+    command = _command(commands, "check-films", check_films)
+    command.add_argument("--frames", type=Path, nargs="+", required=True, help="frame stores")
+    command.add_argument("--annotations", type=Path, nargs="*", default=[])
+    command.add_argument("--output", type=Path, required=True, help="CSV of fingerprints")
 
     command = _command(commands, "finetune-detector", finetune_detector)
     command.add_argument("--frames", type=Path, nargs="*", required=True)

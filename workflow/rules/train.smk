@@ -27,6 +27,7 @@ rule train:
         objects=objects("train", "train"),
         object_boxes=object_boxes("train", "train"),
         init=init,
+        checked=checked,
         val_annotations=when_validated(data_file("annotations", "val")),
         val_frames=when_validated(per_video("frames/{video}.h5", "val")),
         val_excluded=when_validated(data_file("excluded", "val")),
