@@ -425,6 +425,17 @@ def _whole_section(kind: Any, given: str, name: str) -> Any:
     return build_section(kind, _whole_settings(given)[name], f"settings: {name}")
 
 
+def weights_backbone(options: argparse.Namespace) -> None:
+    """Find or fetch a backbone's weights by its name, and convert them."""
+    from aia.convert import convert
+    from aia.weights.published import backbone_file
+
+    config = _whole_section(FetchConfig, options.settings, "fetch")
+    path = backbone_file(options.name, options.folder, config=config)
+    settings = _whole_settings(options.settings)
+    convert(path, options.output, settings=settings, network=options.name)
+
+
 def weights_fetch(options: argparse.Namespace) -> None:
     """Fetch published weights by name and convert them."""
     from aia.weights.i3d import fetch_i3d
@@ -679,6 +690,10 @@ def _parser() -> argparse.ArgumentParser:
     kinds = weights.add_subparsers(required=True, metavar="WHAT")
     command = _command(kinds, "fetch", weights_fetch)
     command.add_argument("name", choices=("i3d_kinetics400",))
+    command.add_argument("--output", type=Path, required=True)
+    command = _command(kinds, "backbone", weights_backbone)
+    command.add_argument("name", help="such as slowfast_r50_4x16")
+    command.add_argument("--folder", type=Path, required=True, help="of files, also your own")
     command.add_argument("--output", type=Path, required=True)
     command = _command(kinds, "inspect", weights_inspect)
     command.add_argument("file", type=Path)

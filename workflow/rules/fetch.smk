@@ -79,11 +79,11 @@ rule fetch_ava_film:
 
 
 rule fetch_detector:
+    """A published Faster R-CNN, by its file's name."""
     output:
         weights="data/detectors/{detector}",
     log:
         "logs/fetch_detector/{detector}.log",
-    """A published Faster R-CNN, by its file's name."""
     wildcard_constraints:
         detector="|".join(map(re.escape, DETECTORS)),
     conda:

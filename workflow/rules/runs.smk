@@ -78,7 +78,14 @@ def init(wildcards):
     start = run_sections(dataset, run)["train"]["init"]
     if start == "scratch":
         return []
-    return f"results/weights/{start}.safetensors" if start in WEIGHTS else start
+    if start in WEIGHTS:
+        return f"results/weights/{start}.safetensors"
+    return start.replace("{backbone}", aia.config.parse_run(run).backbone)
+
+
+def conversion_settings(wildcards, input):
+    """What says which networks there are, and how files are fetched."""
+    return as_json(raw_settings(config["dataset"]))
 
 
 # --- what a run sees --------------------------------------------------------------------
