@@ -1,6 +1,7 @@
 # What publishers offer, fetched where a data set's settings ask for it (data.fetch). What breaks off is
 # gone on with: parts lie beside the files and are no outputs, which Snakemake would delete.
 
+
 # Nodes of a cluster may have no way to the network.
 localrules:
     fetch_ava_annotations,
@@ -59,11 +60,11 @@ rule fetch_ava_film:
 
 
 rule fetch_detector:
+    """A published Faster R-CNN, by its file's name."""
     output:
         weights="data/detectors/{detector}",
     log:
         "logs/fetch_detector/{detector}.log",
-    """A published Faster R-CNN, by its file's name."""
     conda:
         "../../envs/aia.yaml"
     threads: 1
