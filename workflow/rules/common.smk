@@ -26,6 +26,9 @@ from aia.fetch import NOT_YET
 
 AVA = "data/ava"  # where what is fetched of AVA lies; it may be a link to a large disk
 WEIGHTS = ("i3d_kinetics400",)  # published backbones that `aia weights fetch` knows
+DETECTORS = {  # maskrcnn-benchmark's, by their files' names
+    "e2e_faster_rcnn_X_101_32x8d_FPN_1x.pth": "https://download.pytorch.org/models/maskrcnn",
+}
 VERSIONS = aia.config.STAGE_VERSIONS
 
 
@@ -38,6 +41,7 @@ wildcard_constraints:
     version=r"2\.[12]",
     film=r"[A-Za-z0-9_-][A-Za-z0-9_.-]*\.(?:mkv|mp4|webm|avi|mov|m4v|flv|3gp)",
     weights="|".join(WEIGHTS),
+    detector="|".join(map(re.escape, DETECTORS)),
 
 
 def one_message(function):
@@ -290,6 +294,26 @@ def checked(wildcards):
 def fetch_settings(wildcards, input):
     """Where files come from; another mirror is no reason to fetch them anew."""
     return as_json({"fetch": config["fetch"]})
+
+
+def film_address(wildcards, input):
+    """A film's address; another mirror is no reason to fetch it anew."""
+    base = config["fetch"]["address"].rstrip("/")
+    for version in ("2.2", "2.1"):
+        for part in ava_files.FILM_PARTS:
+            path = f"{AVA}/v{version}/{ava_files.film_list(part)}"
+            if os.path.exists(path):
+                if wildcards.film in ava_files.films_of(path).values():
+                    return f"{base}/{part}/{wildcards.film}"
+    raise WorkflowError(
+        f"{wildcards.film}: is in none of the lists of AVA's films under {AVA}; fetch these first: "
+        f"`snakemake {AVA}/v2.2/{ava_files.film_list('trainval')}`"
+    )
+
+
+def detector_address(wildcards, input):
+    """Where a published detector lies."""
+    return DETECTORS[wildcards.detector]
 
 
 def annotations_of_film(wildcards):
