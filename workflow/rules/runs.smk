@@ -112,7 +112,7 @@ def object_boxes(stage, split):
     def paths(wildcards):
         if not has_object_block(wildcards.run) or objects(stage, split)(wildcards):
             return []
-        return per_video("objects/{video}.parquet", split)(wildcards)
+        return boxes("objects", split)(wildcards)
 
     return paths
 
@@ -127,11 +127,15 @@ def when_validated(files):
     return paths
 
 
-def detected_objects(wildcards):
-    """Objects beside detected persons: detected too, as on a film that nobody annotated."""
-    if not has_object_block(wildcards.run):
-        return []
-    return per_video("objects/{video}.parquet", "val")(wildcards)
+def detected_objects(split):
+    """An input function: objects beside detected persons; they are detected too, as on a film
+    that nobody annotated."""
+
+    def paths(wildcards):
+        wanted = has_object_block(wildcards.run)
+        return boxes("objects", split)(wildcards) if wanted else []
+
+    return paths
 
 
 def person_rules(wildcards):
