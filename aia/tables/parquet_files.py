@@ -77,9 +77,14 @@ def write_scores(
     _write(path, columns, {"class_ids": list(class_ids), "provenance": dict(provenance)})
 
 
-def read_scores(path: Path | str) -> ScoreTable:
-    """Read what `write_scores` wrote, checking that it can be scored."""
-    table, ours = _read(path, _KEY | {"scores": None}, "scores")
+def read_scores(path: Path | str, *, check: bool = True) -> ScoreTable:
+    """Read what `write_scores` wrote, checking that it can be scored.
+
+    Args:
+        path: the file.
+        check: False also takes values that make no sense, for those who explain them.
+    """
+    table, ours = _read(path, _KEY | {"scores": None}, "scores", check=check)
     class_ids = ours.get("class_ids")
     if not class_ids:
         raise InputError(f"{path}: says nothing of its classes; was it written by `aia score`?")
@@ -89,7 +94,7 @@ def read_scores(path: Path | str) -> ScoreTable:
         raise InputError(f"{path}: rows do not have {len(class_ids)} scores each; is it damaged?")
     scores = column.flatten().to_numpy().astype(np.float32).reshape(-1, len(class_ids))
     wrong = ~((scores >= 0) & (scores < np.inf)).all(axis=1)
-    if wrong.any():
+    if check and wrong.any():
         row = int(wrong.argmax())
         raise InputError(
             f"{path}, row {row}: a score is {scores[row].min()}, expected numbers from 0 on; "
@@ -112,7 +117,11 @@ def _write(path: Path | str, columns: dict[str, pa.Array], ours: dict[str, Any])
 
 
 def _read(
-    path: Path | str, columns: Mapping[str, pa.DataType | None], what: str
+    path: Path | str,
+    columns: Mapping[str, pa.DataType | None],
+    what: str,
+    *,
+    check: bool = True,
 ) -> tuple[pa.Table, dict[str, Any]]:
     if not Path(path).exists():
         raise InputError(f"{path}: there is no such file; {what} (Parquet) expected")
@@ -135,7 +144,8 @@ def _read(
             metadata=table.schema.metadata,
         )
     )
-    _check(path, table)
+    if check:
+        _check(path, table)
     return table, json.loads((table.schema.metadata or {}).get(_OURS, b"{}"))
 
 
