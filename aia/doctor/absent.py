@@ -4,6 +4,7 @@ mAP after the mend is an estimate here: what the rest of the file suggests.
 """
 
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -16,67 +17,60 @@ from aia.evaluate.protocols import Protocol
 _NOTHING = np.zeros(0, np.int64)
 _MISSED = 0.08  # more empty key frames than missed persons explain, as a share
 _FEW = 5  # persons of a class, or key frames
+_USUAL = 0.9  # of the persons have a box where nothing is wrong
 _FLOOR = 0.1  # lowest score that no network gives to everything
 
 
 def no_detections(case: Case) -> Symptom | None:
     """Films, or many key frames, with persons but without any detection."""
-    persons, found = case.persons, case.detections
-    key = frame_keys(persons.film, persons.time_sec)
-    frames, of_person, count = np.unique(key, return_inverse=True, return_counts=True)
-    used = found.used() & (case.film_of_box >= 0)
-    empty = ~np.isin(frames, frame_keys(case.film_of_box[used], found.time_sec[used]))
+    found, persons, there = case.detections, case.persons, _frames(case)
+    empty = there.empty
     if empty.sum() < _FEW or empty.all():
         return None
-    expected = _missed_rate(case, empty[of_person]) ** count
-    film = persons.film[np.unique(of_person, return_index=True)[1]]
-    films = np.bincount(film[~empty], minlength=len(case.films)) == 0
-    films &= np.bincount(film, minlength=len(case.films)) > 0
-    excess = (empty.sum() - expected.sum()) / len(frames)
-    if excess < _MISSED and not films.any():
+    expected = _missed_rate(case, empty[there.of_person]) ** there.persons
+    total, without = (
+        np.bincount(there.film[some], minlength=len(case.films)) for some in (empty >= 0, empty)
+    )
+    films = (total == without) & (total > 0)
+    if empty.mean() - expected.mean() < _MISSED and not films.any():
         return None
     names = ", ".join(case.films[i] for i in np.flatnonzero(films)[:3])
     whole = f"; {films.sum()} films have none at all ({names})" if films.any() else ""
     return Symptom(
-        finding=f"no detections on {int(empty.sum())} of {len(frames)} key frames with persons "
-        f"({100 * empty.mean():.0f} %){whole}; the lowest score is {found.score.min():g}",
+        finding=f"{_empty_frames(case)}{whole}; the lowest score is {found.score.min():g}",
         rows=_NOTHING,
         cause="films were skipped or a run broke off, only some seconds were scored, or a "
         "threshold on persons or scores leaves no boxes",
         mend="score all key frames, with a lower threshold (estimate: as good there as elsewhere)",
-        after=_elsewhere(case, frames[empty]),
+        after=_elsewhere(case, np.unique(frame_keys(persons.film, persons.time_sec))[empty]),
         certain=True,
     )
 
 
 def high_threshold(case: Case) -> Symptom | None:
     """A lowest score so high that true detections fell below it."""
-    found = case.detections
-    lowest = float(found.score.min(initial=np.inf))
+    lowest = float(case.detections.score.min(initial=np.inf))
     if not _FLOOR <= lowest <= 1:
         return None
     seen = case.seen(all_of_them=True).found(case.iou)
     matches = case.matches()
-    taken = np.unique(matches.target[matches.target >= 0])
-    recall = len(taken) / max(len(matches.truth_class), 1)
-    if recall >= 0.9 * max(seen, 0.9 if lowest >= 0.3 else 0.0):
+    recall = len(np.unique(matches.target[matches.target >= 0])) / len(matches.truth_class)
+    if recall >= 0.9 * max(seen, _USUAL if lowest >= 0.3 else 0.0):
         return None
-    reachable = max(seen, recall)
     aps = []
     for ranked in rank(matches, case.protocol, len(case.labels)):
         if ranked.truths:
-            hits = int(ranked.hit.sum())
-            last = hits / max(len(ranked.hit), 1)
-            tail = max(reachable - hits / ranked.truths, 0) * last / 2
-            aps.append(average_precision(ranked) + tail)
+            found = ranked.hit.sum() / ranked.truths
+            precision = ranked.hit.mean() if len(ranked.hit) else 0.0
+            aps.append(average_precision(ranked) + max(_USUAL - found, 0) * precision / 2)
     return Symptom(
         finding=f"a threshold leaves few boxes: the lowest score in the file is {lowest:g}; "
-        f"{100 * seen:.0f} % of the persons have a box, but only {100 * recall:.0f} % of their "
-        "actions a detection",
+        f"{100 * seen:.0f} % of the persons have a box, and {100 * recall:.0f} % of their actions "
+        f"a detection; {_empty_frames(case)}",
         rows=_NOTHING,
         cause="scores below a threshold were left out; average precision needs them all",
         mend="write every class of every box, or lower the threshold to 0.01 or less (estimate: "
-        "precision falls to 0 over the recall that is missing)",
+        f"the precision falls to 0 over the actions that are missing up to {100 * _USUAL:.0f} %)",
         after=float(np.mean(aps)) if aps else 0.0,
         certain=True,
     )
@@ -164,6 +158,37 @@ def ties(case: Case) -> Symptom | None:
         mend="write six digits or more (estimate: the middle of the range)",
         after=max((worst + best) / 2, now),
         certain=True,
+    )
+
+
+class _Frames(NamedTuple):
+    """Key frames with persons."""
+
+    empty: np.ndarray
+    """Whether the file has nothing there."""
+    film: np.ndarray
+    persons: np.ndarray
+    """How many there are."""
+    of_person: np.ndarray
+    """Each person's key frame."""
+
+
+def _frames(case: Case) -> _Frames:
+    persons, found = case.persons, case.detections
+    key = frame_keys(persons.film, persons.time_sec)
+    frames, first, of_person, count = np.unique(
+        key, return_index=True, return_inverse=True, return_counts=True
+    )
+    used = found.used() & (case.film_of_box >= 0)
+    empty = ~np.isin(frames, frame_keys(case.film_of_box[used], found.time_sec[used]))
+    return _Frames(empty, persons.film[first], count, of_person)
+
+
+def _empty_frames(case: Case) -> str:
+    empty = _frames(case).empty
+    return (
+        f"no detections on {int(empty.sum())} of {len(empty)} key frames with persons "
+        f"({100 * empty.mean():.0f} %)"
     )
 
 

@@ -10,30 +10,26 @@ from aia.doctor.detections import Detections
 _UNSURE = 1.3  # gain (after / before) of a guess that weak scores may feign
 
 
-def class_ids(case: Case) -> Symptom | None:
-    """Ids one too high or too low, or places in the list instead of ids."""
-    best = _best_ids(case.trial())
-    if best is None:
-        return None
-    name, cause = best
-    found = case.detections
-    return Symptom(
-        finding=f"{name}; file has ids {found.action.min()} to {found.action.max()}, the classes "
-        f"are {min(case.labels.ids)} to {max(case.labels.ids)}",
-        rows=found.row,
-        cause=cause,
-        mend="write the ids of the list of classes",
-        mended=_ids(case, name),
-        certain=True,
-    )
+def ids_or_inverted_scores(case: Case) -> Symptom | None:
+    """Ids one too high or too low or places in the list, scores upside down, or both.
 
-
-def inverted_scores(case: Case) -> Symptom | None:
-    """Scores that are high where the action does not happen."""
+    Of both the scores are mended; the ids are found in what is left.
+    """
     trial = case.trial()
-    before, after = trial.mean_ap(), trial.mean_ap(_inverted(trial.detections))
-    if not clearly(before, after, ratio=_UNSURE):
-        return None
+    before = trial.mean_ap()
+    inverted = trial.having(_inverted(trial.detections))
+    ids, ids_map = _best_ids(trial)
+    _, both_map = _best_ids(inverted)
+    inverted_map = inverted.mean_ap()
+    single = max(before, ids_map, inverted_map)
+    if clearly(single, both_map, ratio=_UNSURE) or (
+        inverted_map >= ids_map and clearly(before, inverted_map, ratio=_UNSURE)
+    ):
+        return _scores_symptom(case)
+    return _ids_symptom(case, ids) if clearly(before, ids_map) else None
+
+
+def _scores_symptom(case: Case) -> Symptom:
     found = case.detections
     return Symptom(
         finding="scores are inverted: the lowest are the best",
@@ -45,22 +41,15 @@ def inverted_scores(case: Case) -> Symptom | None:
     )
 
 
-def ids_and_inverted_scores(case: Case) -> Symptom | None:
-    """Both at once, of which neither alone helps; the scores are mended."""
-    trial = case.trial()
-    other = trial.having(_inverted(trial.detections))
-    best = _best_ids(other)
-    if best is None:
-        return None
-    if not clearly(trial.mean_ap(), other.mean_ap(_ids(other, best[0])), ratio=_UNSURE):
-        return None
+def _ids_symptom(case: Case, change: str) -> Symptom:
     found = case.detections
     return Symptom(
-        finding="scores are inverted: the lowest are the best (once the ids are mended)",
+        finding=f"{change}; the file has ids {found.action.min()} to {found.action.max()}, the "
+        f"classes are {min(case.labels.ids)} to {max(case.labels.ids)}",
         rows=found.row,
-        cause="a distance, a loss, or the probability that it does not happen (1 - s) was written",
-        mend="write 1 - s",
-        mended=_inverted(found),
+        cause=_CHANGES[change],
+        mend="write the ids of the list of classes",
+        mended=_ids(case, change),
         certain=True,
     )
 
@@ -121,12 +110,15 @@ def exchanged_classes(case: Case) -> Symptom | None:
     )
 
 
-def _best_ids(case: Case) -> tuple[str, str] | None:
-    """The name and the cause of the change of ids that raises the mAP clearly and most."""
-    before = case.mean_ap()
-    gains = {name: case.mean_ap(_ids(case, name)) for name in _CHANGES}
-    best = max(gains, key=lambda name: gains[name])
-    return (best, _CHANGES[best]) if clearly(before, gains[best]) else None
+def _best_ids(case: Case) -> tuple[str, float]:
+    """The change of ids that leaves the highest mAP, and that mAP."""
+    ids = sorted(case.labels.ids)
+    gaps = ids[-1] - ids[0] + 1 != len(ids)
+    maps = {
+        name: case.mean_ap(_ids(case, name)) for name in _CHANGES if gaps or "places" not in name
+    }
+    best = max(maps, key=lambda name: maps[name])
+    return best, maps[best]
 
 
 _CHANGES = {
@@ -148,9 +140,8 @@ def _ids(case: Case, name: str) -> Detections:
     ids = np.array(sorted(case.labels.ids))
     place = action - (1 if "from 1" in name else 0)
     known = (place >= 0) & (place < len(ids))
-    return replace(
-        case.detections, action=np.where(known, ids[np.clip(place, 0, len(ids) - 1)], -1)
-    )
+    of_place = ids[np.clip(place, 0, len(ids) - 1)]
+    return replace(case.detections, action=np.where(known, of_place, -1 - np.abs(action)))
 
 
 def _inverted(found: Detections) -> Detections:

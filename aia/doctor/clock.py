@@ -11,10 +11,10 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
+from aia.boxes import iou_matrix
 from aia.doctor.case import Case, Symptom
 from aia.doctor.detections import Detections
 from aia.doctor.geometry import where_better
-from aia.boxes import iou_matrix
 
 _VOTERS, _PERSONS = 150, 3000  # of a film
 _COMMON, _OWN = 12, 4  # differences that are tried for all films, for each
@@ -42,7 +42,7 @@ def clock(case: Case) -> Symptom | None:
     """Times that are too early or too late, in other units, or off the whole second."""
     found = case.detections
     best, best_unit = shifted(case), ""
-    if best is None:
+    if case.seen(best.detections if best else None).found(case.iou) < 0.5:
         for unit, times in _other_times(case):
             changed = replace(found, time_sec=times)
             better = where_better(case, changed, case.seen())
@@ -54,7 +54,7 @@ def clock(case: Case) -> Symptom | None:
                 if moved is None or case.seen(moved.detections).mean() < _NEAR + case.seen().mean():
                     continue
                 option = moved._replace(boxes=np.ones(len(found.video), bool))
-            if best is None or option.mean_iou > best.mean_iou + 0.01:
+            if best is None or option.mean_iou > best.mean_iou + _NEAR:
                 best, best_unit = option, unit
     if best is None:
         return None
@@ -73,7 +73,9 @@ def shifted(case: Case) -> Shifted | None:
         return None
     common = sorted(everyone, key=lambda offset: -everyone[offset])[:_COMMON]
     common = list(dict.fromkeys([0.0, *common, 1.0, -1.0]))
-    tried = {offset: case.seen(_moved(found, np.full(len(found.video), offset))) for offset in common}
+    tried = {
+        offset: case.seen(_moved(found, np.full(len(found.video), offset))) for offset in common
+    }
     top = max(seen.mean() for seen in tried.values())
     near = [offset for offset in common if tried[offset].mean() >= top - _NEAR]
     chosen = max(near, key=lambda offset: tried[offset].mean())
@@ -92,7 +94,9 @@ def shifted(case: Case) -> Shifted | None:
     touched[case.film_of_box[known]] = True
     touched &= offset_of_film != 0
     boxes = better.boxes & (per_box != 0)
-    return Shifted(better.detections, boxes, np.where(touched, offset_of_film, np.nan), better.mean_iou)
+    return Shifted(
+        better.detections, boxes, np.where(touched, offset_of_film, np.nan), better.mean_iou
+    )
 
 
 def _own_offsets(
@@ -135,12 +139,13 @@ def _other_times(case: Case) -> Iterator[tuple[str, Float[np.ndarray, " boxes"]]
     """Times in seconds if they were in other units; rounded, where the ground truth is."""
     found = case.detections
     whole = bool((case.truth["time_sec"] % 1 == 0).all())
-    fraction = found.time_sec % 1
-    if whole and (fraction != 0).any():
+    if whole and (found.time_sec % 1 != 0).any():
         yield "not on whole seconds: rounded", np.rint(found.time_sec)
         yield "not on whole seconds: cut", np.floor(found.time_sec)
         yield "not on whole seconds: the next one", np.ceil(found.time_sec)
-    spread = [np.ptp(times) if len(times) else 0 for times in (found.time_sec, case.truth["time_sec"])]
+    spread = [
+        np.ptp(times) if len(times) else 0 for times in (found.time_sec, case.truth["time_sec"])
+    ]
     if spread[0] > 3 * spread[1]:
         for factor, unit in _UNITS.items():
             seconds = found.time_sec / factor
@@ -168,7 +173,10 @@ def _symptom(case: Case, best: Shifted, unit: str) -> Symptom:
         fix = f"add {moved[0]:g} s to their times"
     elif len(moved):
         words.append(f"clock offset by film: {moved.min():g} to {moved.max():g} s are missing")
-        few = [f"{case.films[i]} {best.offset_sec[i]:+g} s" for i in np.flatnonzero(~np.isnan(best.offset_sec))]
+        few = [
+            f"{case.films[i]} {best.offset_sec[i]:+g} s"
+            for i in np.flatnonzero(~np.isnan(best.offset_sec))
+        ]
         fix = f"add to each film's times: {', '.join(few[:5])}{', ...' if len(few) > 5 else ''}"
     else:
         fix = "write the seconds of the key frames as the ground truth has them"

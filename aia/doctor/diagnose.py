@@ -5,6 +5,7 @@ Then ids and scores, then rows, and at last what is not in the file at all.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -27,17 +28,18 @@ _BOXES: tuple[Look, ...] = (
     geometry.box_format, geometry.swapped_corners, clock.clock, geometry.scaled_or_shifted,
 )  # fmt: skip
 _CLASSES: tuple[Look, ...] = (
-    classes.class_ids, classes.inverted_scores, classes.ids_and_inverted_scores,
-    classes.exchanged_classes, classes.score_range,
+    classes.ids_or_inverted_scores, classes.exchanged_classes, classes.score_range,
 )  # fmt: skip
 _ROWS: tuple[Look, ...] = (
     numbers.beyond_the_frame, rows.unknown_ids, rows.duplicates, rows.order_of_rows,
     rows.several_boxes_a_person, rows.excluded_key_frames, rows.unlisted_key_frames,
 )  # fmt: skip
 _ABSENT: tuple[Look, ...] = (
-    absent.no_detections, absent.high_threshold, absent.missing_classes, absent.constant_scores,
+    absent.missing_classes,
+    absent.constant_scores,
     absent.ties,
-)  # fmt: skip
+)
+_ROUNDS = 5  # of looking at boxes
 _SHOWN = 3  # rows of an example
 
 
@@ -121,22 +123,27 @@ class _Course:
             for look in _FILES:
                 self._look(look)
             self._boxes()
-            while any([self._look(look) for look in _CLASSES]):
+            while any([self._look(look) for look in _CLASSES]) and len(self.findings) < 12:
                 self._boxes()
-            for look in _ROWS + _ABSENT:
+            for look in _ROWS:
+                self._look(look)
+            if not self._look(absent.high_threshold):
+                self._look(absent.no_detections)
+            for look in _ABSENT:
                 self._look(look)
         ranked = sorted(self.findings, key=lambda one: -one.gain)
         return Diagnosis(ranked, self.first_map, self.map, self.rows)
 
     def _boxes(self) -> None:
-        for _ in range(4):
-            if any([self._look(look) for look in _BOXES]):
-                continue
-            if self.case.seen().found(self.case.iou) < 0.5:
+        """Mend what covers the persons best, and look again."""
+        for _ in range(_ROUNDS):
+            found = [symptom for look in _BOXES if (symptom := look(self.case)) is not None]
+            if not found and self.case.seen().found(self.case.iou) < 0.5:
                 both = format_behind_clock(self.case)
-                if both and self._accept(both):
-                    continue
-            return
+                found = [both] if both else []
+            if not found:
+                return
+            self._accept(max(found, key=lambda one: round(self.case.seen(one.mended).mean(), 2)))
 
     def _look(self, look: Look) -> bool:
         symptom = look(self.case)
@@ -154,7 +161,7 @@ class _Course:
         enough = after >= before + symptom.least_gain and after >= before * symptom.least_ratio
         if not symptom.certain and not enough:
             return False
-        examples = lines_of(self.path, self.file, np.sort(symptom.rows[:_SHOWN]))
+        examples = lines_of(self.path, self.file, np.sort(symptom.rows)[:_SHOWN])
         self.findings.append(
             Finding(
                 finding=symptom.finding,
@@ -209,8 +216,6 @@ class _Course:
 
 def format_behind_clock(case: Case) -> Symptom | None:
     """A wrong format or turn of boxes that only shows once the clock is right, too."""
-    from dataclasses import replace
-
     found, best, best_iou = case.detections, None, case.seen().mean() + 0.15
     for form in FORMATS + TURNS:
         changed = replace(found, xyxy=in_order(form.to_xyxy(found.xyxy)))

@@ -4,15 +4,16 @@ from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool
 
 from aia.doctor.case import Case, Symptom, clearly
 from aia.doctor.detections import Detections
 from aia.doctor.formats import FORMATS, TURNS, in_order
-from aia.doctor.overlap import Seen, see
+from aia.doctor.overlap import Seen, pair_iou, pairs
 from aia.doctor.scaling import Affine, fit_affine
 
 _CLEAR = 0.15  # more persons found, as a share of all
+_GAINING = 0.02  # of a film's mean best IoU
 _FEW = 8  # persons; a film with fewer does not speak for itself
 _RARE = 0.005  # detectors never swap corners; a few rows may be an accident
 
@@ -73,7 +74,7 @@ def scaled_or_shifted(case: Case) -> Symptom | None:
     affine = fit_affine(case)
     if affine is None:
         return None
-    changed = replace(found, xyxy=affine.of(found.xyxy))
+    changed = replace(found, xyxy=np.clip(affine.of(found.xyxy), 0, 1))
     better = where_better(case, changed, case.seen())
     if better is None:
         return None
@@ -90,20 +91,24 @@ def scaled_or_shifted(case: Case) -> Symptom | None:
 
 
 def where_better(case: Case, changed: Detections, before: Seen) -> Better | None:
-    """Take over a change of times or corners in the films where it clearly covers more persons.
+    """Take over a change of times or corners where it covers persons better.
 
-    Where no film is clear, it is taken as a whole if the mAP rises clearly and no fewer persons
-    are covered.
+    Some films must gain clearly; then all that are not harmed change, or, if any is, those that
+    gain. Where no film is clear, all change if the mAP rises clearly and no person is lost.
     """
     after = case.seen(changed)
     persons = before.persons_by_film()
     hits = [seen.by_film(seen.iou >= case.iou) for seen in (before, after)]
+    means = [seen.by_film(seen.iou) for seen in (before, after)]
     clear = (hits[1] - hits[0] >= _CLEAR) & (persons >= _FEW)
+    gaining = (means[1] - means[0] >= _GAINING) & (persons >= _FEW) | clear
+    harmed = (means[1] - means[0] <= -2 * _GAINING) & (persons >= _FEW)
+    everywhere = Better(changed, np.ones(len(changed.video), bool), after.mean())
     enough = after.found(case.iou) - before.found(case.iou) >= _CLEAR
-    if enough and (persons[clear].sum() >= 0.8 * persons.sum() or persons.max(initial=0) < _FEW):
-        return Better(changed, np.ones(len(changed.video), bool), after.mean())
+    if not harmed.any() and (enough or 2 * persons[clear].sum() >= persons.sum()):
+        return everywhere
     if clear.any():
-        boxes = np.append(clear, False)[case.film_of_box]
+        boxes = np.append(gaining, False)[case.film_of_box]
         mixed = replace(
             changed,
             time_sec=np.where(boxes, changed.time_sec, case.detections.time_sec),
@@ -115,7 +120,7 @@ def where_better(case: Case, changed: Detections, before: Seen) -> Better | None
     trial = case.trial()
     if not clearly(trial.mean_ap(), case.having(changed).trial().mean_ap()):
         return None
-    return Better(changed, np.ones(len(changed.video), bool), after.mean())
+    return everywhere
 
 
 def _evidence(case: Case, mended: Detections) -> str:
@@ -132,10 +137,7 @@ def _evidence(case: Case, mended: Detections) -> str:
 
 def _hitting(case: Case, boxes: Detections) -> float:
     """Share of the boxes on annotated key frames that overlap a person enough."""
-    from aia.doctor.overlap import pair_iou, pairs
-
-    touched: dict[str, Float[np.ndarray, " boxes"]] = {}
-    best = touched["best"] = np.full(len(boxes.video), -1.0)
+    best = np.full(len(boxes.video), -1.0)
     persons = case.trial_persons
     for person, box in pairs(persons, case.film_of_box, boxes.time_sec, boxes.used()):
         np.maximum.at(best, box, pair_iou(persons.xyxy[person], boxes.xyxy[box]))

@@ -107,5 +107,3 @@ def _letters(name: str) -> str:
 
 def _digits(name: str) -> str:
     return "".join(re.findall(r"\d+", _stem(name))).lstrip("0")
-
-

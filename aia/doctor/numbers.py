@@ -18,6 +18,7 @@ _SIZES_WH = (
     (1024, 576), (1280, 720), (1920, 1080), (3840, 2160),
 )  # fmt: skip
 _MARGINS = (1.0, 1.02, 1.05, 1.1, 1.2, 1.35, 1.6)
+_RIM = 1.05  # so far fractions may leave the frame by rounding pixels
 _GOOD = 0.3  # mean best IoU from which a size is believed
 _PERSONS = 300  # of a film, for its size
 
@@ -82,6 +83,8 @@ def _scaled(
         size = _size(case, of_film, (form,), starts)[1]
         columns[of_film] /= _divisor(form, size)
         chosen[size] = chosen.get(size, 0) + 1
+    if columns.max() <= _RIM:
+        columns = columns.clip(0, 1)
     return columns, sorted(chosen, key=lambda size: -chosen[size])
 
 
