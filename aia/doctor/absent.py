@@ -62,7 +62,7 @@ def high_threshold(case: Case) -> Symptom | None:
         if ranked.truths:
             found = ranked.hit.sum() / ranked.truths
             precision = ranked.hit.mean() if len(ranked.hit) else 0.0
-            aps.append(average_precision(ranked) + max(_USUAL - found, 0) * precision / 2)
+            aps.append(average_precision(ranked) + max(_USUAL - found, 0) * precision * 2 / 3)
     return Symptom(
         finding=f"a threshold leaves few boxes: the lowest score in the file is {lowest:g}; "
         f"{100 * seen:.0f} % of the persons have a box, and {100 * recall:.0f} % of their actions "
@@ -70,7 +70,8 @@ def high_threshold(case: Case) -> Symptom | None:
         rows=_NOTHING,
         cause="scores below a threshold were left out; average precision needs them all",
         mend="write every class of every box, or lower the threshold to 0.01 or less (estimate: "
-        f"the precision falls to 0 over the actions that are missing up to {100 * _USUAL:.0f} %)",
+        f"over the actions that are missing up to {100 * _USUAL:.0f} % the precision falls to 0 as "
+        "a parabola)",
         after=float(np.mean(aps)) if aps else 0.0,
         certain=True,
     )

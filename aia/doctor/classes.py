@@ -1,4 +1,4 @@
-"""Ids and scores: another list of classes, scores that fall where they should rise, other ranges."""
+"""Ids and scores: another list of classes, scores upside down, scores of another range."""
 
 from dataclasses import replace
 
@@ -63,10 +63,9 @@ def score_range(case: Case) -> Symptom | None:
         return None
     low, high = float(score.min()), float(score.max())
     if low < 0:
-        kind = "logarithms" if high <= 0 else "logits"
-        fix = "exp" if high <= 0 else "the sigmoid"
-        mended = np.exp(score) if high <= 0 else 1 / (1 + np.exp(-np.clip(score, -700, 700)))
-        why = f"the network's outputs were written before {fix}"
+        kind, fix = "logits" if high > 0 else "logits or logarithms", "the sigmoid"
+        mended = 1 / (1 + np.exp(-np.clip(score, -700, 700)))
+        why = "the network's outputs were written before the sigmoid"
     elif high <= 101:
         kind, fix, mended, why = "percent", "division by 100", score / 100, "percent were written"
         video = found.video[found.box]
@@ -122,7 +121,8 @@ def _best_ids(case: Case) -> tuple[str, float]:
 
 
 _CHANGES = {
-    "class ids are off by one: every id is 1 too low": "classes were counted from 0, ids begin at 1",
+    "class ids are off by one: every id is 1 too low": "classes were counted from 0, "
+    "the list's ids from 1",
     "class ids are off by one: every id is 1 too high": "a background class was counted, or 1 was "
     "added twice",
     "class ids are places in the list (from 0), not ids": "the ids of the list have gaps, as the "

@@ -44,21 +44,26 @@ def clock(case: Case) -> Symptom | None:
     best, best_unit = shifted(case), ""
     if case.seen(best.detections if best else None).found(case.iou) < 0.5:
         for unit, times in _other_times(case):
-            changed = replace(found, time_sec=times)
-            better = where_better(case, changed, case.seen())
-            if better:
-                nothing = np.full(len(case.films), np.nan)
-                option = Shifted(better.detections, better.boxes, nothing, better.mean_iou)
-            else:
-                moved = shifted(case.having(changed))
-                if moved is None or case.seen(moved.detections).mean() < _NEAR + case.seen().mean():
-                    continue
-                option = moved._replace(boxes=np.ones(len(found.video), bool))
-            if best is None or option.mean_iou > best.mean_iou + _NEAR:
+            option = _with_unit(case, replace(found, time_sec=times))
+            if option and (best is None or option.mean_iou > best.mean_iou + _NEAR):
                 best, best_unit = option, unit
     if best is None:
         return None
     return _symptom(case, best, best_unit)
+
+
+def _with_unit(case: Case, changed: Detections) -> Shifted | None:
+    """Times in another unit, shifted as well where that is better."""
+    option = None
+    better = where_better(case, changed, case.seen())
+    if better:
+        nothing = np.full(len(case.films), np.nan)
+        option = Shifted(better.detections, better.boxes, nothing, better.mean_iou)
+    moved = shifted(case.having(changed))
+    least = (option.mean_iou if option else case.seen().mean()) + _NEAR
+    if moved and case.seen(moved.detections).mean() >= least:
+        option = moved._replace(boxes=np.ones(len(changed.video), bool))
+    return option
 
 
 def shifted(case: Case) -> Shifted | None:
@@ -105,7 +110,7 @@ def _own_offsets(
     """Each film's offset: `chosen`, unless another of its own covers it clearly better."""
     offsets = np.full(len(case.films), chosen)
     ranked = [sorted(some, key=lambda offset: -some[offset])[:_OWN] for some in votes]  # noqa: B023
-    best = mean_iou + 0.1
+    best = mean_iou + 0.05
     for place in range(_OWN):
         own = np.array([some[place] if place < len(some) else chosen for some in ranked])
         per_box = np.append(own, chosen)[case.film_of_box]
@@ -180,9 +185,9 @@ def _symptom(case: Case, best: Shifted, unit: str) -> Symptom:
         fix = f"add to each film's times: {', '.join(few[:5])}{', ...' if len(few) > 5 else ''}"
     else:
         fix = "write the seconds of the key frames as the ground truth has them"
-    films = f" in {len(moved)} of {len(case.films)} films" if len(moved) else ""
+    extent = f" in {len(moved)} of {len(case.films)} films" if len(moved) else ""
     return Symptom(
-        finding=f"{' and '.join(words)}{films}; {hits[0]} of {len(seen[0].iou)} persons have a box "
+        finding=f"{' and '.join(words)}{extent}; {hits[0]} of {len(seen[0].iou)} persons have a box "
         f"on them at their time, {hits[1]} after the mend",
         rows=found.row[found.of_boxes(best.boxes)],
         cause="seconds were counted from another start (of a cut film, of the annotated part, from "

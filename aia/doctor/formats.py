@@ -84,10 +84,12 @@ FORMATS = (
 )
 TURNS = (
     Format(
-        "boxes are mirrored left to right", _mirrored(0, 2), "x becomes 1 - x; was a flip undone?"
+        "boxes are mirrored left to right", _mirrored(0, 2), "x becomes 1 - x (a flip not undone?)"
     ),
     Format(
-        "y is flipped: boxes stand upside down", _mirrored(1, 3), "y becomes 1 - y; y grows down"
+        "y is flipped: boxes stand upside down",
+        _mirrored(1, 3),
+        "y becomes 1 - y (y grows downwards)",
     ),
     Format(
         "boxes are turned by 180 degrees",

@@ -81,8 +81,8 @@ def scaled_or_shifted(case: Case) -> Symptom | None:
     return Symptom(
         finding=f"boxes are {_words(affine)}; {_evidence(case, better.detections)}",
         rows=found.row[found.of_boxes(better.boxes)],
-        cause="fractions of another picture than the film's frame: a letterboxed, padded or cropped "
-        "one, another frame size, or an offset",
+        cause="fractions of another picture than the film's frame: a letterboxed, padded or "
+        "cropped one, another frame size, or an offset",
         mend=f"x becomes {_formula('x', affine.scale[0], affine.shift[0])}, "
         f"y becomes {_formula('y', affine.scale[1], affine.shift[1])}",
         mended=better.detections,

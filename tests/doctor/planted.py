@@ -53,7 +53,9 @@ def good(kind: Kind, seed: int = 0) -> tuple[pd.DataFrame, pd.DataFrame]:
                 found += _scored(video, second, near, does[person], kind, random)
             if random.random() < 0.3:
                 corner_of_none = random.uniform(0, 0.6, 2)
-                none = np.concatenate([corner_of_none, corner_of_none + random.uniform(0.1, 0.4, 2)])
+                none = np.concatenate(
+                    [corner_of_none, corner_of_none + random.uniform(0.1, 0.4, 2)]
+                )
                 found += _scored(video, second, none, [], kind, random)
     columns = ["video", "second", *SIDES, "action"]
     truth = pd.DataFrame(truths, columns=columns)
@@ -67,9 +69,7 @@ def _scored(video, second, box, does, kind, random):
     logit = random.normal(-4, 1, len(ids)) + kind.skill * np.isin(ids, does)
     score = (1 / (1 + np.exp(-logit))).round(kind.decimals)
     kept = (score >= kind.floor) | np.isin(ids, does)
-    return [
-        (video, second, *box, int(i), s) for i, s in zip(ids[kept], score[kept], strict=True)
-    ]
+    return [(video, second, *box, int(i), s) for i, s in zip(ids[kept], score[kept], strict=True)]
 
 
 KINDS = {
