@@ -35,6 +35,8 @@ from aia.errors import InputError
 
 # Commands import what they need when they run: torch takes seconds, and most do without it.
 
+_PROTOCOLS = ("paper", "activitynet", "slowfast", "mmaction", "acar")
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status."""
@@ -348,6 +350,32 @@ def evaluate_protocols(options: argparse.Namespace) -> None:
     write_protocols(options.output, table)
     for line in in_words(table):
         log.say(line)
+
+
+def doctor(options: argparse.Namespace) -> None:
+    """Explain a low frame mAP: what is wrong with a file of scores, and what mending it brings.
+
+    A finding is no error: the exit status is 0 with findings and without.
+    """
+    from aia.doctor import diagnose, report, write_findings
+
+    found = diagnose(
+        options.scores,
+        options.groundtruth,
+        labels=options.labels,
+        excluded=options.excluded,
+        protocol=options.protocol,
+        iou=options.iou,
+        frames=options.frames,
+    )
+    if options.output is not None:
+        write_findings(options.output, found.findings)
+    print(report(found.findings))
+    mended = f", {100 * found.map_after:.2f} with all mended that can be" if found.findings else ""
+    log.say(
+        f"{options.scores}: {found.rows} detections, frame mAP@{options.iou:g} "
+        f"({options.protocol}) {100 * found.map_before:.2f}{mended}"
+    )
 
 
 def evaluate_persons(options: argparse.Namespace) -> None:
@@ -733,8 +761,7 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--iou", type=float, default=0.5)
         command.add_argument("--output", type=Path, required=True)
         if name == "ava":
-            known = ("paper", "activitynet", "slowfast", "mmaction", "acar")
-            command.add_argument("--protocol", default="paper", choices=known)
+            command.add_argument("--protocol", default="paper", choices=_PROTOCOLS)
 
     command = _command(kinds, "epic", evaluate_epic)
     command.add_argument("--labels", type=Path, required=True, help="CSV: verb,noun")
@@ -748,6 +775,18 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--excluded", type=Path)
     command.add_argument("--boxes", type=Path, nargs="+", required=True)
     command.add_argument("--output", type=Path, required=True)
+
+    command = _command(commands, "doctor", doctor)
+    command.add_argument("scores", type=Path, help="detections as AVA's CSV, or scores (.parquet)")
+    command.add_argument("groundtruth", type=Path)
+    command.add_argument("--labels", type=Path)
+    command.add_argument("--excluded", type=Path)
+    command.add_argument("--protocol", default="paper", choices=_PROTOCOLS)
+    command.add_argument("--iou", type=float, default=0.5)
+    command.add_argument(
+        "--frames", type=Path, nargs="+", default=[], help="frame stores, for sizes in pixels"
+    )
+    command.add_argument("--output", type=Path, help="CSV of the findings")
 
     command = _command(commands, "table", table)
     command.add_argument("--rows", required=True, help="JSON: what the rows are made of")
