@@ -74,7 +74,7 @@ def read_predicted_boxes(path: Path | str) -> pd.DataFrame:
     )
     if (action != "").all() and first_cells(path)[-1].strip().isdigit():
         rows.refuse(
-            np.isin(score, (0, 1)).all(keepdims=True), f"score is {{}}; {_ANNOTATIONS}", score
+            np.array([np.isin(score, (0, 1)).all()]), f"score is {{}}; {_ANNOTATIONS}", score
         )
     frame = table.drop(["action"]).rename_columns(["video", "time_sec", *_SIDES, "score"])
     return _each_once(frame.to_pandas())
