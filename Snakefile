@@ -12,6 +12,7 @@ report: "workflow/report/workflow.rst"
 include: "workflow/rules/common.smk"  # reads config.yaml, and checks it
 include: "workflow/rules/runs.smk"
 include: "workflow/rules/playhouse.smk"
+include: "workflow/rules/fetch.smk"
 include: "workflow/rules/frames.smk"
 include: "workflow/rules/boxes.smk"
 include: "workflow/rules/train.smk"

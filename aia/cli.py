@@ -14,7 +14,9 @@ from typing import Any
 from aia import log
 from aia.config import (
     BackboneConfig,
+    CheckConfig,
     DetectorConfig,
+    FetchConfig,
     FramesConfig,
     LossConfig,
     MemoryConfig,
@@ -32,6 +34,8 @@ from aia.config import (
 from aia.errors import InputError
 
 # Commands import what they need when they run: torch takes seconds, and most do without it.
+
+_PROTOCOLS = ("paper", "activitynet", "slowfast", "mmaction", "acar")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -62,17 +66,46 @@ def playhouse(options: argparse.Namespace) -> None:
     draw_playhouse(options.folder, config=config, processes=options.processes)
 
 
+def fetch_files(options: argparse.Namespace) -> None:
+    """Fetch files by their addresses: whole and checked, going on where a line breaks off."""
+    from aia.fetch import fetch_all, wanted_file
+
+    if options.sha256 and len(options.addresses) > 1:
+        raise InputError("--sha256: belongs to one file; give one address with it")
+    known = {"sha256": options.sha256, "size": options.size}
+    wanted = [wanted_file(address, options.folder, **known) for address in options.addresses]
+    fetch_all(wanted, config=_whole_section(FetchConfig, options.settings, "fetch"))
+
+
+def fetch_ava_annotations(options: argparse.Namespace) -> None:
+    """Fetch AVA's tables and the lists of its films."""
+    from aia.datasets.ava_files import fetch_annotations
+
+    config = _whole_section(FetchConfig, options.settings, "fetch")
+    fetch_annotations(options.version, options.folder, config=config)
+
+
+def fetch_ava_films(options: argparse.Namespace) -> None:
+    """Fetch films of AVA by their ids, or all that the lists name."""
+    from aia.datasets.ava_files import fetch_films
+
+    config = _whole_section(FetchConfig, options.settings, "fetch")
+    fetch_films(options.videos, options.lists, options.folder, config=config)
+
+
 def frames(options: argparse.Namespace) -> None:
     """Decode one film into its frame store."""
     from aia.video.store import make_store, skip_film
 
     config = section(FramesConfig, options.settings, "frames")
+    given = read_sections(options.settings)
+    check = section(CheckConfig, options.settings, "check") if "check" in given else None
     try:
         info = make_store(
-            options.film, options.output, config=config, min_frames=options.min_frames
+            options.film, options.output, config=config, min_frames=options.min_frames, check=check
         )
     except InputError as error:
-        if read_sections(options.settings).get("data", {}).get("bad_films") != "skip":
+        if given.get("data", {}).get("bad_films") != "skip":
             raise InputError(
                 f"{error} (data.bad_films: skip would go on without this film)"
             ) from None
@@ -83,6 +116,19 @@ def frames(options: argparse.Namespace) -> None:
     log.say(
         f"{options.film}: {info.frames} frames of {width}x{height} in {info.bytes / 1e6:.1f} MB, "
         f"{info.duration_sec:.2f} s"
+    )
+
+
+def check_films(options: argparse.Namespace) -> None:
+    """See that all films are cut as their annotations expect, and write their fingerprints."""
+    from aia.datasets.films import check_films as check
+
+    check(
+        stores=options.frames,
+        annotations=options.annotations,
+        frames=section(FramesConfig, options.settings, "frames"),
+        check=section(CheckConfig, options.settings, "check"),
+        output=options.output,
     )
 
 
@@ -225,6 +271,40 @@ def score(options: argparse.Namespace) -> None:
         write_attention(options.attention, attention)
 
 
+def drift(options: argparse.Namespace) -> None:
+    """Compare what a run remembers with what its network makes of the same persons now."""
+    import torch
+
+    from aia.datasets.ava import annotated_clips
+    from aia.evaluate.drift import last_memory, measure_drift, write_drift
+    from aia.evaluate.score import load_trained
+    from aia.labels import read_labels
+    from aia.train.run import pick_device, usable_threads
+    from aia.video.store import readable_stores
+
+    torch.set_num_threads(usable_threads(options.threads))
+    device = pick_device(options.device)
+    trained = load_trained(options.model, device=device)
+    stores = readable_stores(options.frames)
+    labels = read_labels(options.labels)
+    clips = annotated_clips(options.annotations, labels=labels, excluded=options.excluded)
+    clips = clips_of_films(clips, stores, options, span=trained.backbone.span)
+    found = measure_drift(
+        trained,
+        last_memory(options.work),
+        clips,
+        stores,
+        batch=options.batch,
+        device=device,
+        most=options.most,
+    )
+    write_drift(options.output, found)
+    log.say(
+        f"{trained.name}: {len(found)} remembered clips, median cosine distance "
+        f"{found['cosine_distance'].median():.4f}"
+    )
+
+
 def submit(options: argparse.Namespace) -> None:
     """Scores as the CSV that AVA's evaluation server takes."""
     from aia.labels import read_labels
@@ -270,6 +350,32 @@ def evaluate_protocols(options: argparse.Namespace) -> None:
     write_protocols(options.output, table)
     for line in in_words(table):
         log.say(line)
+
+
+def doctor(options: argparse.Namespace) -> None:
+    """Explain a low frame mAP: what is wrong with a file of scores, and what mending it brings.
+
+    A finding is no error: the exit status is 0 with findings and without.
+    """
+    from aia.doctor import diagnose, report, write_findings
+
+    found = diagnose(
+        options.scores,
+        options.groundtruth,
+        labels=options.labels,
+        excluded=options.excluded,
+        protocol=options.protocol,
+        iou=options.iou,
+        frames=options.frames,
+    )
+    if options.output is not None:
+        write_findings(options.output, found.findings)
+    print(report(found.findings))
+    mended = f", {100 * found.map_after:.2f} with all mended that can be" if found.findings else ""
+    log.say(
+        f"{options.scores}: {found.rows} detections, frame mAP@{options.iou:g} "
+        f"({options.protocol}) {100 * found.map_before:.2f}{mended}"
+    )
 
 
 def evaluate_persons(options: argparse.Namespace) -> None:
@@ -367,6 +473,22 @@ def _whole_settings(given: str) -> Any:
     """config.yaml of the working directory or, where there is none, of the repository."""
     own = Path(__file__).parents[1] / "config.yaml"
     return read_sections(str(own) if given == "config.yaml" and not Path(given).exists() else given)
+
+
+def _whole_section(kind: Any, given: str, name: str) -> Any:
+    """One section of config.yaml, wherever that is."""
+    return build_section(kind, _whole_settings(given)[name], f"settings: {name}")
+
+
+def weights_backbone(options: argparse.Namespace) -> None:
+    """Find or fetch a backbone's weights by its name, and convert them."""
+    from aia.convert import convert
+    from aia.weights.published import backbone_file
+
+    config = _whole_section(FetchConfig, options.settings, "fetch")
+    path = backbone_file(options.name, options.folder, config=config)
+    settings = _whole_settings(options.settings)
+    convert(path, options.output, settings=settings, network=options.name)
 
 
 def weights_fetch(options: argparse.Namespace) -> None:
@@ -513,10 +635,30 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("folder", type=Path)
     command.add_argument("--processes", type=int, default=1)
 
+    fetching = commands.add_parser("fetch", help="files from the network, AVA's among them")
+    kinds = fetching.add_subparsers(required=True, metavar="WHAT")
+    command = _command(kinds, "files", fetch_files)
+    command.add_argument("addresses", nargs="+", metavar="ADDRESS")
+    command.add_argument("--folder", type=Path, default=Path())
+    command.add_argument("--sha256", help="that the file must have")
+    command.add_argument("--size", type=int, help="bytes that the file must have")
+    command = _command(kinds, "ava-annotations", fetch_ava_annotations)
+    command.add_argument("version", choices=("2.1", "2.2"))
+    command.add_argument("--folder", type=Path, required=True)
+    command = _command(kinds, "ava-films", fetch_ava_films)
+    command.add_argument("videos", nargs="*", metavar="ID", help="none: all films of the lists")
+    command.add_argument("--lists", type=Path, nargs="+", required=True)
+    command.add_argument("--folder", type=Path, required=True)
+
     command = _command(commands, "frames", frames)
     command.add_argument("film", type=Path)
     command.add_argument("--output", type=Path, required=True)
     command.add_argument("--min-frames", type=int, default=1, help="that a clip spans")
+
+    command = _command(commands, "check-films", check_films)
+    command.add_argument("--frames", type=Path, nargs="+", required=True, help="frame stores")
+    command.add_argument("--annotations", type=Path, nargs="*", default=[])
+    command.add_argument("--output", type=Path, required=True, help="CSV of fingerprints")
 
     command = _command(commands, "finetune-detector", finetune_detector)
     command.add_argument("--frames", type=Path, nargs="*", required=True)
@@ -589,6 +731,19 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--device", default="auto")
     command.add_argument("--threads", type=int, default=1)
 
+    command = _command(commands, "drift", drift)
+    command.add_argument("--model", type=Path, required=True)
+    command.add_argument("--work", type=Path, required=True, help="the run's checkpoints")
+    command.add_argument("--frames", type=Path, nargs="+", required=True, help="frame stores")
+    command.add_argument("--annotations", type=Path, required=True, help="that it learned from")
+    command.add_argument("--excluded", type=Path)
+    command.add_argument("--labels", type=Path, required=True)
+    command.add_argument("--batch", type=int, default=16)
+    command.add_argument("--most", type=int, default=4000, help="clips, evenly spread")
+    command.add_argument("--device", default="auto")
+    command.add_argument("--threads", type=int, default=1)
+    command.add_argument("--output", type=Path, required=True)
+
     command = _command(commands, "submit", submit)
     command.add_argument("scores", type=Path)
     command.add_argument("--labels", type=Path, help="classes that are submitted; without: all")
@@ -606,8 +761,7 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--iou", type=float, default=0.5)
         command.add_argument("--output", type=Path, required=True)
         if name == "ava":
-            known = ("paper", "activitynet", "slowfast", "mmaction", "acar")
-            command.add_argument("--protocol", default="paper", choices=known)
+            command.add_argument("--protocol", default="paper", choices=_PROTOCOLS)
 
     command = _command(kinds, "epic", evaluate_epic)
     command.add_argument("--labels", type=Path, required=True, help="CSV: verb,noun")
@@ -621,6 +775,18 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--excluded", type=Path)
     command.add_argument("--boxes", type=Path, nargs="+", required=True)
     command.add_argument("--output", type=Path, required=True)
+
+    command = _command(commands, "doctor", doctor)
+    command.add_argument("scores", type=Path, help="detections as AVA's CSV, or scores (.parquet)")
+    command.add_argument("groundtruth", type=Path)
+    command.add_argument("--labels", type=Path)
+    command.add_argument("--excluded", type=Path)
+    command.add_argument("--protocol", default="paper", choices=_PROTOCOLS)
+    command.add_argument("--iou", type=float, default=0.5)
+    command.add_argument(
+        "--frames", type=Path, nargs="+", default=[], help="frame stores, for sizes in pixels"
+    )
+    command.add_argument("--output", type=Path, help="CSV of the findings")
 
     command = _command(commands, "table", table)
     command.add_argument("--rows", required=True, help="JSON: what the rows are made of")
@@ -647,6 +813,10 @@ def _parser() -> argparse.ArgumentParser:
     kinds = weights.add_subparsers(required=True, metavar="WHAT")
     command = _command(kinds, "fetch", weights_fetch)
     command.add_argument("name", choices=("i3d_kinetics400",))
+    command.add_argument("--output", type=Path, required=True)
+    command = _command(kinds, "backbone", weights_backbone)
+    command.add_argument("name", help="such as slowfast_r50_4x16")
+    command.add_argument("--folder", type=Path, required=True, help="of files, also your own")
     command.add_argument("--output", type=Path, required=True)
     command = _command(kinds, "inspect", weights_inspect)
     command.add_argument("file", type=Path)

@@ -123,7 +123,15 @@ def rows(film: Path, folder: Path, *, rounds: int, clips: int) -> Iterator[tuple
     fetches: dict[str, Fetch] = {}
     bytes_of = {"PyAV, seek in the film": film.stat().st_size}
     for codec in ("jpeg", "h264"):
-        config = FramesConfig(fps=info.fps, short_side=SHORT_SIDE, codec=codec, quality=90)
+        config = FramesConfig(
+            film_start_sec=0.0,
+            start_sec=0.0,
+            end_sec=None,
+            fps=info.fps,
+            short_side=SHORT_SIDE,
+            codec=codec,
+            quality=90,
+        )
         name, path = f"frame store, {codec}", folder / f"{codec}.h5"
         bytes_of[name] = make_store(film, path, config=config).bytes
         fetches[name] = from_store(path)

@@ -110,7 +110,10 @@ def test_a_film_shorter_than_a_clip_is_told_when_it_is_decoded_and_when_it_is_us
 
 def test_a_bad_film_is_skipped_where_the_settings_say_so(tmp_path, capsys):
     (tmp_path / "a.mp4").write_text("hello")
-    frames = {"fps": 8, "short_side": 48, "codec": "jpeg", "quality": 90}
+    frames = {
+        "film_start_sec": 0, "start_sec": 0, "end_sec": None,
+        "fps": 8, "short_side": 48, "codec": "jpeg", "quality": 90,
+    }  # fmt: skip
     settings = json.dumps({"frames": frames, "data": {"bad_films": "skip"}})
     out = tmp_path / "a.h5"
     assert (

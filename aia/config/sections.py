@@ -14,7 +14,7 @@ from aia.errors import InputError
 
 # A stage whose output would change with the code, not the settings, counts up here: its number
 # is a parameter of the stage's rule, so that its outputs are made anew.
-STAGE_VERSIONS = {"playhouse": 1, "frames": 1, "detector": 1, "train": 1, "score": 1}
+STAGE_VERSIONS = {"playhouse": 1, "frames": 2, "detector": 1, "train": 1, "score": 1}
 
 # Settings that say how a machine works, not what comes out: a change makes nothing anew.
 MACHINE_SETTINGS = {
@@ -46,6 +46,22 @@ class PlayhouseConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class FetchConfig:
+    """Where AVA comes from, and how much patience fetching has."""
+
+    address: str
+    at_once: int
+    attempts: int
+    wait_sec: float
+    stall_sec: float
+
+    def __post_init__(self) -> None:
+        _at_least(self, at_once=1, attempts=1, wait_sec=0, stall_sec=0.1)
+        if not re.match(r"https?://[^/]", self.address):
+            raise ValueError(f"address: '{self.address}' does not begin with https://host")
+
+
+@dataclass(frozen=True, kw_only=True)
 class SplitPaths:
     """One file for each split, or none."""
 
@@ -69,8 +85,10 @@ class TestConfig:
 class DataConfig:
     """Where a data set in AVA's format lies."""
 
+    fetch: Literal["ava_v2.1", "ava_v2.2"] | None
     films: str
     labels: str
+    evaluated: str | None
     annotations: SplitPaths
     excluded: SplitPaths
     objects: SplitPaths
@@ -94,16 +112,53 @@ class DataConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class FramesConfig:
-    """The frame store: how many frames a second are kept, how large, how compressed."""
+    """The frame store: which part of a film, how many frames a second, how large, how packed."""
 
+    film_start_sec: float
+    start_sec: float
+    end_sec: float | None
     fps: float
     short_side: int
     codec: Literal["jpeg", "h264"]
     quality: int
 
     def __post_init__(self) -> None:
-        _at_least(self, fps=0.1, short_side=16, quality=1)
+        _at_least(self, fps=0.1, short_side=16, quality=1, film_start_sec=0)
+        _at_least(self, start_sec=self.film_start_sec)
         _at_most(self, quality=100)
+        if self.end_sec is not None and self.end_sec <= self.start_sec:
+            raise ValueError(f"end_sec = {self.end_sec} is not after start_sec = {self.start_sec}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckConfig:
+    """What films must be: looked at when one is decoded, and at all of them before training."""
+
+    wrong_films: Literal["stop", "warn"]
+    frames: int | None
+    source_fps: float | None
+    missing_frames: int | None
+    clock_start_sec: float | None
+    fingerprints: str | None
+
+    def __post_init__(self) -> None:
+        for name in ("frames", "source_fps", "missing_frames", "clock_start_sec"):
+            if getattr(self, name) is not None and getattr(self, name) < 0:
+                raise ValueError(f"{name} = {getattr(self, name)} is less than 0")
+
+    @property
+    def asks(self) -> bool:
+        """Whether there is anything that a film could be wrong in."""
+        return any(
+            value is not None
+            for value in (
+                self.frames,
+                self.source_fps,
+                self.missing_frames,
+                self.clock_start_sec,
+                self.fingerprints,
+            )
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -472,8 +527,10 @@ class Settings:
 
     dataset: str
     playhouse: PlayhouseConfig
+    fetch: FetchConfig
     data: DataConfig
     frames: FramesConfig
+    check: CheckConfig
     detector: DetectorConfig
     backbones: dict[str, BackboneConfig]
     network: NetworkConfig

@@ -54,6 +54,12 @@ def add_parsers(commands: Any) -> None:
     command.add_argument("--labels", type=Path, required=True)
     command.add_argument("--rows", type=int, default=4, help="persons that are shown")
 
+    command = _command(kinds, "memory", memory)
+    command.add_argument(
+        "--progress", nargs="*", default=[], metavar="RUN=FILE", help="metrics.jsonl of runs"
+    )
+    command.add_argument("--drift", nargs="+", required=True, metavar="RUN=FILE", help="CSV")
+
     command = _command(kinds, "reach", reach)
     command.add_argument("--costs", type=Path, required=True, help="CSV of aia cost --reaches")
 
@@ -172,6 +178,19 @@ def reach(options: argparse.Namespace) -> None:
     from aia.figures.reach import draw_reach, read_reach
 
     draw_reach(read_reach(options.costs), options.output)
+
+
+def memory(options: argparse.Namespace) -> None:
+    """Draw age, trust and drift of what runs remember."""
+    from aia.figures.curves import read_progress
+    from aia.figures.drawing import by_name
+    from aia.figures.memory import draw_memory, read_drift
+
+    draw_memory(
+        {run: read_progress(paths[-1]) for run, paths in by_name(options.progress).items()},
+        {run: read_drift(paths[-1]) for run, paths in by_name(options.drift).items()},
+        options.output,
+    )
 
 
 def _all_boxes(paths: list[Path]) -> Any:

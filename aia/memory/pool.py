@@ -205,6 +205,20 @@ def recall(
     return Recalled(Slots(features.flatten(1, 2), filled.flatten(1, 2)), mean_trust)
 
 
+@torch.no_grad()
+def mean_age(
+    pool: FeaturePool, keys: Sequence[ClipKey], *, reach: int, step: int
+) -> Float[Tensor, ""]:
+    """Mean steps since what READ gives these clips was written; NaN where nothing was.
+
+    The present second does not count: READ takes it fresh.
+    """
+    offsets = np.arange(-reach, reach + 1)
+    rows = pool.rows(keys, offsets[offsets != 0])
+    remembered = pool.count[rows] > 0
+    return ((step - pool.step[rows]) * remembered).sum() / remembered.sum()
+
+
 def trust(
     err: float | Float[Tensor, ""], loss_tag: float | Float[Tensor, "*seconds"]
 ) -> Float[Tensor, "*seconds"]:

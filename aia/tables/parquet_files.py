@@ -102,9 +102,14 @@ def write_scores(
     _write(path, columns, {"class_ids": list(class_ids), "provenance": dict(provenance)})
 
 
-def read_scores(path: Path | str) -> ScoreTable:
-    """Read what `write_scores` wrote, checking that it can be scored."""
-    table, ours = _read(path, _KEY | {"scores": None}, "scores")
+def read_scores(path: Path | str, *, check: bool = True) -> ScoreTable:
+    """Read what `write_scores` wrote, checking that it can be scored.
+
+    Args:
+        path: the file.
+        check: False also takes values that make no sense, for those who explain them.
+    """
+    table, ours = _read(path, _KEY | {"scores": None}, "scores", check=check)
     class_ids = ours.get("class_ids")
     if not class_ids:
         raise InputError(f"{path}: says nothing of its classes; was it written by `aia score`?")
@@ -114,7 +119,7 @@ def read_scores(path: Path | str) -> ScoreTable:
         raise InputError(f"{path}: rows do not have {len(class_ids)} scores each; is it damaged?")
     scores = column.flatten().to_numpy().astype(np.float32).reshape(-1, len(class_ids))
     wrong = ~((scores >= 0) & (scores < np.inf)).all(axis=1)
-    if wrong.any():
+    if check and wrong.any():
         row = int(wrong.argmax())
         raise InputError(
             f"{path}, row {row}: a score is {scores[row].min()}, expected numbers from 0 on; "
@@ -137,7 +142,11 @@ def _write(path: Path | str, columns: dict[str, pa.Array], ours: dict[str, Any])
 
 
 def _read(
-    path: Path | str, columns: Mapping[str, pa.DataType | None], what: str
+    path: Path | str,
+    columns: Mapping[str, pa.DataType | None],
+    what: str,
+    *,
+    check: bool = True,
 ) -> tuple[pa.Table, dict[str, Any]]:
     table = _load(path, columns, what)
     table = table.cast(
@@ -149,6 +158,12 @@ def _read(
             metadata=table.schema.metadata,
         )
     )
+    if check:
+        _check(path, table)
+    return table, json.loads((table.schema.metadata or {}).get(_OURS, b"{}"))
+
+
+def _check(path: Path | str, table: pa.Table) -> None:
     _check_keys(path, table)
     sides = [table[side].to_numpy() for side in ("x1", "y1", "x2", "y2")]
     outside = np.any([~((side >= 0) & (side <= 1)) for side in sides], axis=0)
@@ -158,7 +173,6 @@ def _read(
         raise InputError(
             f"{path}, row {row}: box {box} is outside 0..1; boxes are fractions of the frame"
         )
-    return table, json.loads((table.schema.metadata or {}).get(_OURS, b"{}"))
 
 
 def _load(path: Path | str, columns: Iterable[str], what: str) -> pa.Table:

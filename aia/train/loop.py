@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from aia.datasets.loader import Batch
-from aia.memory import FeaturePool, recall
+from aia.memory import FeaturePool, mean_age, recall
 from aia.network import Network, arithmetic
 from aia.train.schedule import set_rate
 
@@ -30,6 +30,8 @@ class Step(NamedTuple):
     trust: Float[Tensor, ""]
     """Mean weight w of what was remembered (Eq. 2); it should near 1. NaN without a memory, and
     with a frozen one."""
+    age: Float[Tensor, ""]
+    """Mean steps since what was read was written; NaN likewise."""
     rate: float
     """Learning rate of IA and the classifier."""
     clips: int
@@ -82,7 +84,7 @@ def train(
         set_rate(optimizer, rate_at(step))
         with arithmetic(device, precision):
             P, O = network.features(batch)  # 12
-        M, trust = None, torch.tensor(math.nan)
+        M, trust, age = None, torch.tensor(math.nan), torch.tensor(math.nan)
         if pool is not None:
             sampled = torch.Generator().manual_seed(seed * 1_000_003 + step)
             M, trust = recall(  # 5-11, 13
@@ -97,6 +99,8 @@ def train(
             )
             if frozen:
                 trust = torch.tensor(math.nan)  # Eq. 2 has no meaning for a bank
+            else:
+                age = mean_age(pool, batch.keys, reach=reach, step=step)
         with arithmetic(device, precision):
             logits = network.actions(P, O, M)  # 14
         loss = loss_of(logits, batch.labels, filled=P.filled)
@@ -108,4 +112,4 @@ def train(
         err = loss.detach()  # 15
         if pool is not None and not frozen:
             pool.write(batch.keys, P, loss_tag=err, step=step, generator=sampled)  # 16
-        yield Step(step, err, trust, rate_at(step), len(batch.keys))
+        yield Step(step, err, trust, age, rate_at(step), len(batch.keys))

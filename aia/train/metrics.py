@@ -36,12 +36,13 @@ class Metrics:
                 f"step {step.number}: the loss is {loss}; the learning rate {step.rate:.1e} is "
                 "likely too high (train.learning_rate), or train.warmup_steps too few"
             )
-        trust = step.trust.item()
+        trust, age = step.trust.item(), step.age.item()
         entry = {
             "step": step.number,
             "loss": loss,
             "lr": step.rate,
             "trust": None if math.isnan(trust) else trust,
+            "age": None if math.isnan(age) else age,
         }
         self.file.write(json.dumps(entry) + "\n")
 

@@ -8,6 +8,7 @@ How one frame becomes colours is told in picture.py.
 """
 
 import contextlib
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,6 +24,9 @@ from aia.video.transforms import resize_size_hw
 
 LETTERS = ("tty", "bin", "xbin", "adf", "idf")
 """FFmpeg's names of pictures made of letters."""
+
+SEEK_SEC = 30.0
+"""A part that begins later is sought, from this long before it; up to there films are decoded."""
 
 LONGEST_GAP_SEC = 600.0
 """A longer jump between two frames is a broken clock, not a still picture."""
@@ -74,7 +78,9 @@ class Film:
     Attributes:
         size_hw: As shown, upright and with square pixels.
         stated_sec, stated_frames, stated_fps: As the file states them; 0 where it does not.
+        clock_start_sec: What the film's own clock says at its first frame.
         source_frames: Frames decoded so far.
+        starts_sec: When each frame begins that `frames` has shown so far.
         bad_packets: Pieces that could not be decoded.
         end_sec: When the last frame ends.
 
@@ -84,6 +90,8 @@ class Film:
 
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
+        self.starts_sec: list[float] = []
+        self.clock_start_sec = 0.0
         with self._open() as (container, stream):
             rate = stream.guessed_rate or stream.average_rate
             self.stated_fps = float(rate) if rate else 0.0
@@ -97,23 +105,37 @@ class Film:
                     f"{self.path}: no frame of it can be decoded; is it damaged, or cut off?"
                 )
 
-    def frames(self, *, fps: float, short_side: int) -> Iterator[TimedFrame]:
-        """The frames at k / fps; one that is shown twice comes twice, as the same array."""
+    def frames(
+        self, *, fps: float, short_side: int, start_sec: float = 0.0, end_sec: float = math.inf
+    ) -> Iterator[TimedFrame]:
+        """The frames at start_sec + k / fps, before `end_sec` and the film's end.
+
+        One that is shown twice comes twice, as the same array.
+        """
         size_hw = resize_size_hw(self.size_hw, short_side)
+        self.starts_sec = []
         with self._open() as (container, stream):
             # half a tick of the film's clock: files round a frame's time to whole ticks
             slack_sec = min(float(stream.time_base) / 2, 5e-4) + 1e-9
+            last_sec = end_sec - slack_sec
             k, shown, rgb = 0, None, None
-            for start_sec, frame in self._source_frames(container, stream):
-                while shown is not None and k / fps + slack_sec < start_sec:
+
+            def due(before_sec: float) -> Iterator[TimedFrame]:
+                nonlocal k, rgb
+                while shown is not None and start_sec + k / fps + slack_sec < before_sec:
                     rgb = upright_rgb(shown, size_hw) if rgb is None else rgb
-                    yield TimedFrame(k / fps, rgb)
+                    yield TimedFrame(start_sec + k / fps, rgb)
                     k += 1
+
+            for begins_sec, frame in self._source_frames(container, stream, part_sec=start_sec):
+                yield from due(min(begins_sec, last_sec + slack_sec))
+                if begins_sec >= last_sec:
+                    return
+                if begins_sec <= start_sec + slack_sec:  # so the frames before it are not shown
+                    self.starts_sec.clear()
+                self.starts_sec.append(begins_sec)
                 shown, rgb = frame, None
-            while shown is not None and k / fps + slack_sec < self.end_sec:
-                rgb = upright_rgb(shown, size_hw) if rgb is None else rgb
-                yield TimedFrame(k / fps, rgb)
-                k += 1
+            yield from due(min(self.end_sec, last_sec + slack_sec))
 
     def count_frames(self) -> None:
         """Decode everything, to know `source_frames` and `end_sec`."""
@@ -158,17 +180,26 @@ class Film:
                 )
             yield container, stream
 
-    def _source_frames(self, container: Any, stream: Any) -> Iterator[tuple[float, Any]]:
-        """Every frame that decodes, with its start; counts as it goes."""
+    def _source_frames(
+        self, container: Any, stream: Any, *, part_sec: float = 0.0
+    ) -> Iterator[tuple[float, Any]]:
+        """Every frame that decodes, with its start; counts as it goes.
+
+        Those long before `part_sec` may be left out.
+        """
         self.source_frames, self.bad_packets, self.end_sec = 0, 0, 0.0
         stream.codec_context.thread_count = 1  # films are decoded side by side, by the workflow
         zero_sec, last_sec = None, None
+        sought_sec = self._seek(container, stream, part_sec) if part_sec > SEEK_SEC else None
+        if sought_sec is not None:
+            zero_sec, self.end_sec = self.clock_start_sec, sought_sec
         lasts_sec = 1 / self.stated_fps if self.stated_fps else 0.0
         for frame in self._decodable(container, stream):
             time_sec = _time_sec(frame, container.format.name)
             if time_sec is None:  # such frames follow each other as those before them did
                 time_sec = self.end_sec + (zero_sec or 0.0)
-            zero_sec = time_sec if zero_sec is None else zero_sec
+            if zero_sec is None:
+                zero_sec = self.clock_start_sec = time_sec
             start_sec = time_sec - zero_sec
             if start_sec > self.end_sec + LONGEST_GAP_SEC:
                 raise InputError(
@@ -183,6 +214,21 @@ class Film:
             self.end_sec = max(self.end_sec, start_sec + lasts_sec)
             last_sec = start_sec
             yield start_sec, frame
+
+    def _seek(self, container: Any, stream: Any, part_sec: float) -> float | None:
+        """Go to a place before a part and return it; None: no place can be relied on."""
+        wanted_sec = self.clock_start_sec + part_sec
+        with contextlib.suppress(av.FFmpegError):
+            ticks = round((wanted_sec - SEEK_SEC / 3) / stream.time_base)
+            container.seek(ticks, stream=stream)
+            first = next(self._decodable(container, stream), None)
+            found_sec = None if first is None else _time_sec(first, container.format.name)
+            in_order = container.format.name != "avi"  # whose clock starts anew where it is sought
+            if in_order and found_sec is not None and found_sec <= wanted_sec:
+                container.seek(ticks, stream=stream)
+                return found_sec - self.clock_start_sec
+        container.seek(stream.start_time or 0, stream=stream)
+        return None
 
     def _decodable(self, container: Any, stream: Any) -> Iterator[Any]:
         """What decodes of the film: damaged pieces are counted and left out."""

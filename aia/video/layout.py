@@ -4,6 +4,7 @@
     offsets       where each frame begins; one more than there are frames
     crc32         of each frame's bytes, so that damage is found by whoever reads them
     times_sec     when each frame is shown
+    looks         what each frame looks like, in 64 bits (fingerprints.py)
     codec_header  what the H.264 decoder must know beforehand
     attributes    the settings it was made with, the source's fingerprint, a checksum of the above
 
@@ -18,7 +19,7 @@ from typing import Any, BinaryIO, NamedTuple
 
 import h5py
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, UInt64
 
 from aia.errors import InputError
 from aia.video.codecs import H264Codec, JpegCodec, build_codec
@@ -67,6 +68,12 @@ def skipped_reason(path: Path) -> str | None:
             return file.attrs.get("skipped")
     except OSError:
         return None
+
+
+def read_looks(path: Path) -> UInt64[np.ndarray, " frames"] | None:
+    """What each frame looks like; None: the store is from before that was noted."""
+    with h5py.File(path, "r", locking=False) as file:
+        return file["looks"][()] if "looks" in file else None
 
 
 def load_index(path: Path) -> Index:

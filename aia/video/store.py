@@ -6,6 +6,7 @@ for. A file is opened for each read and not kept: thousands of stores can be in 
 store travels to another process as its path.
 """
 
+import math
 import tempfile
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
@@ -14,19 +15,32 @@ from typing import Any, NamedTuple
 
 import av
 import numpy as np
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Float, Int, UInt8, UInt64
 
-from aia.config import FramesConfig
+from aia.config import CheckConfig, FramesConfig
 from aia.errors import InputError
 from aia.files import atomic_path, file_digest
 from aia.log import say
+from aia.video.check import refuse_film, source_facts
 from aia.video.codecs import build_codec
 from aia.video.decode import Film
-from aia.video.layout import Index, load_index, skipped_reason, write_skipped, write_store
+from aia.video.fingerprints import look
+from aia.video.layout import (
+    Index,
+    load_index,
+    read_looks,
+    skipped_reason,
+    write_skipped,
+    write_store,
+)
 from aia.video.transforms import resize_size_hw
 
 FARTHEST_BYTES = 1 << 18
 """Frames of a window that lie farther apart than this are fetched by separate reads."""
+
+
+_OLDER = {"film_start_sec": 0.0, "start_sec": 0.0, "end_sec": math.inf}
+"""What stores were made with that do not say."""
 
 
 class StoreInfo(NamedTuple):
@@ -41,7 +55,12 @@ class StoreInfo(NamedTuple):
 
 
 def make_store(
-    film: Path | str, output: Path | str, *, config: FramesConfig, min_frames: int = 1
+    film: Path | str,
+    output: Path | str,
+    *,
+    config: FramesConfig,
+    min_frames: int = 1,
+    check: CheckConfig | None = None,
 ) -> StoreInfo:
     """Decode a film once and keep its frames, small and at a steady rate, in the file `output`.
 
@@ -50,11 +69,12 @@ def make_store(
     Args:
         film: Any film that FFmpeg reads.
         output: The store; it appears when it is whole, or not at all.
-        config: Rate, size and compression.
+        config: The part that is kept, its rate, size and compression.
         min_frames: What a clip needs; a film with fewer frames is refused.
+        check: What the film must be; None: any.
 
     Raises:
-        InputError: There is no film, it is none, or it is too short.
+        InputError: There is no film, it is none, too short, or not what it must be.
     """
     source, output = Film(film), Path(output)
     size_hw = resize_size_hw(source.size_hw, config.short_side)
@@ -63,8 +83,9 @@ def make_store(
     # the bytes wait in a file without a name: HDF5 must know their number before it takes them
     with tempfile.TemporaryFile(dir=output.parent) as spool:
         times_sec: list[float] = []
+        looks: list[int] = []
         lengths, checks = [0], []
-        for piece in codec.encode(_noting_times(source, config, times_sec)):
+        for piece in codec.encode(_noting(source, config, times_sec, looks)):
             spool.write(piece)
             lengths.append(len(piece))
             checks.append(zlib.crc32(piece))
@@ -73,7 +94,9 @@ def make_store(
                 f"{film}: {len(checks)} frames at {config.fps:g} a second, but a clip needs "
                 f"{min_frames}; {_too_short(source)}"
             )
-        ends_early_sec = max(source.stated_sec - source.end_sec, 0.0)
+        begins_sec, ends_sec = _part(config)
+        ends_early_sec = max(min(source.stated_sec, ends_sec) - source.end_sec, 0.0)
+        duration_sec = max(min(source.end_sec, ends_sec) - begins_sec, 0.0)
         if ends_early_sec > 1:
             say(
                 f"{film}: breaks off at {source.end_sec:.2f} s of {source.stated_sec:.2f} s; "
@@ -83,9 +106,11 @@ def make_store(
             "offsets": np.cumsum(lengths, dtype=np.int64),
             "crc32": np.array(checks, dtype=np.uint32),
             "times_sec": np.array(times_sec, dtype=np.float64),
+            "looks": np.array(looks, dtype=np.uint64),
             "codec_header": np.frombuffer(codec.header, dtype=np.uint8),
         }
         about: dict[str, Any] = {
+            **part_settings(config),
             "fps": float(config.fps),
             "short_side": config.short_side,
             "size_hw": list(size_hw),
@@ -93,17 +118,22 @@ def make_store(
             "quality": config.quality,
             "source_name": source.path.name,
             "source_sha256": file_digest(film),
-            "source_frames": source.source_frames,
-            "source_duration_sec": source.end_sec,
+            "source_frames": len(source.starts_sec),
+            "source_duration_sec": duration_sec,
+            **source_facts(source.starts_sec, film_start_sec=config.film_start_sec),
+            "stated_sec": source.stated_sec,
+            "clock_start_sec": source.clock_start_sec,
             "ends_early_sec": ends_early_sec,
             "bad_packets": source.bad_packets,
         }
+        if check is not None:
+            refuse_film(output.stem, about, index["looks"], check=check)
         with atomic_path(output) as temporary:
             write_store(temporary, index, about, spool)
     return StoreInfo(
         frames=len(checks),
         size_hw=size_hw,
-        duration_sec=source.end_sec,
+        duration_sec=duration_sec,
         ends_early_sec=ends_early_sec,
         bad_packets=source.bad_packets,
         bytes=output.stat().st_size,
@@ -182,6 +212,11 @@ class FrameStore:
         """Everything the file says of itself and of its source."""
         return dict(self._index.about)
 
+    @property
+    def looks(self) -> UInt64[np.ndarray, " frames"] | None:
+        """What each frame looks like (fingerprints.py); None: the store is older than that."""
+        return read_looks(self.path) if len(self) else None
+
     def __len__(self) -> int:
         return len(self._index.times_sec)
 
@@ -220,12 +255,17 @@ class FrameStore:
     def check_settings(self, config: FramesConfig) -> None:
         """Raise an InputError if the store was made with other settings than these."""
         about = self._index.about
-        names = ("fps", "short_side", "codec", "quality")
-        for name in names if config.codec == "jpeg" else names[:-1]:
-            if about[name] != getattr(config, name):
+        now = part_settings(config) | {
+            name: getattr(config, name) for name in ("fps", "short_side", "codec", "quality")
+        }
+        if config.codec != "jpeg":
+            del now["quality"]
+        for name, value in now.items():
+            made = about.get(name, _OLDER.get(name))
+            if made != value:
                 raise InputError(
-                    f"{self.path}: made with frames.{name} = {about[name]}, but the settings say "
-                    f"{getattr(config, name)}; make the store again, or change the setting back"
+                    f"{self.path}: made with frames.{name} = {made}, but the settings say "
+                    f"{value}; make the store again, or change the setting back"
                 )
 
     def close(self) -> None:
@@ -273,11 +313,34 @@ class FrameStore:
         return pieces
 
 
-def _noting_times(
-    source: Film, config: FramesConfig, times_sec: list[float]
+def part_settings(config: FramesConfig) -> dict[str, float]:
+    """Which part of the film is kept; an open end is infinite."""
+    return {
+        "film_start_sec": float(config.film_start_sec),
+        "start_sec": float(config.start_sec),
+        "end_sec": math.inf if config.end_sec is None else float(config.end_sec),
+    }
+
+
+def _part(config: FramesConfig) -> tuple[float, float]:
+    """The same, from the film's first frame on."""
+    part = part_settings(config)
+    return part["start_sec"] - part["film_start_sec"], part["end_sec"] - part["film_start_sec"]
+
+
+def _noting(
+    source: Film, config: FramesConfig, times_sec: list[float], looks: list[int]
 ) -> Iterator[UInt8[np.ndarray, "height width 3"]]:
-    for time_sec, rgb in source.frames(fps=config.fps, short_side=config.short_side):
-        times_sec.append(time_sec)
+    """The frames to keep; notes when each is shown and what it looks like."""
+    begins_sec, ends_sec = _part(config)
+    last, seen = None, 0
+    for time_sec, rgb in source.frames(
+        fps=config.fps, short_side=config.short_side, start_sec=begins_sec, end_sec=ends_sec
+    ):
+        if rgb is not last:
+            last, seen = rgb, look(rgb)
+        times_sec.append(config.film_start_sec + time_sec)
+        looks.append(seen)
         yield rgb
 
 

@@ -78,7 +78,13 @@ def film_store(tmp_path: Path) -> Callable[..., FrameStore]:
                 container.mux(stream.encode(av.VideoFrame.from_ndarray(rgb, format="rgb24")))
             container.mux(stream.encode())
         settings = FramesConfig(
-            fps=float(stored_fps or fps), short_side=H, codec="jpeg", quality=100
+            film_start_sec=0.0,
+            start_sec=0.0,
+            end_sec=None,
+            fps=float(stored_fps or fps),
+            short_side=H,
+            codec="jpeg",
+            quality=100,
         )
         make_store(film, tmp_path / f"{name}.h5", config=settings)
         return FrameStore(tmp_path / f"{name}.h5")

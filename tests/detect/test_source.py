@@ -170,7 +170,15 @@ def test_tracks_need_annotations_of_their_film(film: FrameStore) -> None:
 def test_of_a_real_film_no_validation_second_is_seen(shared_data: Path, tmp_path: Path) -> None:
     folder, config = (
         shared_data / "pets09",
-        FramesConfig(fps=2.0, short_side=48, codec="jpeg", quality=50),
+        FramesConfig(
+            film_start_sec=0.0,
+            start_sec=0.0,
+            end_sec=None,
+            fps=2.0,
+            short_side=48,
+            codec="jpeg",
+            quality=50,
+        ),
     )
     make_store(folder / "vtest.avi", tmp_path / "vtest.h5", config=config)
     train, val = (read_actions(folder / f"{split}.csv") for split in ("train", "val"))

@@ -28,7 +28,15 @@ class Scene(NamedTuple):
 @pytest.fixture(scope="session")
 def scene(tmp_path_factory: pytest.TempPathFactory) -> Scene:
     folder = tmp_path_factory.mktemp("scene")
-    config = FramesConfig(fps=2.0, short_side=32, codec="jpeg", quality=90)
+    config = FramesConfig(
+        film_start_sec=0.0,
+        start_sec=0.0,
+        end_sec=None,
+        fps=2.0,
+        short_side=32,
+        codec="jpeg",
+        quality=90,
+    )
     rows, boxes, values = [], [], []
     for video, shade in (("red", 40), ("blue-1", 200)):
         write_film(folder / f"{video}.mp4", shade=shade)

@@ -13,7 +13,7 @@ from numpy.testing import assert_allclose
 
 from aia.clip import ClipKey, Slots
 from aia.errors import InputError
-from aia.memory import FeaturePool, recall, trust
+from aia.memory import FeaturePool, mean_age, recall, trust
 
 D = 7
 SECONDS = {"kitchen": (902, 912), "street": (5, 5), "attic": (0, 6)}
@@ -95,6 +95,19 @@ def test_remembered_features_shrink_by_their_age_and_the_present_ones_do_not():
     M, w = recall(pool, [ClipKey("attic", 3)], now, err=2.0, reach=1, penalty=False)
     assert w == 0.25  # still told, though not imposed
     assert torch.equal(M.features[0, :2], before.features[0])
+
+
+def test_the_age_of_a_memory_is_counted_in_steps_and_without_the_present():
+    pool = make_pool()
+    keys = [ClipKey("attic", t) for t in (1, 2, 4)]
+    assert math.isnan(mean_age(pool, keys, reach=2, step=1))
+    for step, key in enumerate(keys, start=10):
+        pool.write([key], persons([1]), loss_tag=1.0, step=step)
+    # around second 2, at step 20: 1 is 10 steps old, 4 is 8; 2 is the present
+    assert mean_age(pool, keys[1:2], reach=2, step=20) == 9
+    # of both clips: (10 + 8) of second 2, 9 of second 4, whose reach does not hold second 1
+    assert mean_age(pool, keys[1:], reach=2, step=20) == 9
+    assert math.isnan(mean_age(pool, [ClipKey("kitchen", 905)], reach=2, step=20))
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16])

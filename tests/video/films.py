@@ -1,6 +1,6 @@
 """Films for the tests, whose frame k is grey of level 30 + 3 k: a frame tells its number."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -87,3 +87,15 @@ def write_sound(path: Path, *, sleeve: bool = False) -> Path:
         container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
     return path
+
+
+def moving(numbers: Iterable[int], size_hw: tuple[int, int] = (48, 64)) -> list[np.ndarray]:
+    """Frames of a film that moves and is cut every 47 frames; a frame looks like no other."""
+    height, width = size_hw
+    frames = []
+    for number in numbers:
+        scene, moved = divmod(number, 47)
+        coarse = np.random.default_rng(scene).integers(20, 236, (16, 22, 3), dtype=np.uint8)
+        picture = np.kron(coarse, np.ones((8, 8, 1), np.uint8))
+        frames.append(np.ascontiguousarray(picture[moved : moved + height, moved : moved + width]))
+    return frames

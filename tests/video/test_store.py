@@ -23,7 +23,15 @@ from .films import number_of, write_film, write_sound
 
 MakeFilm = Callable[..., Path]
 
-JPEG = FramesConfig(fps=10.0, short_side=34, codec="jpeg", quality=90)
+JPEG = FramesConfig(
+    film_start_sec=0.0,
+    start_sec=0.0,
+    end_sec=None,
+    fps=10.0,
+    short_side=34,
+    codec="jpeg",
+    quality=90,
+)
 H264 = replace(JPEG, codec="h264")
 BOTH = pytest.mark.parametrize("config", [JPEG, H264], ids=["jpeg", "h264"])
 

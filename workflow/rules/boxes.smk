@@ -10,6 +10,7 @@ rule finetune_detector:
         objects=data_file("objects", "train"),
         tracks=data_file("tracks"),
         start=detector_start,
+        checked=when_finetuned(checked),
     output:
         weights="results/{dataset}/detector.safetensors",
         metrics="results/{dataset}/detector.jsonl",

@@ -19,10 +19,16 @@ from environment import has_gpu, make_findable
 make_findable(REPOSITORY)
 
 import aia.config
+from aia.datasets import ava_files
 from aia.datasets.playhouse import video_names
 from aia.errors import InputError
+from aia.fetch import NOT_YET
 
+AVA = "data/ava"  # where what is fetched of AVA lies; it may be a link to a large disk
 WEIGHTS = ("i3d_kinetics400",)  # published backbones that `aia weights fetch` knows
+DETECTORS = {  # maskrcnn-benchmark's, by their files' names
+    "e2e_faster_rcnn_X_101_32x8d_FPN_1x.pth": "https://download.pytorch.org/models/maskrcnn",
+}
 VERSIONS = aia.config.STAGE_VERSIONS
 BOX_FILES = {"persons": "person_boxes", "objects": "object_boxes"}  # in data:, by kind
 
@@ -35,7 +41,10 @@ wildcard_constraints:
     run=r"[a-z0-9_]+-(?:none|nl|(?:parallel|serial|dense|lfb)-[POM]+-(?:none|amu|frozen))-s\d+(?:-[a-z0-9_]+)?",
     boxes="val|val-gt",
     table="table1[a-f]",
+    version=r"2\.[12]",
+    film=r"[A-Za-z0-9_-][A-Za-z0-9_.-]*\.(?:mkv|mp4|webm|avi|mov|m4v|flv|3gp)",
     weights="|".join(WEIGHTS),
+    detector="|".join(map(re.escape, DETECTORS)),
 
 
 def one_message(function):
@@ -74,6 +83,10 @@ def raw_settings(dataset):
             f"'{dataset}' has no settings: expected a file config/{dataset}.yaml, or "
             f"'dataset: {dataset}' in a --configfile (data sets with settings: "
             f"{', '.join(sorted(known | {config['dataset']}))})"
+        )
+    if own and "fetch" in aia.config.read_yaml(own):
+        raise InputError(
+            f"{own}: fetch is of all data sets alike; set it in config.yaml or in a --configfile"
         )
     layers = [
         aia.config.read_yaml(settings_file("config.yaml")),
@@ -166,7 +179,7 @@ def videos(dataset, split):
         return test_videos(dataset)
     if is_drawn(dataset):
         return tuple(video_names(settings(dataset).playhouse, split))
-    path = getattr(settings(dataset).data.annotations, split)
+    path = fetched_table(dataset, getattr(settings(dataset).data.annotations, split))
     try:
         with open(path, newline="", encoding="utf-8") as file:
             rows = enumerate(csv.reader(file), start=1)
@@ -183,6 +196,14 @@ def videos(dataset, split):
                 "the first column names the film without its folder and ending"
             )
     return tuple(sorted(line_of))
+
+
+def fetched_table(dataset, path):
+    """A table's path; where it has yet to be fetched, what needs it waits for that."""
+    asked = settings(dataset).data.fetch
+    if asked and not os.path.exists(path) and path.startswith(f"{AVA}/{asked[4:]}/"):
+        checkpoints.fetch_ava_annotations.get(version=asked[5:])
+    return path
 
 
 @functools.cache
@@ -202,14 +223,36 @@ def film_path(dataset, video):
     found = [
         file
         for file in files_in(folder)
-        if file.startswith(start) and file.endswith(end)
+        if file.startswith(start) and file.endswith(end) and not file.endswith(NOT_YET)
     ]
+    if not found and settings(dataset).data.fetch and folder == f"{AVA}/films":
+        return f"{AVA}/films/{fetched_film(dataset, video)}"
     if len(found) != 1:
         raise InputError(
             f"data.films: expected one film {path}, found {len(found)}"
             f"{': ' + ', '.join(found) if found else ''}"
         )
     return os.path.join(folder, found[0])
+
+
+@functools.cache
+def film_list(dataset, part):
+    """The names of AVA's films by their ids, of one part: trainval or test."""
+    folder = f"{AVA}/{settings(dataset).data.fetch[4:]}"
+    return ava_files.films_of(
+        fetched_table(dataset, f"{folder}/{ava_files.film_list(part)}")
+    )
+
+
+def fetched_film(dataset, video):
+    """A film's name with its ending, which differs among AVA's."""
+    for part in ava_files.FILM_PARTS:
+        if video in film_list(dataset, part):
+            return film_list(dataset, part)[video]
+    raise InputError(
+        f"{video}: is annotated, but not in AVA's lists of films, so it cannot be fetched; is it "
+        "a film of your own? Put it where data.films says"
+    )
 
 
 def film(wildcards):
@@ -228,7 +271,11 @@ def frames_settings(wildcards, input):
     """How frames are kept, and what to do about a film that cannot be read."""
     raw = raw_settings(wildcards.dataset)
     return as_json(
-        {"frames": raw["frames"], "data": {"bad_films": raw["data"]["bad_films"]}}
+        {
+            "frames": raw["frames"],
+            "check": raw["check"],
+            "data": {"bad_films": raw["data"]["bad_films"]},
+        }
     )
 
 
@@ -254,6 +301,49 @@ def per_video(pattern, split):
         ]
 
     return paths
+
+
+def evaluated_labels(wildcards):
+    """The classes that are scored, where those are not all."""
+    data = settings(wildcards.dataset).data
+    return data.evaluated or data.labels
+
+
+def known_fingerprints(wildcards):
+    """The list of right films, where there is one."""
+    return settings(wildcards.dataset).check.fingerprints or []
+
+
+def checked(wildcards):
+    """What is there once all films were looked at; a newer list is no reason to train anew."""
+    if not settings(wildcards.dataset).check.asks:
+        return []
+    return ancient(f"results/{wildcards.dataset}/films.csv")
+
+
+def fetch_settings(wildcards, input):
+    """Where files come from; another mirror is no reason to fetch them anew."""
+    return as_json({"fetch": config["fetch"]})
+
+
+def film_address(wildcards, input):
+    """A film's address; another mirror is no reason to fetch it anew."""
+    base = config["fetch"]["address"].rstrip("/")
+    for version in ("2.2", "2.1"):
+        for part in ava_files.FILM_PARTS:
+            path = f"{AVA}/v{version}/{ava_files.film_list(part)}"
+            if os.path.exists(path):
+                if wildcards.film in ava_files.films_of(path).values():
+                    return f"{base}/{part}/{wildcards.film}"
+    raise WorkflowError(
+        f"{wildcards.film}: is in none of the lists of AVA's films under {AVA}; fetch these first: "
+        f"`snakemake {AVA}/v2.2/{ava_files.film_list('trainval')}`"
+    )
+
+
+def detector_address(wildcards, input):
+    """Where a published detector lies."""
+    return DETECTORS[wildcards.detector]
 
 
 def is_imported(dataset, kind, split):

@@ -231,3 +231,64 @@ rule draw_reach:
         runtime=10,
     shell:
         "aia figure reach --costs {input.costs} --output {output} --log {log}"
+
+
+rule measure_drift:
+    """A trained run and what it remembers -> how far that is from fresh features (§3.3)."""
+    input:
+        model="results/{dataset}/runs/{run}/model.safetensors",
+        frames=per_video("frames/{video}.h5", "train"),
+        annotations=data_file("annotations", "train"),
+        excluded=data_file("excluded", "train"),
+        labels=data_file("labels"),
+    output:
+        drift="results/{dataset}/metrics/{run}.drift.csv",
+    log:
+        "logs/{dataset}/measure_drift/{run}.log",
+    conda:
+        "../../envs/aia.yaml"
+    threads: training_threads
+    resources:
+        mem_mb=8000,
+        runtime=60,
+        gpu=gpus,
+    params:
+        # The memory lies with the run's last checkpoint.
+        work="results/{dataset}/runs/{run}/work",
+        optional=optional_flags,
+        device=scoring_device,
+    shell:
+        "aia drift --model {input.model} --work {params.work} --frames {input.frames}"
+        " --annotations {input.annotations} --labels {input.labels} {params.optional}"
+        " --device {params.device} --threads {threads} --output {output.drift} --log {log}"
+
+
+rule draw_memory:
+    """Age, trust (Eq. 2) and drift of what is remembered, with AMU and in a frozen bank (§3.3)."""
+    input:
+        progress=remembering_files("runs/{run}/metrics.jsonl"),
+        drift=remembering_files("metrics/{run}.drift.csv"),
+    output:
+        report(
+            "results/{dataset}/figures/memory.png",
+            caption="../report/memory.rst",
+            category="2. Figures",
+            labels={
+                "data set": "{dataset}",
+                "what": "8 age, trust and drift of the memory",
+            },
+        ),
+    log:
+        "logs/{dataset}/draw_memory.log",
+    conda:
+        "../../envs/aia.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        progress=named_remembering_files("runs/{run}/metrics.jsonl"),
+        drift=named_remembering_files("metrics/{run}.drift.csv"),
+    shell:
+        "aia figure memory --progress {params.progress:q} --drift {params.drift:q}"
+        " --output {output} --log {log}"

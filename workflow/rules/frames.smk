@@ -24,3 +24,28 @@ rule store_frames:
     shell:
         "aia frames {params.film:q} --output {output.frames} --min-frames {params.clip_frames}"
         " --settings {params.settings:q} --log {log}"
+
+
+rule check_films:
+    """All films' frames -> that they are cut as the annotations expect; and their fingerprints."""
+    input:
+        train=per_video("frames/{video}.h5", "train"),
+        val=per_video("frames/{video}.h5", "val"),
+        train_annotations=data_file("annotations", "train"),
+        val_annotations=data_file("annotations", "val"),
+        fingerprints=known_fingerprints,
+    output:
+        films="results/{dataset}/films.csv",
+    log:
+        "logs/{dataset}/check_films.log",
+    conda:
+        "../../envs/aia.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        settings=sections("frames", "check"),
+    shell:
+        "aia check-films --frames {input.train} {input.val} --annotations {input.train_annotations} {input.val_annotations}"
+        " --output {output.films} --settings {params.settings:q} --log {log}"

@@ -78,7 +78,14 @@ def init(wildcards):
     start = run_sections(dataset, run)["train"]["init"]
     if start == "scratch":
         return []
-    return f"results/weights/{start}.safetensors" if start in WEIGHTS else start
+    if start in WEIGHTS:
+        return f"results/weights/{start}.safetensors"
+    return start.replace("{backbone}", aia.config.parse_run(run).backbone)
+
+
+def conversion_settings(wildcards, input):
+    """What says which networks there are, and how files are fetched."""
+    return as_json(raw_settings(config["dataset"]))
 
 
 # --- what a run sees --------------------------------------------------------------------
@@ -251,6 +258,35 @@ def named_structure_files(pattern):
 
     def pairs(wildcards):
         runs = structures(wildcards.dataset)
+        return [
+            f"{name}={run_file(wildcards, pattern, run)}" for name, run in runs.items()
+        ]
+
+    return pairs
+
+
+def remembering(dataset):
+    """IA with and without AMU of Table 1e: the name of the row, and its first seed's run."""
+    called = settings(dataset).table("table1e").rows
+    runs = table_runs(dataset, "table1e")
+    return {called[row]: runs[row][0] for row in runs if called[row].startswith("IA")}
+
+
+def remembering_files(pattern):
+    """An input function: a file of each run whose memory is looked at."""
+
+    def paths(wildcards):
+        runs = remembering(wildcards.dataset).values()
+        return [run_file(wildcards, pattern, run) for run in runs]
+
+    return paths
+
+
+def named_remembering_files(pattern):
+    """A params function: ROW=FILE of the same."""
+
+    def pairs(wildcards):
+        runs = remembering(wildcards.dataset)
         return [
             f"{name}={run_file(wildcards, pattern, run)}" for name, run in runs.items()
         ]

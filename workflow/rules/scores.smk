@@ -86,7 +86,7 @@ rule evaluate:
         scores="results/{dataset}/scores/{run}.{boxes}.parquet",
         groundtruth=data_file("annotations", "val"),
         excluded=data_file("excluded", "val"),
-        labels=data_file("labels"),
+        labels=evaluated_labels,
     output:
         metrics="results/{dataset}/metrics/{run}.{boxes}.csv",
     log:
@@ -112,7 +112,7 @@ rule evaluate_protocols:
         scores="results/{dataset}/scores/{run}.{boxes}.parquet",
         groundtruth=data_file("annotations", "val"),
         excluded=data_file("excluded", "val"),
-        labels=data_file("labels"),
+        labels=evaluated_labels,
     output:
         metrics="results/{dataset}/metrics/{run}.{boxes}.protocols.csv",
     log:

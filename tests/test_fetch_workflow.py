@@ -1,0 +1,158 @@
+"""AVA in miniature, fetched by the workflow from a server of our own, up to the frames."""
+
+import csv
+import os
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+
+from tests.datasets.test_ava_files import archive
+from tests.serving import Served, Site, serving
+from tests.test_workflow import message, overlay, planned, snakemake
+from tests.video.films import moving, write_film
+
+VIDEOS = {"-a_bCdEfGhI": "-a_bCdEfGhI.mkv", "b0123456789": "b0123456789.mp4"}
+LABELS = 'label { name: "stand" label_id: 12 }\n'
+TARGET = "results/ava_v22/films.csv"
+
+
+def film_bytes(folder: Path, name: str, numbers: list[int]) -> bytes:
+    film = write_film(
+        folder / name,
+        moving(numbers),
+        times_sec=[k / 30 for k in range(len(numbers))],
+        rate=Fraction(30),
+        clock=Fraction(1, 90000),
+    )
+    return film.read_bytes()
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    """Two films of 8 s, of which the seconds 2 to 6 are kept."""
+    rows = {video: f"{video},3,0.1,0.1,0.5,0.9,12,0\n" for video in VIDEOS}
+    train, val = rows.values()
+    tables = {
+        "ava_train_v2.2.csv": train,
+        "ava_val_v2.2.csv": val,
+        "ava_train_excluded_timestamps_v2.2.csv": "",
+        "ava_val_excluded_timestamps_v2.2.csv": "",
+        "ava_action_list_v2.2.pbtxt": LABELS,
+        "ava_action_list_v2.2_for_activitynet_2019.pbtxt": LABELS,
+    }
+    (tmp_path / "films").mkdir()
+    with serving() as site:
+        files = site.files
+        files["/annotations/ava_v2.2.zip"] = Served(archive(tables), statuses=[503])
+        names = "\n".join([*VIDEOS.values(), ""]).encode()
+        files["/annotations/ava_file_names_trainval_v2.1.txt"] = Served(names)
+        files["/annotations/ava_file_names_test_v2.1.txt"] = Served(b"zz.mkv\n")
+        for number, name in enumerate(VIDEOS.values()):
+            numbers = list(range(1000 * number, 1000 * number + 240))
+            content = film_bytes(tmp_path / "films", name, numbers)
+            files[f"/trainval/{name}"] = Served(content, breaks_at=[5000])
+        overlay(
+            tmp_path / "mini.yaml",
+            {
+                "fetch": {"address": site.address, "wait_sec": 0.01, "attempts": 2},
+                "frames": {"start_sec": 2.0, "end_sec": 6.0, "short_side": 48, "codec": "jpeg"},
+                "check": {"frames": 120},
+            },
+        )
+        yield site
+
+
+def made(folder: Path) -> set[str]:
+    return {name for name in os.listdir(folder) if not name.startswith(".")}
+
+
+def test_without_tables_these_are_planned_and_nothing_is_asked_of_anybody(
+    site: Site, tmp_path: Path
+) -> None:
+    jobs = planned(snakemake(TARGET, "-n", "--configfile", "mini.yaml", cwd=tmp_path))
+    assert jobs == {"fetch_ava_annotations": 1, "check_films": 1}
+    assert site.requests == []
+
+
+def test_ava_is_fetched_and_its_films_are_looked_at(site: Site, tmp_path: Path) -> None:
+    result = snakemake(TARGET, "--configfile", "mini.yaml", cwd=tmp_path)
+    assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-3000:]
+    for name in VIDEOS.values():
+        served = site.files[f"/trainval/{name}"]
+        assert (tmp_path / "data" / "ava" / "films" / name).read_bytes() == served.content
+        assert site.asked(f"/trainval/{name}")[:2] == [None, "bytes=5000-"]
+    with open(tmp_path / TARGET, newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert {row["video"]: row["frames"] for row in rows} == dict.fromkeys(VIDEOS, "120")
+
+    site.requests.clear()
+    again = snakemake("-n", TARGET, "--configfile", "mini.yaml", cwd=tmp_path)
+    assert "Nothing to be done" in again.stdout + again.stderr
+    mirror = overlay(tmp_path / "mirror.yaml", {"fetch": {"address": "http://elsewhere"}})
+    moved = snakemake("-n", TARGET, "--configfile", "mini.yaml", mirror, cwd=tmp_path)
+    assert "Nothing to be done" in moved.stdout + moved.stderr
+    assert site.requests == []
+
+    # the film stays when its part of the pipeline is made anew, and is checked against the list
+    known = tmp_path / "known.csv"
+    (tmp_path / TARGET).rename(known)
+    late = film_bytes(tmp_path / "films", "late.mkv", list(range(15, 255)))
+    (tmp_path / "data" / "ava" / "films" / VIDEOS["-a_bCdEfGhI"]).write_bytes(late)
+    wanted = overlay(tmp_path / "known.yaml", {"check": {"fingerprints": "known.csv"}})
+    said = message(snakemake(TARGET, "--configfile", "mini.yaml", wanted, cwd=tmp_path))
+    assert "-a_bCdEfGhI: is shifted by -0.500 s against its fingerprint" in said
+    assert not (tmp_path / TARGET).exists()
+
+
+def test_a_film_that_is_not_to_be_had_is_named_and_the_others_stay(
+    site: Site, tmp_path: Path
+) -> None:
+    page = b"<html><body>not today</body></html>"
+    site.files["/trainval/-a_bCdEfGhI.mkv"] = Served(page, content_type="text/html")
+    said = message(snakemake(TARGET, "--configfile", "mini.yaml", "-k", cwd=tmp_path))
+    assert "a web page came instead of -a_bCdEfGhI.mkv; it was refused" in said
+    films = {"b0123456789.mp4", "b0123456789.mp4.fetched.json"}
+    assert made(tmp_path / "data" / "ava" / "films") == films
+
+
+def test_a_film_that_is_annotated_but_in_no_list_stops_everything(
+    site: Site, tmp_path: Path
+) -> None:
+    site.files["/annotations/ava_file_names_trainval_v2.1.txt"] = Served(b"b0123456789.mp4\n")
+    said = message(snakemake(TARGET, "--configfile", "mini.yaml", cwd=tmp_path))
+    assert "-a_bCdEfGhI: is annotated, but not in AVA's lists of films" in said
+
+
+def test_all_of_avas_tables_are_planned_and_their_runs_shared(tmp_path: Path) -> None:
+    write_tables(tmp_path / "data" / "ava" / "v2.2")
+    tables = [f"results/ava_v22/table1{letter}.csv" for letter in "abcdef"]
+    jobs = planned(snakemake("results/ava_v22_val.csv", *tables, "-n", cwd=tmp_path))
+    assert jobs["fetch_ava_film"] == jobs["store_frames"] == jobs["detect_boxes"] == 299
+    # 19 networks of Table 1 on R50, one of which stands in Table 2 as well, and two on R101
+    assert jobs["train"] == 19 + 2
+    assert jobs["convert_backbone"] == 2
+    assert jobs["ablation_table"] == 6
+
+
+def write_tables(folder: Path) -> None:
+    """AVA's tables at its size: 235 and 64 films, a few key frames of each."""
+    folder.mkdir(parents=True)
+    ids = [f"{'-_aZ'[i % 4]}{i:03d}-_x{i % 7}B_" for i in range(299)]
+    for split, some in (("train", ids[:235]), ("val", ids[235:])):
+        rows = [f"{v},{t},0.1,0.1,0.5,0.9,12,0\n" for v in some for t in range(902, 1799, 3)]
+        (folder / f"ava_{split}_v2.2.csv").write_text("".join(rows))
+        (folder / f"ava_{split}_excluded_timestamps_v2.2.csv").write_text("")
+    for name in ("ava_action_list_v2.2.pbtxt", "ava_action_list_v2.2_evaluated.pbtxt"):
+        (folder / name).write_text(LABELS)
+    films = "".join(f"{video}.mkv\n" for video in ids)
+    (folder / "ava_file_names_trainval_v2.1.txt").write_text(films)
+    (folder / "ava_file_names_test_v2.1.txt").write_text("zz.mkv\n")
+
+
+def test_a_mirror_belongs_to_all_data_sets(tmp_path: Path) -> None:
+    (tmp_path / "config").mkdir()
+    overlay(tmp_path / "config" / "mine.yaml", {"fetch": {"address": "http://elsewhere"}})
+    said = message(snakemake("results/mine_val.csv", "-n", cwd=tmp_path))
+    assert "config/mine.yaml: fetch is of all data sets alike" in said

@@ -1,0 +1,356 @@
+"""Wrong cuts: each is caught when the film is decoded and again before training, by its name.
+
+The part that is kept is 5 s to 17 s, at 30 frames a second: 360 frames.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from aia.config import CheckConfig, FramesConfig
+from aia.datasets.films import check_films
+from aia.errors import InputError
+from aia.video.check import source_facts
+from aia.video.fingerprints import Fingerprint, differences, read_fingerprints
+from aia.video.store import FrameStore, make_store
+
+from .films import moving, write_film
+
+WHOLE = FramesConfig(
+    film_start_sec=0.0, start_sec=5.0, end_sec=17.0,
+    fps=30.0, short_side=48, codec="jpeg", quality=80,
+)  # fmt: skip
+CUT = replace(WHOLE, film_start_sec=5.0)
+RIGHT = CheckConfig(
+    wrong_films="stop", frames=360, source_fps=None, missing_frames=0, clock_start_sec=0.1,
+    fingerprints=None,
+)  # fmt: skip
+ANY = replace(RIGHT, frames=None, missing_frames=None, clock_start_sec=None)
+Write = Callable[..., Path]
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    """Writes frames `numbers` at `fps`, or at `times_sec`."""
+
+    def make(
+        numbers: Sequence[int],
+        *,
+        fps: float = 30,
+        times_sec: Sequence[float] | None = None,
+        name: str = "film.mkv",
+        **options: object,
+    ) -> Path:
+        times = [k / fps for k in range(len(numbers))] if times_sec is None else times_sec
+        rate = Fraction(fps).limit_denominator(1001)
+        return write_film(tmp_path / name, moving(numbers), times_sec=times, rate=rate, **options)
+
+    return make
+
+
+def stored(
+    film: Path, config: FramesConfig = CUT, check: CheckConfig | None = None, name: str = "film"
+) -> Path:
+    output = film.parent / "frames" / f"{name}.h5"
+    make_store(film, output, config=config, check=check)
+    return output
+
+
+def refused(film: Path, *, config: FramesConfig = CUT, check: CheckConfig = RIGHT) -> str:
+    """What is said when a film is decoded, which must be what is said before training."""
+    with pytest.raises(InputError) as decoding:
+        stored(film, config, check)
+    assert not list(film.parent.glob("frames/*"))
+    output = stored(film, config)
+    with pytest.raises(InputError) as training:
+        listed(output, config=config, check=check)
+    assert str(training.value) == str(decoding.value)
+    assert "film: " in str(decoding.value)
+    return str(decoding.value)
+
+
+def listed(*stores: Path, config: FramesConfig = CUT, check: CheckConfig = RIGHT) -> Path:
+    output = stores[0].parent.parent / "list.csv"
+    check_films(stores=stores, annotations=[], frames=config, check=check, output=output)
+    return output
+
+
+def nearest(rgb: np.ndarray, frames: Sequence[np.ndarray]) -> int:
+    """Which of the frames a picture is."""
+    return int(np.abs(rgb.astype(int) - np.stack(frames)).mean(axis=(1, 2, 3)).argmin())
+
+
+# The part that is kept
+
+
+@pytest.mark.parametrize("name", ["film.mkv", "film.mp4", "film.webm", "film.avi"])
+@pytest.mark.parametrize("seconds_before", [5, 47])
+def test_a_part_of_a_film_is_what_a_cut_of_it_is(
+    write: Write, name: str, seconds_before: int
+) -> None:
+    before = seconds_before * 30
+    clock = {"avi": Fraction(1, 30), "mp4": Fraction(1, 90000)}.get(name[-3:], Fraction(1, 1000))
+    codec = "libvpx" if name.endswith("webm") else "libx264"
+    quick = {"deadline": "realtime", "cpu-used": "8"} if codec == "libvpx" else {}
+    film = write(range(before + 420), name=name, clock=clock, codec=codec, codec_options=quick)
+    config = replace(
+        WHOLE, start_sec=float(seconds_before), end_sec=seconds_before + 12.0, codec="jpeg"
+    )
+    store = FrameStore(stored(film, config, RIGHT))
+    expected = moving(range(before, before + 360))
+    assert np.abs(store.times_sec - (seconds_before + np.arange(360) / 30)).max() < 1e-9
+    for k in (0, 1, 46, 47, 200, 359):
+        assert nearest(store.read([k])[0], expected) == k
+    assert store.fingerprint["frames"] == 360
+    assert store.fingerprint["duration_sec"] == pytest.approx(12, abs=0.002)
+
+
+def test_films_that_were_cut_before_have_the_annotations_seconds(write: Write) -> None:
+    store = FrameStore(stored(write(range(360)), CUT, RIGHT))
+    assert (store.times_sec[0], len(store)) == (5.0, 360)
+    assert store.nearest(7.0) == 60
+
+
+def test_what_lies_behind_the_end_is_not_kept(write: Write) -> None:
+    store = FrameStore(stored(write(range(700)), CUT, RIGHT))
+    assert len(store) == 360
+
+
+def test_other_rates_are_resampled_by_time(
+    write: Write, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = FrameStore(stored(write(range(300), fps=25), CUT, RIGHT))
+    assert len(store) == 360
+    assert "film: it has 25 frames a second; the 30 that are kept are chosen" in (
+        capsys.readouterr().err
+    )
+    expected = moving(range(300))
+    for k in (3, 100, 359):
+        assert nearest(store.read([k])[0], expected) == int(k / 30 * 25 + 1e-6)
+
+
+@pytest.mark.parametrize(("fps", "frames"), [(24000 / 1001, 288), (24, 288), (50, 600), (60, 720)])
+def test_no_rate_that_films_have_is_a_fault(write: Write, fps: float, frames: int) -> None:
+    listed(stored(write(range(frames), fps=fps), CUT, RIGHT))
+
+
+def test_a_varying_rate_is_said_but_no_fault(
+    write: Write, capsys: pytest.CaptureFixture[str]
+) -> None:
+    times = np.cumsum(np.tile([1 / 30, 1 / 20, 1 / 15], 84))
+    stored(write(range(252), times_sec=(times - times[0]).tolist()), CUT, RIGHT)
+    assert "film: its rate varies" in capsys.readouterr().err
+
+
+# Wrong cuts
+
+
+def test_a_missing_frame_is_counted(write: Write) -> None:
+    said = refused(write([k for k in range(360) if k != 100]))
+    assert "has 359 frames, 360 are expected: one frame is missing." in said
+
+
+def test_a_gap_in_the_films_clock_is_found(write: Write) -> None:
+    numbers = [k for k in range(360) if k != 100]
+    said = refused(write(numbers, times_sec=[k / 30 for k in numbers]))
+    assert "one frame is missing: its clock jumps after 8.30 s, where a frame lasts 0.033 s" in said
+
+
+def test_a_film_that_is_too_short_is_counted(write: Write) -> None:
+    assert "has 330 frames, 360 are expected: 30 frames are missing" in refused(write(range(330)))
+
+
+def test_25_frames_a_second_played_as_30_are_too_few(write: Write) -> None:
+    said = refused(write(range(300), fps=30))  # the 12 s, counted
+    assert (
+        "has 300 frames, 360 are expected: as if 25 frames a second had been taken for 30" in said
+    )
+
+
+def test_30_frames_a_second_played_as_25_last_too_long(write: Write) -> None:
+    said = refused(write(range(360), fps=25))
+    assert "lasts 14.4 s instead of 12 s: as if 30 frames a second had been taken for 25" in said
+
+
+def test_a_rate_can_be_asked_for(write: Write) -> None:
+    said = refused(write(range(300), fps=25), check=replace(RIGHT, source_fps=30.0))
+    assert "has 25 frames a second, 30 are expected (check.source_fps)" in said
+
+
+def test_a_clock_that_begins_elsewhere_is_found(write: Write) -> None:
+    film = write(range(360), times_sec=[3.2 + k / 30 for k in range(360)])
+    assert "its own clock begins at 3.20 s instead of 0" in refused(film)
+
+
+def test_a_film_that_breaks_off_is_found(write: Write) -> None:
+    film = write(range(360), container_options={"reserve_index_space": "20000"})
+    data = film.read_bytes()
+    film.write_bytes(data[: len(data) * 3 // 4])
+    said = refused(film)
+    assert "frames are missing, it breaks off" in said
+
+
+def test_a_wrong_film_passes_where_the_settings_let_it(
+    write: Write, capsys: pytest.CaptureFixture[str]
+) -> None:
+    warn = replace(RIGHT, wrong_films="warn")
+    output = stored(write(range(359)), CUT, warn)
+    listed(output, check=warn)
+    assert capsys.readouterr().err.count("wrong film: film: has 359 frames") == 2
+
+
+def test_each_wrong_film_is_in_one_message(write: Write) -> None:
+    stores = [
+        stored(write(range(frames)), name=name)
+        for name, frames in (("a", 359), ("b", 360), ("c", 300))
+    ]
+    with pytest.raises(InputError) as error:
+        listed(*stores)
+    said = str(error.value).splitlines()
+    assert said[0] == "2 films are not what they must be:"
+    assert said[1].startswith("  a: has 359 frames")
+    assert said[2].startswith("  c: has 300 frames")
+    assert "wrong_films: warn" in said[3]
+
+
+def test_annotations_beyond_a_film_are_found(write: Write, tmp_path: Path) -> None:
+    store = stored(write(range(360)))
+    (tmp_path / "train.csv").write_text("film,6,0,0,1,1,1,0\nfilm,18,0,0,1,1,1,0\n")
+    with pytest.raises(InputError, match=r"annotated from 6 to 18 s, but .* 5\.00 to 17\.00 s"):
+        check_films(
+            stores=[store],
+            annotations=[tmp_path / "train.csv"],
+            frames=CUT,
+            check=RIGHT,
+            output=tmp_path / "list.csv",
+        )
+    assert not (tmp_path / "list.csv").exists()
+
+
+def test_a_store_of_other_settings_is_found(write: Write) -> None:
+    store = stored(write(range(700)), WHOLE)
+    with pytest.raises(InputError, match=r"made with frames\.film_start_sec = 0\.0, but .* 5\.0"):
+        listed(store)
+
+
+def test_the_times_of_frames_tell_rate_and_gaps() -> None:
+    facts = source_facts([k / 24 for k in range(48) if k not in (7, 8, 30)], film_start_sec=900.0)
+    assert facts["source_fps"] == pytest.approx(24)
+    assert facts["missing_frames"] == 3
+    assert facts["missing_at_sec"] == pytest.approx([900.25, 900 + 29 / 24])
+    assert facts["steady"]
+    assert source_facts([0.0], film_start_sec=0.0)["missing_frames"] == 0
+
+
+# Fingerprints
+
+
+@pytest.fixture
+def known(write: Write) -> CheckConfig:
+    """Only the fingerprint tells: of frames 1000 to 1359."""
+    film = write(range(1000, 1360))
+    output = listed(stored(film, name="film"), check=ANY)
+    known = output.rename(output.with_name("known.csv"))
+    film.parent.joinpath("frames", "film.h5").unlink()
+    return replace(ANY, fingerprints=str(known))
+
+
+def test_the_same_film_has_its_fingerprint(write: Write, known: CheckConfig) -> None:
+    listed(stored(write(range(1000, 1360)), CUT, known), check=known)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"name": "film.mp4", "codec_options": {"crf": "36"}},
+        {"name": "film.webm", "codec": "libvpx", "codec_options": {"b": "150k"}},
+        {"name": "film.avi", "codec": "mpeg4", "clock": Fraction(1, 30)},
+    ],
+    ids=["coarser", "vp8", "mpeg-4"],
+)
+def test_another_encoding_has_the_same_fingerprint(
+    write: Write, known: CheckConfig, options: dict
+) -> None:
+    listed(stored(write(range(1000, 1360), **options), CUT, known), check=known)
+
+
+@pytest.mark.parametrize(
+    ("first", "shift"), [(999, "+0.033"), (1001, "-0.033"), (985, "+0.500"), (1030, "-1.000")]
+)
+def test_a_cut_that_begins_elsewhere_is_told_with_its_shift(
+    write: Write, known: CheckConfig, first: int, shift: str
+) -> None:
+    film = write(range(first, first + 360), codec_options={"crf": "30"})
+    assert f"is shifted by {shift} s against its fingerprint" in refused(film, check=known)
+
+
+def test_a_shift_of_many_seconds_is_told_too(write: Write, known: CheckConfig) -> None:
+    said = refused(write(range(1090, 1450)), check=known)
+    assert "is shifted by -3.000 s against its fingerprint" in said
+
+
+def test_a_frame_that_is_lost_on_the_way_is_told_with_its_place(
+    write: Write, known: CheckConfig
+) -> None:
+    said = refused(write([k for k in range(1000, 1361) if k != 1200]), check=known)
+    assert "is shifted by -0.033 s against its fingerprint from about 1" in said
+    assert "(before: 0 s): frames are missing or doubled there" in said
+
+
+def test_another_film_shows_other_pictures(write: Write, known: CheckConfig) -> None:
+    said = refused(write(range(70_000, 70_360)), check=known)
+    assert "shows other pictures than its fingerprint says" in said
+
+
+@pytest.mark.parametrize(
+    ("fps", "said"),
+    [
+        (
+            25,
+            "runs at 0.8333 times the speed of its fingerprint, as if 30 frames a second had",
+        ),
+        (36, "runs at 1.2 times the speed of its fingerprint, as if 25 frames a second had"),
+    ],
+)
+def test_frames_that_were_counted_run_at_another_speed(
+    write: Write, known: CheckConfig, fps: int, said: str
+) -> None:
+    assert said in refused(write(range(1000, 1360), fps=fps), check=known)
+
+
+def test_a_film_without_a_fingerprint_is_named(write: Write, known: CheckConfig) -> None:
+    store = stored(write(range(1000, 1360)), name="stranger")
+    with pytest.raises(InputError, match="stranger: has no fingerprint in"):
+        listed(store, check=known)
+
+
+def test_a_film_that_hardly_moves_is_not_suspected() -> None:
+    rng = np.random.default_rng(1)
+    looks = np.full(900, 0x0F0F33AA55CC1234, np.uint64) ^ (1 << rng.integers(0, 64, 900)).astype(
+        np.uint64
+    )
+    known = Fingerprint("a", 0.0, 30.0, 900, 900, 30.0, "0" * 64, looks[::30] ^ np.uint64(8))
+    assert differences(known, known._replace(sha256="1" * 64), looks) == []
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (lambda text: "", "line 1: expected the columns video,"),
+        (lambda text: text.replace("looks", "look"), "line 1: expected the columns"),
+        (lambda text: text[:-9] + "\n", "line 2: is not a film's fingerprint"),
+        (lambda text: text + text.splitlines()[1] + "\n", "line 3: film has a fingerprint already"),
+    ],
+)
+def test_a_list_of_films_is_checked(
+    known: CheckConfig, damage: Callable[[str], str], said: str
+) -> None:
+    path = Path(str(known.fingerprints))
+    assert list(read_fingerprints(path)) == ["film"]
+    path.write_text(damage(path.read_text()))
+    with pytest.raises(InputError, match=said):
+        read_fingerprints(path)

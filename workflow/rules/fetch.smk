@@ -1,0 +1,81 @@
+# What publishers offer, fetched where a data set's settings ask for it (data.fetch). What breaks off is
+# gone on with: parts lie beside the files and are no outputs, which Snakemake would delete.
+
+
+# Nodes of a cluster may have no way to the network.
+localrules:
+    fetch_ava_annotations,
+    fetch_ava_film,
+    fetch_detector,
+
+
+checkpoint fetch_ava_annotations:
+    """A version's number -> AVA's tables and class lists, and the lists of its films."""
+    output:
+        tables=[
+            f"{AVA}/v{{version}}/{name}"
+            for name in ava_files.tables("{version}").values()
+        ],
+        films=[
+            f"{AVA}/v{{version}}/{ava_files.film_list(p)}"
+            for p in ava_files.FILM_PARTS
+        ],
+    log:
+        "logs/fetch_ava_annotations/v{version}.log",
+    conda:
+        "../../envs/aia.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=60,
+        downloads=1,
+    params:
+        folder=f"{AVA}/v{{version}}",
+        settings=fetch_settings,
+    shell:
+        "aia fetch ava-annotations {wildcards.version} --folder {params.folder}"
+        " --settings {params.settings:q} --log {log}"
+
+
+rule fetch_ava_film:
+    """A film's name -> the film; several at once, as many as the profile's `downloads` says."""
+    output:
+        film=f"{AVA}/films/{{film}}",
+    log:
+        "logs/fetch_ava_film/{film}.log",
+    conda:
+        "../../envs/aia.yaml"
+    threads: 1
+    resources:
+        mem_mb=500,
+        runtime=720,
+        downloads=1,
+    params:
+        address=film_address,
+        folder=subpath(output.film, parent=True),
+        settings=fetch_settings,
+    shell:
+        "aia fetch files {params.address:q} --folder {params.folder}"
+        " --settings {params.settings:q} --log {log}"
+
+
+rule fetch_detector:
+    """A published Faster R-CNN, by its file's name."""
+    output:
+        weights="data/detectors/{detector}",
+    log:
+        "logs/fetch_detector/{detector}.log",
+    conda:
+        "../../envs/aia.yaml"
+    threads: 1
+    resources:
+        mem_mb=500,
+        runtime=60,
+        downloads=1,
+    params:
+        base=detector_address,
+        folder=subpath(output.weights, parent=True),
+        settings=fetch_settings,
+    shell:
+        "aia fetch files {params.base}/{wildcards.detector} --folder {params.folder}"
+        " --settings {params.settings:q} --log {log}"
