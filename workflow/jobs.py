@@ -7,7 +7,10 @@ the resources that it asks for. What is finished has no job. Errors go to standa
 exit status is Snakemake's.
 """
 
+import contextlib
+import io
 import json
+import re
 import sys
 from logging import ERROR, LogRecord
 from pathlib import Path
@@ -21,10 +24,13 @@ from snakemake_interface_logger_plugins.registry import LoggerPluginRegistry
 class LogHandler(LogHandlerBase):
     """A line of JSON for each planned job that runs a command; errors, and nothing else."""
 
+    said = False  # any error
+
     def emit(self, record: LogRecord) -> None:
         """Print what this record says."""
         if record.levelno >= ERROR:
-            print(record.getMessage(), file=sys.stderr)
+            LogHandler.said = True
+            print(plain(record.getMessage()), file=sys.__stderr__)
         if getattr(record, "event", None) != LogEvent.JOB_INFO or not record.shellcmd:
             return
         job = {
@@ -33,6 +39,7 @@ class LogHandler(LogHandlerBase):
             "input": [str(file) for file in record.input],
             "output": [str(file) for file in record.output],
             "threads": record.threads,
+            "checkpoint": record.is_checkpoint,
             "resources": {
                 name: value
                 for name, value in record.resources.items()
@@ -48,13 +55,26 @@ class LogHandler(LogHandlerBase):
     needs_rulegraph = False
 
 
-if __name__ == "__main__":
+def plain(message: str) -> str:
+    """What an error says, without where in the rules it was met."""
+    message = message.rpartition("WorkflowError:\n")[2]
+    return re.split(r"\nWildcards:|\nTraceback:|\(rule .*, line \d+", message)[0].strip()
+
+
+def plan(arguments: list[str]) -> None:
+    """Print the jobs that a call of snakemake with these arguments would run."""
     LoggerPluginRegistry().register_plugin("snakemake_logger_plugin_jobs", sys.modules[__name__])
     snakefile = Path(__file__).resolve().parents[1] / "Snakefile"
-    main(
-        [
-            *sys.argv[1:],
-            *("--snakefile", str(snakefile), "--dry-run", "--logger", "jobs"),
-            "--nolock",
-        ]
-    )
+    fixed = ("--snakefile", str(snakefile), "--dry-run", "--nolock", "--logger", "jobs")
+    remarks = io.StringIO()  # such as which profile is used: of no interest unless it ends badly
+    try:
+        with contextlib.redirect_stderr(remarks):
+            main([*arguments, *fixed])
+    except SystemExit as end:
+        if end.code and not LogHandler.said:
+            print(remarks.getvalue(), file=sys.stderr)
+        raise
+
+
+if __name__ == "__main__":
+    plan(sys.argv[1:])
