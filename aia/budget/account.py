@@ -20,6 +20,7 @@ class Row(NamedTuple):
     jobs: int
     core_hours: float
     gpu_hours: float
+    """That jobs hold one, also while they wait for clips."""
     memory_gb: float
     asked_gb: float
     """Memory that the largest job asks a cluster for."""
@@ -72,11 +73,12 @@ def account_of(
     ]
     plan = schedule(tasks, cores=cores, gpus=gpus)
     rules = dict.fromkeys(jobs[number].rule for number in reversed(_in_order(tasks)))
+    pairs = list(zip(jobs, works, strict=True))
     rows = [
-        _row(rule, [pair for pair in zip(jobs, works, strict=True) if pair[0].rule == rule])
+        _row(rule, [pair for pair in pairs if pair[0].rule == rule], cores=cores)
         for rule in reversed(rules)
     ]
-    rows.append(_row("all", list(zip(jobs, works, strict=True))))
+    rows.append(_row("all", pairs, cores=cores))
     return Account(
         rows=rows,
         plan=plan,
@@ -127,16 +129,17 @@ def command_work(
     return Work(start_sec=speeds.start("small"), memory_bytes=memory)
 
 
-def _row(rule: str, jobs: Sequence[tuple[Job, Work]]) -> Row:
+def _row(rule: str, jobs: Sequence[tuple[Job, Work]], *, cores: int) -> Row:
     def most(values: list[float]) -> float:
         return max(values, default=0.0) / GIGA
 
     works = [work for _, work in jobs]
+    held = [work.seconds(min(job.threads, cores)) for job, work in jobs if work.gpu_sec]
     return Row(
         rule=rule,
         jobs=len(jobs),
         core_hours=sum(work.all_core_sec for work in works) / 3600,
-        gpu_hours=sum(work.gpu_sec for work in works) / 3600,
+        gpu_hours=sum(held) / 3600,
         memory_gb=most([work.memory_bytes for work in works]),
         asked_gb=max((job.mem_mb for job, _ in jobs), default=0) / 1000,
         gpu_memory_gb=most([work.gpu_bytes for work in works]),
@@ -178,8 +181,8 @@ def account_lines(targets: Sequence[str], account: Account) -> list[str]:
         f"{names}: {total.jobs} job{'s' * (total.jobs != 1)}, about "
         f"{duration(account.plan.wall_sec)} on {machine}",
         "",
-        f"{'':20s}{'jobs':>6s}{'core hours':>12s}{'GPU hours':>12s}{'memory':>10s}{'asked for':>11s}"
-        f"{'GPU memory':>12s}{'disk':>10s}",
+        f"{'':20s}{'jobs':>6s}{'core hours':>12s}{'GPU hours':>12s}{'memory':>10s}"
+        f"{'asked for':>11s}{'GPU memory':>12s}{'disk':>10s}",
     ]
     lines += [
         f"{row.rule:20s}{row.jobs:6d}{_hours(row.core_hours):>12s}{_hours(row.gpu_hours):>12s}"
@@ -192,7 +195,8 @@ def account_lines(targets: Sequence[str], account: Account) -> list[str]:
         f"longest chain: {' > '.join(account.chain)}, {duration(account.plan.chain_sec)}",
     ]
     lines += [f"note: {note}" for note in account.notes]
-    lines += ["", "assumed:"]
+    guessed = sum("assumed" in rate.source for rate in account.rates.values())
+    lines += ["", f"rates, {guessed} of {len(account.rates)} assumed without a measurement:"]
     width = max(len(name) for name in account.rates)
     lines += [
         f"  {name:{width}s}  {rate.value:8.4g} {rate.unit}; {rate.source}"
@@ -204,7 +208,7 @@ def account_lines(targets: Sequence[str], account: Account) -> list[str]:
 def _hours(hours: float) -> str:
     """Hours, or nothing.
 
-    >>> _hours(0), _hours(0.001), _hours(0.294), _hours(123.4)
+    >>> _hours(0.0), _hours(0.001), _hours(0.294), _hours(123.4)
     ('', '<0.01', '0.29', '123')
     """
     if not hours:
@@ -217,7 +221,7 @@ def _hours(hours: float) -> str:
 def _gb(gigabytes: float) -> str:
     """Bytes in a unit that fits, or nothing.
 
-    >>> _gb(0), _gb(0.0124), _gb(1.31), _gb(207.4)
+    >>> _gb(0.0), _gb(0.0124), _gb(1.31), _gb(207.4)
     ('', '12 MB', '1.3 GB', '207 GB')
     """
     if not gigabytes:

@@ -106,7 +106,7 @@ def _seconds(work: Work, device: torch.device) -> float:
 
 
 def _film_rates(film: Path, config: FramesConfig) -> dict[str, float]:
-    """decode, encode and load of half a minute of a film."""
+    """`decode`, `encode` and `load` of half a minute of a film."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         cut = folder / "cut.mkv"
@@ -159,7 +159,7 @@ def _cut(film: Path, output: Path) -> None:
 def _network_rates(
     name: str, settings: str, store: StoreFacts, kind: str, device: torch.device
 ) -> dict[str, float]:
-    """train and score of a run's backbone, without interaction."""
+    """`train` and `score` of a run's backbone, without interaction."""
     run = parse_run(name)
     raw = read_sections(settings)
     raw = run_settings(raw, run) if "variants" in raw else raw
@@ -200,7 +200,7 @@ def _network_rates(
 def _detector_rates(
     config: dict[str, Any], store: StoreFacts, speeds: Speeds, device: torch.device
 ) -> dict[str, float]:
-    """detect, on noise and with fresh weights."""
+    """`detect`, on noise and with fresh weights."""
     detector = build_detector(
         config["model"], classes=config["classes"], short_side=config["short_side"]
     ).to(device)

@@ -110,7 +110,7 @@ def detector_flops(config: dict[str, Any], store: StoreFacts, speeds: Speeds) ->
     return GIGA * (megapixels * speeds.rates[f"flops.{model}"] + heads)
 
 
-def _memory(config: dict[str, Any], speeds: Speeds) -> dict[str, float]:
+def _memory(config: dict[str, Any], speeds: Speeds) -> dict[str, Any]:
     large = 0.0 if config["model"] == "small" else speeds.rates["memory.detector"] * GIGA
     process = speeds.rates["memory.torch"] * GIGA
     if speeds.gpu:

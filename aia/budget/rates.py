@@ -93,7 +93,7 @@ def write_rates(path: Path | str, rates: Mapping[str, Rate]) -> None:
 
 def _rate(name: str, given: Any, path: Path | str, unit: str | None) -> Rate:
     about = given if isinstance(given, dict) else {"value": given}
-    value = about.get("value")
+    value: Any = about.get("value")
     number = isinstance(value, int | float) and not isinstance(value, bool)
     if not number or not math.isfinite(value) or value <= 0:
         raise InputError(

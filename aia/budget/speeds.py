@@ -14,18 +14,18 @@ GIGA = 1e9
 class Work:
     """What one job takes; seconds of cores are those of one core."""
 
-    start_sec: float = 0.0
+    start_sec: int | float = 0.0
     """Before anything is computed, and of what threads cannot share."""
-    core_sec: float = 0.0
+    core_sec: int | float = 0.0
     """Of computing, shared by the job's threads."""
-    load_sec: float = 0.0
+    load_sec: int | float = 0.0
     """Of decoding what is computed on; beside the computing where processes do it."""
-    gpu_sec: float = 0.0
+    gpu_sec: int | float = 0.0
     workers: int = 0
     """Processes that load."""
-    memory_bytes: float = 0.0
-    gpu_bytes: float = 0.0
-    disk_bytes: float = 0.0
+    memory_bytes: int | float = 0.0
+    gpu_bytes: int | float = 0.0
+    disk_bytes: int | float = 0.0
     """That are kept."""
 
     def seconds(self, threads: int) -> float:
@@ -71,7 +71,9 @@ class Speeds:
         """Whether the arithmetic is in bfloat16, as aia.network.arithmetic has it."""
         return precision == "bfloat16" or (precision == "auto" and self.gpu)
 
-    def computing(self, stage: str, flops: float, *, network: str, precision: str) -> Computing:
+    def computing(
+        self, stage: str, flops: int | float, *, network: str, precision: str
+    ) -> Computing:
         """Seconds of so many operations.
 
         A network's own rate is used where it is known; else a general one: of a core, or of a
@@ -95,7 +97,7 @@ class Speeds:
         seconds = flops / speed
         return Computing(0.0, seconds) if self.gpu else Computing(seconds, 0.0)
 
-    def load_sec(self, store: StoreFacts, *, frames: float) -> float:
+    def load_sec(self, store: StoreFacts, *, frames: int | float) -> float:
         """Seconds of a core to read so many frames of a store at random places."""
         pixels = frames * math.prod(store.size_hw)
         return pixels / 1e6 / self.rates[f"load.{store.codec}"]

@@ -8,7 +8,7 @@ import json
 import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from safetensors import SafetensorError, safe_open
 
@@ -23,9 +23,9 @@ from aia.errors import InputError
 class Pool(NamedTuple):
     """Bytes of Ω."""
 
-    memory: float
+    memory: int | float
     """Places for all persons of every second."""
-    disk: float
+    disk: int | float
     """The remembered ones alone."""
 
 
@@ -58,18 +58,16 @@ def training_work(options: argparse.Namespace, facts: Facts, speeds: Speeds) -> 
         **computing._asdict(),
         load_sec=speeds.load_sec(store, frames=cost.frames * loaded),
         workers=recipe.workers,
-        **_where(speeds, checkpoint + gradients + saved + pool.memory),
-        disk_bytes=recipe.keep_checkpoints * checkpoint
-        + pools * pool.disk
-        + 4 * cost.parameters,
+        **_where(speeds, checkpoint + gradients + saved + pool.memory, workers=recipe.workers),
+        disk_bytes=recipe.keep_checkpoints * checkpoint + pools * pool.disk + 4 * cost.parameters,
     )
 
 
 class Passes(NamedTuple):
     """What training computes: operations, and clips that are loaded."""
 
-    flops: float
-    loaded: float
+    flops: int | float
+    loaded: int | float
 
 
 def _passes(run: RunName, config: RunConfig, clips: KeyFrames, cost: NetworkCost) -> Passes:
@@ -122,7 +120,7 @@ def scoring_work(
         **computing._asdict(),
         load_sec=speeds.load_sec(store, frames=cost.frames * clips.clips),
         workers=settings["workers"],
-        **_where(speeds, 4 * cost.parameters + kept + pool.memory),
+        **_where(speeds, 4 * cost.parameters + kept + pool.memory, workers=settings["workers"]),
         disk_bytes=clips.persons * (4 * CLASSES + BOX_BYTES),
     )
 
@@ -167,9 +165,7 @@ def run_of(options: argparse.Namespace) -> tuple[RunName, RunConfig]:
     return run, run_config(run, sections)
 
 
-def trained_run(
-    model: Path, commands: Iterable[argparse.Namespace]
-) -> tuple[RunName, RunConfig]:
+def trained_run(model: Path, commands: Iterable[argparse.Namespace]) -> tuple[RunName, RunConfig]:
     """The run of a model: of the command that will train it, or as the file itself says.
 
     Raises:
@@ -182,7 +178,9 @@ def trained_run(
         with safe_open(model, framework="pt") as file:
             described = json.loads((file.metadata() or {})["run"])
     except (OSError, SafetensorError, KeyError, ValueError) as error:
-        raise InputError(f"{model}: no planned job trains it, and it is no model ({error})") from None
+        raise InputError(
+            f"{model}: no planned job trains it, and it is no model ({error})"
+        ) from None
     run = parse_run(described["run"])
     described["backbones"] = {run.backbone: described["backbone"]}
     return run, run_config(run, described)
@@ -194,13 +192,13 @@ def _clips(
     return facts.key_frames(annotations, [path.stem for path in stores], excluded=excluded)
 
 
-def _where(speeds: Speeds, computing_bytes: float) -> dict[str, float]:
+def _where(speeds: Speeds, computing_bytes: int | float, *, workers: int = 0) -> dict[str, Any]:
     """Memory of a process whose computing takes so many bytes where it computes."""
-    process = speeds.rates["memory.torch"] * GIGA
+    process = (speeds.rates["memory.torch"] + workers * speeds.rates["memory.small"]) * GIGA
     if speeds.gpu:
         return {"memory_bytes": process, "gpu_bytes": computing_bytes}
     return {"memory_bytes": process + computing_bytes}
 
 
-def _process(speeds: Speeds) -> dict[str, float]:
+def _process(speeds: Speeds) -> dict[str, Any]:
     return {"memory_bytes": speeds.rates["memory.torch"] * GIGA}
