@@ -5,6 +5,7 @@ yet. Networks: each planned backbone without interaction, and the planned detect
 size of the data set's frames. It takes about a minute.
 """
 
+import dataclasses
 import math
 import tempfile
 import time
@@ -177,7 +178,7 @@ def _network_rates(
         network=config.network,
         memory=None,
         loss=build_section(LossConfig, raw["loss"], "settings: loss"),
-        train=config.train,
+        train=dataclasses.replace(config.train, keep_maps=False),  # or a second step has no body
     )
     problem = Problem(
         run,
