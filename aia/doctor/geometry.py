@@ -146,10 +146,11 @@ def _hitting(case: Case, boxes: Detections) -> float:
 
 
 def _words(affine: Affine) -> str:
-    if np.abs(affine.scale - 1).max() < 0.02:
+    if (affine.scale == 1).all():
         return f"shifted by {-affine.shift[0]:+.3f} in x and {-affine.shift[1]:+.3f} in y"
-    wide, high = 1 / affine.scale
-    return f"scaled by {wide:.3f} in x and {high:.3f} in y about another origin"
+    wide, tall = 1 / affine.scale
+    moved = "" if (affine.shift == 0).all() else " and shifted, as by a letterbox or padding"
+    return f"scaled by {wide:.3f} in x and {tall:.3f} in y{moved}"
 
 
 def _formula(name: str, scale: float, shift: float) -> str:
