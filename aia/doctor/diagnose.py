@@ -128,6 +128,7 @@ class _Course:
             self._boxes()
             if self.case.detections.xyxy is as_they_were:
                 self._look(numbers.beyond_the_frame)
+            self._look(geometry.boxes_elsewhere)
             while any([self._look(look) for look in _CLASSES]) and len(self.findings) < 12:
                 self._boxes()
             for look in _ROWS:
