@@ -255,6 +255,19 @@ def score(options: argparse.Namespace) -> None:
         write_attention(options.attention, attention)
 
 
+def fuse(options: argparse.Namespace) -> None:
+    """Take the mean of score files over the same boxes: views of a run, or an ensemble."""
+    from aia.evaluate.fuse import fuse_scores
+    from aia.tables import write_scores
+
+    fused = fuse_scores(options.scores, weights=options.weights, mean=options.mean)
+    write_scores(options.output, **fused._asdict())
+    log.say(
+        f"{options.output}: {options.mean} mean of {len(options.scores)} files, "
+        f"{len(fused.boxes)} boxes, {len(fused.class_ids)} classes"
+    )
+
+
 def drift(options: argparse.Namespace) -> None:
     """Compare what a run remembers with what its network makes of the same persons now."""
     import torch
@@ -613,6 +626,12 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--attention-clips", type=int, default=12)
     command.add_argument("--device", default="auto")
     command.add_argument("--threads", type=int, default=1)
+
+    command = _command(commands, "fuse", fuse)
+    command.add_argument("scores", type=Path, nargs="+", help="of the same boxes, in any order")
+    command.add_argument("--weights", type=float, nargs="+", help="one a file; without: all alike")
+    command.add_argument("--mean", default="arithmetic", choices=("arithmetic", "geometric"))
+    command.add_argument("--output", type=Path, required=True)
 
     command = _command(commands, "drift", drift)
     command.add_argument("--model", type=Path, required=True)
