@@ -35,6 +35,8 @@ from aia.errors import InputError
 
 # Commands import what they need when they run: torch takes seconds, and most do without it.
 
+_PROTOCOLS = ("paper", "activitynet", "slowfast", "mmaction", "acar")
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status."""
@@ -158,10 +160,25 @@ def detect(options: argparse.Namespace) -> None:
         store=options.frames,
         weights=options.weights,
         annotations=options.annotations,
+        seconds=options.seconds,
         persons=options.persons,
         objects=options.objects,
         config=section(DetectorConfig, options.settings, "detector"),
         threads=options.threads,
+    )
+
+
+def boxes_import(options: argparse.Namespace) -> None:
+    """Published boxes, in whatever layout, as one table for each film."""
+    from aia.detect.imported import import_boxes
+
+    import_boxes(
+        options.files,
+        kind=options.kind,
+        films=_films_of(options.films, options.annotations),
+        output_dir=options.output_dir,
+        images=options.images,
+        frame_sizes=options.frame_sizes,
     )
 
 
@@ -201,10 +218,10 @@ def train(options: argparse.Namespace) -> None:
 
 
 def score(options: argparse.Namespace) -> None:
-    """Score every person of the annotated key frames, in two passes."""
+    """Score every person of the key frames, in two passes."""
     import torch
 
-    from aia.datasets.ava import annotated_clips, detected_clips
+    from aia.datasets.ava import detected_clips
     from aia.evaluate.attention import choose_clips
     from aia.evaluate.score import load_trained, score_clips
     from aia.labels import read_labels
@@ -224,8 +241,7 @@ def score(options: argparse.Namespace) -> None:
             f"({len(labels)} against {len(trained.labels)}); is it of another data set?"
         )
     stores = readable_stores(options.frames)
-    clips = annotated_clips(options.annotations, labels=labels, excluded=options.excluded)
-    annotated = clips
+    clips = annotated = _key_frames(options, labels)
     if options.persons:
         clips = detected_clips(clips, options.persons, threshold=options.person_threshold)
     clips = _add_objects(clips, options, most=options.max_objects)
@@ -302,6 +318,19 @@ def drift(options: argparse.Namespace) -> None:
     )
 
 
+def submit(options: argparse.Namespace) -> None:
+    """Scores as the CSV that AVA's evaluation server takes."""
+    from aia.labels import read_labels
+    from aia.tables import read_scores
+    from aia.tables.submission import write_submission
+
+    table = read_scores(options.scores)
+    labels = read_labels(options.labels) if options.labels else None
+    lines = write_submission(options.output, table, labels=labels, threshold=options.threshold)
+    films = table.boxes["video"].nunique()
+    log.say(f"{options.output}: {lines} lines, {len(table.boxes)} boxes of {films} films")
+
+
 def evaluate_ava(options: argparse.Namespace) -> None:
     """AVA frame mAP under a named protocol."""
     from aia.evaluate.frame_map import evaluate_ava as evaluate
@@ -334,6 +363,32 @@ def evaluate_protocols(options: argparse.Namespace) -> None:
     write_protocols(options.output, table)
     for line in in_words(table):
         log.say(line)
+
+
+def doctor(options: argparse.Namespace) -> None:
+    """Explain a low frame mAP: what is wrong with a file of scores, and what mending it brings.
+
+    A finding is no error: the exit status is 0 with findings and without.
+    """
+    from aia.doctor import diagnose, report, write_findings
+
+    found = diagnose(
+        options.scores,
+        options.groundtruth,
+        labels=options.labels,
+        excluded=options.excluded,
+        protocol=options.protocol,
+        iou=options.iou,
+        frames=options.frames,
+    )
+    if options.output is not None:
+        write_findings(options.output, found.findings)
+    print(report(found.findings))
+    mended = f", {100 * found.map_after:.2f} with all mended that can be" if found.findings else ""
+    log.say(
+        f"{options.scores}: {found.rows} detections, frame mAP@{options.iou:g} "
+        f"({options.protocol}) {100 * found.map_before:.2f}{mended}"
+    )
 
 
 def evaluate_persons(options: argparse.Namespace) -> None:
@@ -438,11 +493,49 @@ def _whole_section(kind: Any, given: str, name: str) -> Any:
     return build_section(kind, _whole_settings(given)[name], f"settings: {name}")
 
 
+def weights_backbone(options: argparse.Namespace) -> None:
+    """Find or fetch a backbone's weights by its name, and convert them."""
+    from aia.convert import convert
+    from aia.weights.published import backbone_file
+
+    config = _whole_section(FetchConfig, options.settings, "fetch")
+    path = backbone_file(options.name, options.folder, config=config)
+    settings = _whole_settings(options.settings)
+    convert(path, options.output, settings=settings, network=options.name)
+
+
 def weights_fetch(options: argparse.Namespace) -> None:
     """Fetch published weights by name and convert them."""
     from aia.weights.i3d import fetch_i3d
 
     fetch_i3d(options.output)
+
+
+def _films_of(films: Path | None, annotations: Sequence[Path] | None) -> list[str]:
+    """Films of a list, or those that the annotations name."""
+    from aia.tables import read_actions, read_films
+
+    if films is not None:
+        return read_films(films)
+    return sorted({video for path in annotations or () for video in read_actions(path)["video"]})
+
+
+def _key_frames(options: argparse.Namespace, labels: Any) -> list[Any]:
+    """What is scored: the annotated key frames, or a list of seconds of each film."""
+    from aia.datasets.ava import annotated_clips, listed_clips
+    from aia.tables import read_seconds
+
+    if options.seconds is None and options.films is None:
+        return annotated_clips(options.annotations, labels=labels, excluded=options.excluded)
+    if options.seconds is None:
+        raise InputError("--films: needs --seconds, the seconds of these films that are scored")
+    if not options.persons:
+        raise InputError("--seconds: needs --persons, nobody has annotated whom to score there")
+    if options.attention:
+        raise InputError("--attention: is kept of annotated key frames, leave --seconds out")
+    films = _films_of(options.films, [options.annotations])
+    seconds = read_seconds(options.seconds)
+    return listed_clips(films, seconds, labels=labels, excluded=options.excluded)
 
 
 def clips_of_films(
@@ -454,14 +547,14 @@ def clips_of_films(
         InputError: a video without a frame store, a film shorter than the `span` frames of a
             clip, or a second beyond the end of its film.
     """
+    named = options.annotations or options.films
     skipped = {path.stem for path in options.frames} - stores.keys()
     kept = [clip for clip in clips if clip.key.video not in skipped]
     for clip in kept:
         store = stores.get(clip.key.video)
         if store is None:
             raise InputError(
-                f"{options.annotations}: has video '{clip.key.video}', but no frame store of it "
-                "was given"
+                f"{named}: has video '{clip.key.video}', but no frame store of it was given"
             )
         if len(store) < span:
             raise InputError(
@@ -471,7 +564,7 @@ def clips_of_films(
         end_sec = store.times_sec[-1] + 1 / store.fps
         if not 0 <= clip.time_sec <= end_sec:
             raise InputError(
-                f"{options.annotations}: {clip.key.video} has second {clip.time_sec:g}, but the "
+                f"{named}: {clip.key.video} has second {clip.time_sec:g}, but the "
                 f"film ends at {end_sec:.2f} s; is the film cut, or does its clock start elsewhere?"
             )
     return kept
@@ -594,13 +687,31 @@ def _parser() -> argparse.ArgumentParser:
     command = _command(commands, "detect", detect)
     command.add_argument("frames", type=Path)
     command.add_argument("--weights", type=Path, required=True)
-    command.add_argument("--annotations", type=Path, nargs="+", required=True)
+    command.add_argument("--annotations", type=Path, nargs="+", default=[])
+    command.add_argument("--seconds", type=Path, help="a list of more key frames")
     command.add_argument("--persons", type=Path, required=True)
     command.add_argument("--objects", type=Path, required=True)
     command.add_argument("--threads", type=int, default=1)
 
+    boxes = commands.add_parser("boxes", help="boxes that others detected")
+    kinds = boxes.add_subparsers(required=True, metavar="WHAT")
+    command = _command(kinds, "import", boxes_import)
+    command.add_argument("files", type=Path, nargs="+", help="JSON, CSV or Parquet")
+    command.add_argument("--kind", choices=("persons", "objects"), required=True)
+    films = command.add_mutually_exclusive_group(required=True)
+    films.add_argument("--annotations", type=Path, nargs="+", help="whose films get a file")
+    films.add_argument("--films", type=Path, help="a list of them, one a line")
+    command.add_argument(
+        "--images", type=Path, help="what image ids mean: AlphAction's annotations or list of films"
+    )
+    command.add_argument(
+        "--frame-sizes", type=Path, help="CSV of video,width,height, for boxes in pixels"
+    )
+    command.add_argument("--output-dir", type=Path, required=True)
+
     command = _command(commands, "train", train)
     command.add_argument("--run", dest="name", required=True, help="name of the run")
+    command.add_argument("--annotations", type=Path, required=True)
     _add_clip_inputs(command)
     command.add_argument("--init", type=Path, help="weights that the backbone begins with")
     command.add_argument("--work", type=Path, required=True, help="folder of the checkpoints")
@@ -615,12 +726,18 @@ def _parser() -> argparse.ArgumentParser:
 
     command = _command(commands, "score", score)
     command.add_argument("--model", type=Path, required=True)
+    films = command.add_mutually_exclusive_group(required=True)
+    films.add_argument("--annotations", type=Path)
+    films.add_argument("--films", type=Path, help="films that nobody annotated, one a line")
     _add_clip_inputs(command)
     command.add_argument(
         "--persons", type=Path, nargs="+", help="detected boxes; without: annotated ones"
     )
     command.add_argument("--person-threshold", type=float, default=0.8, help="§4.1: 0.8")
     command.add_argument("--max-objects", type=int, default=5)
+    command.add_argument(
+        "--seconds", type=Path, help="key frames of each film, one a line; without: annotated ones"
+    )
     command.add_argument("--output", type=Path, required=True)
     command.add_argument("--attention", type=Path, help="also keep the attention of some clips")
     command.add_argument("--attention-clips", type=int, default=12)
@@ -646,6 +763,12 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--threads", type=int, default=1)
     command.add_argument("--output", type=Path, required=True)
 
+    command = _command(commands, "submit", submit)
+    command.add_argument("scores", type=Path)
+    command.add_argument("--labels", type=Path, help="classes that are submitted; without: all")
+    command.add_argument("--threshold", type=float, default=0.0, help="lower scores are left out")
+    command.add_argument("--output", type=Path, required=True)
+
     evaluate = commands.add_parser("evaluate", help="numbers from scores")
     kinds = evaluate.add_subparsers(required=True, metavar="KIND")
     for name, run in (("ava", evaluate_ava), ("protocols", evaluate_protocols)):
@@ -657,8 +780,7 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--iou", type=float, default=0.5)
         command.add_argument("--output", type=Path, required=True)
         if name == "ava":
-            known = ("paper", "activitynet", "slowfast", "mmaction", "acar")
-            command.add_argument("--protocol", default="paper", choices=known)
+            command.add_argument("--protocol", default="paper", choices=_PROTOCOLS)
 
     command = _command(kinds, "epic", evaluate_epic)
     command.add_argument("--labels", type=Path, required=True, help="CSV: verb,noun")
@@ -672,6 +794,18 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--excluded", type=Path)
     command.add_argument("--boxes", type=Path, nargs="+", required=True)
     command.add_argument("--output", type=Path, required=True)
+
+    command = _command(commands, "doctor", doctor)
+    command.add_argument("scores", type=Path, help="detections as AVA's CSV, or scores (.parquet)")
+    command.add_argument("groundtruth", type=Path)
+    command.add_argument("--labels", type=Path)
+    command.add_argument("--excluded", type=Path)
+    command.add_argument("--protocol", default="paper", choices=_PROTOCOLS)
+    command.add_argument("--iou", type=float, default=0.5)
+    command.add_argument(
+        "--frames", type=Path, nargs="+", default=[], help="frame stores, for sizes in pixels"
+    )
+    command.add_argument("--output", type=Path, help="CSV of the findings")
 
     command = _command(commands, "table", table)
     command.add_argument("--rows", required=True, help="JSON: what the rows are made of")
@@ -698,6 +832,10 @@ def _parser() -> argparse.ArgumentParser:
     kinds = weights.add_subparsers(required=True, metavar="WHAT")
     command = _command(kinds, "fetch", weights_fetch)
     command.add_argument("name", choices=("i3d_kinetics400",))
+    command.add_argument("--output", type=Path, required=True)
+    command = _command(kinds, "backbone", weights_backbone)
+    command.add_argument("name", help="such as slowfast_r50_4x16")
+    command.add_argument("--folder", type=Path, required=True, help="of files, also your own")
     command.add_argument("--output", type=Path, required=True)
     command = _command(kinds, "inspect", weights_inspect)
     command.add_argument("file", type=Path)
@@ -727,7 +865,6 @@ def _command(commands: Any, name: str, run: Any) -> argparse.ArgumentParser:
 
 def _add_clip_inputs(command: argparse.ArgumentParser) -> None:
     command.add_argument("--frames", type=Path, nargs="+", required=True, help="frame stores")
-    command.add_argument("--annotations", type=Path, required=True)
     command.add_argument("--excluded", type=Path)
     command.add_argument("--labels", type=Path, required=True)
     objects = command.add_mutually_exclusive_group()

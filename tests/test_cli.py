@@ -1,5 +1,6 @@
 """The commands as a user types them: what they leave, what they say, how they end."""
 
+import argparse
 import json
 from pathlib import Path
 
@@ -8,7 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from aia.cli import main
+from aia.cli import _key_frames, main
+from aia.errors import InputError
+from aia.labels import read_labels
 from tests.conftest import REPOSITORY
 
 CONFIG = str(REPOSITORY / "config.yaml")
@@ -143,6 +146,28 @@ def test_evaluate_ava_writes_metric_class_and_value(tmp_path, labels):
     mean = found[found["class_id"].isna()]
     assert mean["value"].tolist() == [0.5]
     assert found.dropna()["value"].tolist() == [1.0, 0.0]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--films"], "--films: needs --seconds"),
+        (["--annotations", "--seconds"], "--seconds: needs --persons"),
+        (["--films", "--seconds", "--persons", "--attention"], "leave --seconds out"),
+    ],
+)
+def test_what_films_without_labels_need_is_told(tmp_path, labels, options, message):
+    """Asked of the options alone: a model would take seconds to load."""
+    given = {
+        "annotations": tmp_path / "a.csv",
+        "films": tmp_path / "films.txt",
+        "seconds": tmp_path / "seconds.txt",
+        "persons": [tmp_path / "p.parquet"],
+        "attention": tmp_path / "attention.parquet",
+    }
+    wanted = {name: value if f"--{name}" in options else None for name, value in given.items()}
+    with pytest.raises(InputError, match=message):
+        _key_frames(argparse.Namespace(**wanted, excluded=None), read_labels(labels))
 
 
 def test_help_tells_every_command(capsys):

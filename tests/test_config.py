@@ -38,6 +38,9 @@ def test_every_shipped_overlay_fits(raw, path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
+        ({"data": {"test": {"films": "t.txt"}}}, "data.test.films: needs seconds"),
+        ({"data": {"test": {"video": "t"}}}, "data.test.video is not a setting"),
+        ({"data": {"person_boxes": {"val": 3}}}, "data.person_boxes.val = 3 is not a text"),
         ({"memory": {"reech": 3}}, "memory.reech is not a setting, did you mean memory.reach?"),
         ({"memry": {}}, "memry is not a setting, did you mean memory?"),
         ({"memory": {"reach": -1}}, "memory.reach = -1 is less than 0"),

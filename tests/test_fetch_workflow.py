@@ -125,6 +125,32 @@ def test_a_film_that_is_annotated_but_in_no_list_stops_everything(
     assert "-a_bCdEfGhI: is annotated, but not in AVA's lists of films" in said
 
 
+def test_all_of_avas_tables_are_planned_and_their_runs_shared(tmp_path: Path) -> None:
+    write_tables(tmp_path / "data" / "ava" / "v2.2")
+    tables = [f"results/ava_v22/table1{letter}.csv" for letter in "abcdef"]
+    jobs = planned(snakemake("results/ava_v22_val.csv", *tables, "-n", cwd=tmp_path))
+    assert jobs["fetch_ava_film"] == jobs["store_frames"] == jobs["detect_boxes"] == 299
+    # 19 networks of Table 1 on R50, one of which stands in Table 2 as well, and two on R101
+    assert jobs["train"] == 19 + 2
+    assert jobs["convert_backbone"] == 2
+    assert jobs["ablation_table"] == 6
+
+
+def write_tables(folder: Path) -> None:
+    """AVA's tables at its size: 235 and 64 films, a few key frames of each."""
+    folder.mkdir(parents=True)
+    ids = [f"{'-_aZ'[i % 4]}{i:03d}-_x{i % 7}B_" for i in range(299)]
+    for split, some in (("train", ids[:235]), ("val", ids[235:])):
+        rows = [f"{v},{t},0.1,0.1,0.5,0.9,12,0\n" for v in some for t in range(902, 1799, 3)]
+        (folder / f"ava_{split}_v2.2.csv").write_text("".join(rows))
+        (folder / f"ava_{split}_excluded_timestamps_v2.2.csv").write_text("")
+    for name in ("ava_action_list_v2.2.pbtxt", "ava_action_list_v2.2_evaluated.pbtxt"):
+        (folder / name).write_text(LABELS)
+    films = "".join(f"{video}.mkv\n" for video in ids)
+    (folder / "ava_file_names_trainval_v2.1.txt").write_text(films)
+    (folder / "ava_file_names_test_v2.1.txt").write_text("zz.mkv\n")
+
+
 def test_a_mirror_belongs_to_all_data_sets(tmp_path: Path) -> None:
     (tmp_path / "config").mkdir()
     overlay(tmp_path / "config" / "mine.yaml", {"fetch": {"address": "http://elsewhere"}})

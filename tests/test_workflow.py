@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 import yaml
 
@@ -136,6 +137,76 @@ def test_a_data_set_of_avas_size_is_planned_with_ids_as_avas_are(tmp_path: Path)
     assert jobs["detect_boxes"] == 299  # nobody annotated objects
     assert jobs["train"] == 3
     assert "draw_playhouse" not in jobs
+
+
+def import_settings(folder: Path, **data: Any) -> str:
+    """An overlay with boxes that others published; a dry run looks at no more than their names."""
+    for name in ("val.json", "train_objects.json", "val_objects.json", "list.txt"):
+        (folder / name).touch()
+    (folder / "test.txt").write_text("x.mp4\ny.mp4\n")
+    (folder / "seconds.txt").write_text("902\n903\n")
+    return overlay(folder / "published.yaml", {"data": data})
+
+
+RUNS = {"results": {"seeds": [0], "runs": ["slowfast_tiny-none", "slowfast_tiny-serial-POM-amu"]}}
+TEST = {"films": "test.txt", "excluded": None, "labels": None, "box_images": None,
+        "person_boxes": None, "object_boxes": None}  # fmt: skip
+
+
+def test_imported_persons_are_not_detected_and_objects_beside_them_are(tmp_path: Path) -> None:
+    write_ava(tmp_path, train=["a", "b"], val=["c", "d", "e"], **RUNS)
+    published = import_settings(tmp_path, person_boxes={"val": "val.json"})
+    options = ("-n", "--configfile", "ava.yaml", published)
+    scores = "results/ava/scores/slowfast_tiny-none-s0.val.parquet"
+    jobs = planned(snakemake(scores, "results/ava/metrics/persons.csv", *options, cwd=tmp_path))
+    assert jobs["import_boxes"] == 1
+    assert "detect_boxes" not in jobs
+    assert "finetune_detector" not in jobs
+    mixed = planned(snakemake("results/ava_val.csv", *options, cwd=tmp_path))
+    assert mixed["import_boxes"] == 1
+    assert mixed["detect_boxes"] == 5  # objects of both splits
+
+
+def test_with_persons_and_objects_imported_no_detector_is_needed(tmp_path: Path) -> None:
+    write_ava(tmp_path, train=["a", "b"], val=["c", "d", "e"], **RUNS)
+    published = import_settings(
+        tmp_path,
+        person_boxes={"val": "val.json"},
+        object_boxes={"train": "train_objects.json", "val": "val_objects.json"},
+        box_images={"train": "list.txt", "val": "list.txt"},
+    )
+    options = ("-n", "--printshellcmds", "--configfile", "ava.yaml", published)
+    result = snakemake("results/ava_val.csv", *options, cwd=tmp_path)
+    jobs = planned(result)
+    assert jobs["import_boxes"] == 3
+    assert "detect_boxes" not in jobs
+    assert "--images list.txt" in result.stdout + result.stderr
+    figure = snakemake("results/ava/figures/detections.png", *options, cwd=tmp_path)
+    assert "detect_boxes" not in planned(figure)
+
+
+def test_boxes_that_were_not_given_cannot_be_imported(tmp_path: Path) -> None:
+    said = message(snakemake("results/small/imported/val/persons", "-n", cwd=tmp_path))
+    assert "data.person_boxes: says of val in the settings of small" in said
+
+
+def test_films_without_labels_are_scored_for_a_submission(tmp_path: Path) -> None:
+    write_ava(tmp_path, train=["a"], val=["b"])
+    for video in "xy":
+        (tmp_path / "films" / f"{video}.mp4").touch()
+    listed = import_settings(tmp_path, test=TEST, seconds="seconds.txt")
+    options = ("-n", "--printshellcmds", "--configfile", "ava.yaml", listed)
+    target = "results/ava/submission/slowfast_tiny-none-s0.test.csv"
+    result = snakemake(target, *options, cwd=tmp_path)
+    jobs = planned(result)
+    assert (jobs["submit"], jobs["score_test"], jobs["detect_boxes"]) == (1, 1, 2)
+    assert "--films test.txt --seconds seconds.txt" in result.stdout + result.stderr
+    without = import_settings(tmp_path, test=TEST)
+    options = ("-n", "--configfile", "ava.yaml", without)
+    said = message(snakemake(target, *options, cwd=tmp_path))
+    assert "test.films: needs seconds" in said
+    said = message(snakemake(target, "-n", "--configfile", "ava.yaml", cwd=tmp_path))
+    assert "data.test.films: is null in the settings of ava" in said
 
 
 def write_ava(folder: Path, *, train: list[str], val: list[str], **settings: Any) -> None:
@@ -355,6 +426,42 @@ def test_a_change_reruns_what_depends_on_it_alone(
     shown = ("result_table", "report_results", *(rule for rule in jobs if rule.startswith("draw_")))
     made = {rule: count for rule, count in jobs.items() if rule not in shown}
     assert made == {rule: count for rule, count in expected.items() if count}
+
+
+def test_imported_boxes_give_the_scores_of_the_same_detected_ones_and_a_submission(
+    finished: Path, tmp_path: Path
+) -> None:
+    """What the detector found comes back as a published file of both kinds."""
+    folder = tmp_path / "again"
+    shutil.copytree(finished, folder)
+    small = folder / "results" / "small"
+    (film,) = sorted((small / "persons").iterdir())
+    scores = small / "scores" / f"{RUN}-s0.val.parquet"
+    detected = pd.read_parquet(scores)
+    kinds = {"person_boxes": "persons", "object_boxes": "objects"}
+    for kind in kinds.values():
+        shutil.copy(small / kind / film.name, folder / f"{kind}.published")
+    (folder / "films.txt").write_text(f"{film.stem}.mp4\n")
+    (folder / "seconds.txt").write_text("0003\n0005\n")
+    published = {name: f"{kind}.published" for name, kind in kinds.items()}
+    test = TEST | published | {"films": "films.txt"}
+    given = {name: {"train": None, "val": file} for name, file in published.items()}
+    overlay(folder / "own.yaml", {"data": given})
+    overlay(folder / "test.yaml", {"data": given | {"test": test, "seconds": "seconds.txt"}})
+
+    target = f"results/small/scores/{RUN}-s0.val.parquet"
+    result = snakemake(target, "--configfile", "less.yaml", "own.yaml", cwd=folder)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert (small / "imported" / "val" / "persons" / film.name).exists()
+    pd.testing.assert_frame_equal(pd.read_parquet(scores), detected)
+
+    submission = f"results/small/submission/{RUN}-s0.test.csv"
+    result = snakemake(submission, "--configfile", "less.yaml", "test.yaml", cwd=folder)
+    assert result.returncode == 0, result.stdout + result.stderr
+    lines = pd.read_csv(folder / submission, header=None)
+    wanted = detected[detected["time_sec"].isin((3, 5))]
+    assert len(lines) == len(wanted) * len(wanted["scores"].iloc[0])
+    assert set(lines[1]) == {3, 5}
 
 
 # --- what is killed ---

@@ -73,6 +73,9 @@ def _build_union(kind: Any, value: Any, *, source: str, path: str) -> Any:
         if family not in families:
             raise _wrong(source, f"{path}.family", family, f"one of {', '.join(families)}")
         return build(families[family], value, source=source, path=path)
+    mappings = [choice for choice in choices if get_origin(choice) is dict]
+    if mappings and isinstance(value, Mapping):  # a list, or a mapping
+        return build(mappings[0], value, source=source, path=path)
     return build(choices[0], value, source=source, path=path)
 
 

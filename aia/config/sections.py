@@ -70,6 +70,18 @@ class SplitPaths:
 
 
 @dataclass(frozen=True, kw_only=True)
+class TestConfig:
+    """A split without labels, whose scores are submitted."""
+
+    films: str | None
+    excluded: str | None
+    labels: str | None
+    person_boxes: str | None
+    object_boxes: str | None
+    box_images: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class DataConfig:
     """Where a data set in AVA's format lies."""
 
@@ -81,6 +93,12 @@ class DataConfig:
     excluded: SplitPaths
     objects: SplitPaths
     tracks: str | None
+    seconds: str | None
+    person_boxes: SplitPaths
+    object_boxes: SplitPaths
+    box_images: SplitPaths
+    frame_sizes: str | None
+    test: TestConfig
     bad_films: Literal["stop", "skip"]
 
     def __post_init__(self) -> None:
@@ -88,6 +106,8 @@ class DataConfig:
             raise ValueError(f"films: '{self.films}' lacks {{video}}, where a film's id goes")
         if not (self.annotations.train and self.annotations.val):
             raise ValueError("annotations: both train and val need a file")
+        if self.test.films and not self.seconds:
+            raise ValueError("test.films: needs seconds, the list of those that are scored")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -78,6 +78,32 @@ def annotated_clips(
     return clips
 
 
+def listed_clips(
+    films: Iterable[str],
+    times_sec: Iterable[float],
+    *,
+    labels: ClassList,
+    excluded: Path | str | None = None,
+) -> list[ClipSample]:
+    """Key frames that nobody needs to have annotated: the same seconds of each film, no persons.
+
+    Seconds listed in `excluded` are left out.
+    """
+    left_out, times_sec = read_excluded(excluded), sorted(times_sec)
+    return [
+        ClipSample(
+            key=ClipKey(video, round(time_sec)),
+            time_sec=time_sec,
+            persons_xyxy=np.zeros((0, 4), np.float32),
+            persons_score=np.zeros(0, np.float32),
+            labels=np.zeros((0, len(labels)), np.uint8),
+        )
+        for video in sorted(films)
+        for time_sec in times_sec
+        if (video, round(time_sec)) not in left_out
+    ]
+
+
 def detected_clips(
     clips: Sequence[ClipSample], persons: Iterable[Path | str], *, threshold: float
 ) -> list[ClipSample]:

@@ -22,7 +22,7 @@ from aia.detect.source import read_key_frames
 from aia.errors import InputError
 from aia.files import file_digest
 from aia.log import progress, say
-from aia.tables import BOX_COLUMNS, read_actions, write_boxes
+from aia.tables import BOX_COLUMNS, read_actions, read_seconds, write_boxes
 from aia.video.layout import skipped_reason
 from aia.video.store import FrameStore
 
@@ -38,18 +38,20 @@ def detect_to_files(
     *,
     store: Path | str,
     weights: Path | str,
-    annotations: Sequence[Path | str],
+    annotations: Sequence[Path | str] = (),
+    seconds: Path | str | None = None,
     persons: Path | str,
     objects: Path | str,
     config: DetectorConfig,
     threads: int = 1,
 ) -> None:
-    """Detect on the key frames of one film that the annotations list; write two tables of boxes.
+    """Detect on the key frames of one film; write two tables of boxes.
 
     Args:
         store: the film's frames.
         weights: a file of `save_detector`.
-        annotations: AVA CSVs, of all splits that the film is in.
+        annotations: AVA CSVs, of all splits that the film is in; their seconds are key frames.
+        seconds: a list of more key frames, which need no annotation.
         persons: the table of persons to write.
         objects: the table of everything else.
         config: only `max_objects` is read; the network is what the weights say.
@@ -64,6 +66,8 @@ def detect_to_files(
     film = FrameStore(store)
     tables = [read_actions(path) for path in annotations]
     times_sec = [table.loc[table["video"] == film.video, "time_sec"] for table in tables]
+    if seconds is not None:
+        times_sec.append(pd.Series(read_seconds(seconds)))
     if not any(map(len, times_sec)):
         names = ", ".join(map(str, annotations))
         raise InputError(f"{names}: no key frame of {film.video}; is that the film's name there?")

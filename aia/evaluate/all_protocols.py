@@ -70,7 +70,8 @@ def write_protocols(path: Path | str, table: pd.DataFrame) -> None:
 def in_words(table: pd.DataFrame) -> list[str]:
     """The table as lines to read, in percent."""
     return [
-        f"{row.protocol:12s} {100 * row.value:7.3f}  {100 * row.difference:+7.3f}  "
-        f"{row.detections:9d} detections on {row.key_frames:6d} key frames  {row.compares_with}"
-        for row in table.itertuples()
+        f"{row['protocol']:12s} {100 * row['value']:7.3f}  {100 * row['difference']:+7.3f}  "
+        f"{row['detections']:9d} detections on {row['key_frames']:6d} key frames  "
+        f"{row['compares_with']}"
+        for row in table.to_dict("records")
     ]

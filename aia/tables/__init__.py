@@ -5,6 +5,7 @@ comes from outside is checked once, here, a column at a time; what is wrong is o
 that names the file and the line.
 """
 
+from aia.tables.coco_boxes import read_coco_boxes, read_images
 from aia.tables.csv_files import (
     ACTION_COLUMNS,
     OBJECT_COLUMNS,
@@ -18,14 +19,17 @@ from aia.tables.csv_files import (
     write_metrics,
 )
 from aia.tables.detections import DetectionBlock, read_detections
+from aia.tables.lists import read_films, read_seconds
 from aia.tables.parquet_files import (
     BOX_COLUMNS,
     ScoreTable,
     read_boxes,
+    read_foreign_boxes,
     read_scores,
     write_boxes,
     write_scores,
 )
+from aia.tables.predicted_boxes import read_predicted_boxes
 
 __all__ = [
     "ACTION_COLUMNS",
@@ -37,11 +41,17 @@ __all__ = [
     "check_video_id",
     "read_actions",
     "read_boxes",
+    "read_coco_boxes",
     "read_detections",
     "read_excluded",
+    "read_films",
+    "read_foreign_boxes",
+    "read_images",
     "read_metrics",
     "read_objects",
+    "read_predicted_boxes",
     "read_scores",
+    "read_seconds",
     "read_tracks",
     "write_boxes",
     "write_metrics",

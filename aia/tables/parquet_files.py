@@ -5,7 +5,7 @@ itself, so that a number can be traced back to its boxes.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -60,6 +60,31 @@ def read_boxes(path: Path | str) -> pd.DataFrame:
     return frame
 
 
+def read_foreign_boxes(path: Path | str) -> tuple[pd.DataFrame, list[str]]:
+    """Boxes of any table with the columns video, time_sec, x1, y1, x2, y2 and score.
+
+    Returns:
+        These columns, with label and track where the table has them; and the names of the others.
+        Boxes may reach beyond the frame and may be empty.
+    """
+    table = _load(path, _KEY, "boxes")
+    known = [name for name in _BOXES if name in table.column_names]
+    kinds = {
+        **_BOXES,
+        "x1": pa.float64(),
+        "y1": pa.float64(),
+        "x2": pa.float64(),
+        "y2": pa.float64(),
+    }
+    try:
+        found = pa.table({name: table[name].cast(kinds[name]) for name in known})
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as problem:
+        raise InputError(f"{path}: a column has another type than a box's ({problem})") from None
+    _check_keys(path, found)
+    frame = found.to_pandas(types_mapper={pa.int32(): pd.Int32Dtype()}.get)
+    return frame, [name for name in table.column_names if name not in known]
+
+
 def write_scores(
     path: Path | str,
     *,
@@ -77,9 +102,14 @@ def write_scores(
     _write(path, columns, {"class_ids": list(class_ids), "provenance": dict(provenance)})
 
 
-def read_scores(path: Path | str) -> ScoreTable:
-    """Read what `write_scores` wrote, checking that it can be scored."""
-    table, ours = _read(path, _KEY | {"scores": None}, "scores")
+def read_scores(path: Path | str, *, check: bool = True) -> ScoreTable:
+    """Read what `write_scores` wrote, checking that it can be scored.
+
+    Args:
+        path: the file.
+        check: False also takes values that make no sense, for those who explain them.
+    """
+    table, ours = _read(path, _KEY | {"scores": None}, "scores", check=check)
     class_ids = ours.get("class_ids")
     if not class_ids:
         raise InputError(f"{path}: says nothing of its classes; was it written by `aia score`?")
@@ -89,7 +119,7 @@ def read_scores(path: Path | str) -> ScoreTable:
         raise InputError(f"{path}: rows do not have {len(class_ids)} scores each; is it damaged?")
     scores = column.flatten().to_numpy().astype(np.float32).reshape(-1, len(class_ids))
     wrong = ~((scores >= 0) & (scores < np.inf)).all(axis=1)
-    if wrong.any():
+    if check and wrong.any():
         row = int(wrong.argmax())
         raise InputError(
             f"{path}, row {row}: a score is {scores[row].min()}, expected numbers from 0 on; "
@@ -112,8 +142,41 @@ def _write(path: Path | str, columns: dict[str, pa.Array], ours: dict[str, Any])
 
 
 def _read(
-    path: Path | str, columns: Mapping[str, pa.DataType | None], what: str
+    path: Path | str,
+    columns: Mapping[str, pa.DataType | None],
+    what: str,
+    *,
+    check: bool = True,
 ) -> tuple[pa.Table, dict[str, Any]]:
+    table = _load(path, columns, what)
+    table = table.cast(
+        pa.schema(
+            [
+                pa.field(name, columns.get(name) or table.schema.field(name).type)
+                for name in table.column_names
+            ],
+            metadata=table.schema.metadata,
+        )
+    )
+    if check:
+        _check(path, table)
+    return table, json.loads((table.schema.metadata or {}).get(_OURS, b"{}"))
+
+
+def _check(path: Path | str, table: pa.Table) -> None:
+    _check_keys(path, table)
+    sides = [table[side].to_numpy() for side in ("x1", "y1", "x2", "y2")]
+    outside = np.any([~((side >= 0) & (side <= 1)) for side in sides], axis=0)
+    if outside.any():
+        row = int(outside.argmax())
+        box = [float(side[row]) for side in sides]
+        raise InputError(
+            f"{path}, row {row}: box {box} is outside 0..1; boxes are fractions of the frame"
+        )
+
+
+def _load(path: Path | str, columns: Iterable[str], what: str) -> pa.Table:
+    """A Parquet file that has these columns."""
     if not Path(path).exists():
         raise InputError(f"{path}: there is no such file; {what} (Parquet) expected")
     try:
@@ -126,33 +189,15 @@ def _read(
             f"{path}: has no column {missing[0]!r}; {what} have {', '.join(columns)}; "
             f"is it another table? (it has {', '.join(table.column_names)})"
         )
-    table = table.cast(
-        pa.schema(
-            [
-                pa.field(name, columns.get(name) or table.schema.field(name).type)
-                for name in table.column_names
-            ],
-            metadata=table.schema.metadata,
-        )
-    )
-    _check(path, table)
-    return table, json.loads((table.schema.metadata or {}).get(_OURS, b"{}"))
+    return table
 
 
-def _check(path: Path | str, table: pa.Table) -> None:
+def _check_keys(path: Path | str, table: pa.Table) -> None:
     for name in _KEY:
         if table[name].null_count:
             raise InputError(f"{path}: column {name} has empty cells")
     for video in table["video"].unique().to_pylist():
         check_video_id(video, path)
     time_sec = table["time_sec"].to_numpy()
-    sides = [table[side].to_numpy() for side in ("x1", "y1", "x2", "y2")]
-    outside = np.any([~((side >= 0) & (side <= 1)) for side in sides], axis=0)
-    if outside.any():
-        row = int(outside.argmax())
-        box = [float(side[row]) for side in sides]
-        raise InputError(
-            f"{path}, row {row}: box {box} is outside 0..1; boxes are fractions of the frame"
-        )
     if not (np.isfinite(time_sec) & (time_sec >= 0)).all():
         raise InputError(f"{path}: a time_sec is negative or not a number")

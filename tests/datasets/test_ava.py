@@ -5,7 +5,13 @@ import pandas as pd
 import pytest
 
 from aia.clip import ClipKey
-from aia.datasets.ava import annotated_clips, detected_clips, seconds_of, with_objects
+from aia.datasets.ava import (
+    annotated_clips,
+    detected_clips,
+    listed_clips,
+    seconds_of,
+    with_objects,
+)
 from aia.errors import InputError
 from aia.labels import ClassList
 from aia.tables import write_boxes
@@ -74,6 +80,15 @@ def test_an_empty_frame_is_a_clip_without_persons(tmp_path):
     (tmp_path / "a.csv").write_text("film,0007\nfilm,0008,0.1,0.2,0.3,0.9,1,0\n")
     clips = annotated_clips(tmp_path / "a.csv", labels=LABELS)
     assert [len(clip.persons_xyxy) for clip in clips] == [0, 1]
+
+
+def test_listed_seconds_of_listed_films_are_clips_without_persons(tmp_path):
+    (tmp_path / "excluded.csv").write_text("b,0007\nc,0005\n")
+    excluded = tmp_path / "excluded.csv"
+    assert listed_clips([], [5.0], labels=LABELS) == []
+    clips = listed_clips(["b", "a"], [7.0, 5.0], labels=LABELS, excluded=excluded)
+    assert [clip.key for clip in clips] == [ClipKey("a", 5), ClipKey("a", 7), ClipKey("b", 5)]
+    assert {clip.labels.shape for clip in clips} == {(0, 3)}
 
 
 def test_only_sure_detections_become_persons_and_other_key_frames_are_dropped(

@@ -139,3 +139,24 @@ def test_files_say_which_detector_wrote_them(
     film.path.rename(tmp_path / "cellar.h5")
     with pytest.raises(InputError, match="no key frame of cellar"):
         detect(tmp_path / "cellar.h5")
+
+
+def test_a_list_of_seconds_is_detected_beside_the_annotated_ones(
+    film: FrameStore, untrained: Detector, config: DetectorConfig, tmp_path: Path
+) -> None:
+    save_detector(tmp_path / "detector.safetensors", untrained)
+    (tmp_path / "val.csv").write_text("room,1\n")
+    (tmp_path / "seconds.txt").write_text("0002\n0001\n")
+    for annotations, expected in (([], {1.0, 2.0}), ([tmp_path / "val.csv"], {1.0, 2.0})):
+        detect_to_files(
+            store=film.path,
+            weights=tmp_path / "detector.safetensors",
+            annotations=annotations,
+            seconds=tmp_path / "seconds.txt",
+            persons=tmp_path / "persons.parquet",
+            objects=tmp_path / "objects.parquet",
+            config=config,
+        )
+        tables = [read_boxes(tmp_path / f"{name}.parquet") for name in ("persons", "objects")]
+        found = [key for table in tables for key in table["time_sec"]]
+        assert set(found) == expected

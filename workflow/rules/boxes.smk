@@ -41,6 +41,7 @@ rule detect_boxes:
         frames="results/{dataset}/frames/{video}.h5",
         weights="results/{dataset}/detector.safetensors",
         annotations=annotations_of_film,
+        seconds=seconds_of_film,
     output:
         persons="results/{dataset}/persons/{video}.parquet",
         objects="results/{dataset}/objects/{video}.parquet",
@@ -54,9 +55,35 @@ rule detect_boxes:
         runtime=120,
         gpu=gpus,
     params:
+        key_frames=flags_of("annotations", "seconds"),
         settings=detector_settings("person_threshold", "object_threshold"),
         version=VERSIONS["detector"],
     shell:
-        "aia detect {input.frames} --weights {input.weights} --annotations {input.annotations}"
+        "aia detect {input.frames} --weights {input.weights} {params.key_frames}"
         " --persons {output.persons} --objects {output.objects}"
         " --settings {params.settings:q} --threads {threads} --log {log}"
+
+
+rule import_boxes:
+    """Boxes that others published -> the same of each film of a split, instead of detected ones."""
+    input:
+        boxes=published_boxes,
+        annotations=published("annotations", "train", "val"),
+        films=published("films", "test"),
+        images=published("box_images", "train", "val", "test"),
+        frame_sizes=data_file("frame_sizes"),
+    output:
+        folder=directory("results/{dataset}/imported/{split}/{kind}"),
+    log:
+        "logs/{dataset}/import_boxes/{split}.{kind}.log",
+    conda:
+        "../../envs/aia.yaml"
+    threads: 1
+    resources:
+        mem_mb=8000,
+        runtime=60,
+    params:
+        given=flags_of("annotations", "films", "images", "frame_sizes"),
+    shell:
+        "aia boxes import {input.boxes} --kind {wildcards.kind} {params.given}"
+        " --output-dir {output.folder} --log {log}"

@@ -26,18 +26,25 @@ from aia.fetch import NOT_YET
 
 AVA = "data/ava"  # where what is fetched of AVA lies; it may be a link to a large disk
 WEIGHTS = ("i3d_kinetics400",)  # published backbones that `aia weights fetch` knows
+DETECTORS = {  # maskrcnn-benchmark's, by their files' names
+    "e2e_faster_rcnn_X_101_32x8d_FPN_1x.pth": "https://download.pytorch.org/models/maskrcnn",
+}
 VERSIONS = aia.config.STAGE_VERSIONS
+BOX_FILES = {"persons": "person_boxes", "objects": "object_boxes"}  # in data:, by kind
 
 
 wildcard_constraints:
     dataset=r"[A-Za-z0-9_-]+",
     video=r"[A-Za-z0-9_.-]+",
+    split="train|val|test",
+    kind="persons|objects",
     run=r"[a-z0-9_]+-(?:none|nl|(?:parallel|serial|dense|lfb)-[POM]+-(?:none|amu|frozen))-s\d+(?:-[a-z0-9_]+)?",
     boxes="val|val-gt",
     table="table1[a-f]",
     version=r"2\.[12]",
     film=r"[A-Za-z0-9_-][A-Za-z0-9_.-]*\.(?:mkv|mp4|webm|avi|mov|m4v|flv|3gp)",
     weights="|".join(WEIGHTS),
+    detector="|".join(map(re.escape, DETECTORS)),
 
 
 def one_message(function):
@@ -141,9 +148,35 @@ def is_drawn(dataset):
     return settings(dataset).data.films.startswith(f"results/{dataset}/")
 
 
+def split_file(dataset, name, split):
+    """What data.NAME says of a split; data.test.NAME of the one without labels."""
+    data = settings(dataset).data
+    return (
+        getattr(data.test, name)
+        if split == "test"
+        else getattr(getattr(data, name), split)
+    )
+
+
+@one_message
+def test_videos(dataset):
+    """Ids of the films without labels."""
+    from aia.tables import read_films
+
+    path = settings(dataset).data.test.films
+    if path is None:
+        raise InputError(
+            f"data.test.films: is null in the settings of {dataset}; a submission needs the list "
+            "of the films that it is for"
+        )
+    return tuple(read_films(path))
+
+
 @one_message
 def videos(dataset, split):
     """Ids of the films that a split's annotations speak of."""
+    if split == "test":
+        return test_videos(dataset)
     if is_drawn(dataset):
         return tuple(video_names(settings(dataset).playhouse, split))
     path = fetched_table(dataset, getattr(settings(dataset).data.annotations, split))
@@ -250,8 +283,9 @@ def data_file(name, split=None):
     """An input function: the file that data.NAME (of a split) says; nothing where null."""
 
     def path(wildcards):
-        value = getattr(settings(wildcards.dataset).data, name)
-        return (getattr(value, split) if split else value) or []
+        if split:
+            return split_file(wildcards.dataset, name, split) or []
+        return getattr(settings(wildcards.dataset).data, name) or []
 
     return path
 
@@ -292,14 +326,86 @@ def fetch_settings(wildcards, input):
     return as_json({"fetch": config["fetch"]})
 
 
+def film_address(wildcards, input):
+    """A film's address; another mirror is no reason to fetch it anew."""
+    base = config["fetch"]["address"].rstrip("/")
+    for version in ("2.2", "2.1"):
+        for part in ava_files.FILM_PARTS:
+            path = f"{AVA}/v{version}/{ava_files.film_list(part)}"
+            if os.path.exists(path):
+                if wildcards.film in ava_files.films_of(path).values():
+                    return f"{base}/{part}/{wildcards.film}"
+    raise WorkflowError(
+        f"{wildcards.film}: is in none of the lists of AVA's films under {AVA}; fetch these first: "
+        f"`snakemake {AVA}/v2.2/{ava_files.film_list('trainval')}`"
+    )
+
+
+def detector_address(wildcards, input):
+    """Where a published detector lies."""
+    return DETECTORS[wildcards.detector]
+
+
+def is_imported(dataset, kind, split):
+    """Whether a split's persons, or objects, are boxes that others published."""
+    return split_file(dataset, BOX_FILES[kind], split) is not None
+
+
+def boxes(kind, split):
+    """An input function: a split's persons or objects; imported ones as one folder."""
+
+    def paths(wildcards):
+        if is_imported(wildcards.dataset, kind, split):
+            return f"results/{wildcards.dataset}/imported/{split}/{kind}"
+        return per_video(f"{kind}/{{video}}.parquet", split)(wildcards)
+
+    return paths
+
+
+def published(name, *splits):
+    """An input function: what data.NAME says of the imported split, if it is one of these."""
+
+    def path(wildcards):
+        if wildcards.split not in splits:
+            return []
+        return split_file(wildcards.dataset, name, wildcards.split) or []
+
+    return path
+
+
+@one_message
+def published_file(dataset, kind, split):
+    if not is_imported(dataset, kind, split):
+        raise InputError(
+            f"data.{BOX_FILES[kind]}: says of {split} in the settings of {dataset} that its "
+            f"{kind} are detected, so there are none to import"
+        )
+    return split_file(dataset, BOX_FILES[kind], split)
+
+
+def published_boxes(wildcards):
+    """The boxes that others published."""
+    return published_file(wildcards.dataset, wildcards.kind, wildcards.split)
+
+
+def splits_of_film(wildcards):
+    """Which splits a film is in."""
+    dataset = wildcards.dataset
+    splits = ["train", "val"] + (["test"] if settings(dataset).data.test.films else [])
+    return [split for split in splits if wildcards.video in videos(dataset, split)]
+
+
 def annotations_of_film(wildcards):
     """The annotations that name this film: their seconds are its key frames."""
     annotations = settings(wildcards.dataset).data.annotations
-    return [
-        getattr(annotations, split)
-        for split in ("train", "val")
-        if wildcards.video in videos(wildcards.dataset, split)
-    ]
+    splits = splits_of_film(wildcards)
+    return [getattr(annotations, split) for split in splits if split != "test"]
+
+
+def seconds_of_film(wildcards):
+    """The list of key frames, of films that are scored on them."""
+    splits = splits_of_film(wildcards)
+    return data_file("seconds")(wildcards) if {"val", "test"} & {*splits} else []
 
 
 def when_finetuned(function):
@@ -358,6 +464,8 @@ OPTIONAL = (
     "tracks",
     "maybe_skipped",
     "init",
+    "films",
+    "seconds",
     "persons",
     "val_annotations",
     "val_frames",
@@ -367,14 +475,33 @@ OPTIONAL = (
 )
 
 
-def optional_flags(wildcards, input):
-    """The optional files among a rule's inputs, as flags of its command."""
-    given = [
-        f"--{name.replace('_', '-')} {shlex.join([files] if isinstance(files, str) else files)}"
-        for name, files in input.items()
-        if name in OPTIONAL and files
+def flags_of(*names):
+    """A params function: those of a rule's inputs that there are, as flags of its command."""
+
+    def flags(wildcards, input):
+        given = [
+            f"--{name.replace('_', '-')} {shlex.join(one_by_one(wildcards, files))}"
+            for name, files in input.items()
+            if name in names and files
+        ]
+        return " ".join(given)
+
+    return flags
+
+
+optional_flags = flags_of(*OPTIONAL)
+
+
+def one_by_one(wildcards, files):
+    """Files as a list; the folder of imported boxes as the files of its films."""
+    if not isinstance(files, str):
+        return files
+    folder = re.fullmatch(r"results/[^/]+/imported/(\w+)/\w+", files)
+    if not folder:
+        return [files]
+    return [
+        f"{files}/{video}.parquet" for video in videos(wildcards.dataset, folder[1])
     ]
-    return " ".join(given)
 
 
 def evaluation_rules(wildcards):

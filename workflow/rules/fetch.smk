@@ -1,31 +1,12 @@
 # What publishers offer, fetched where a data set's settings ask for it (data.fetch). What breaks off is
 # gone on with: parts lie beside the files and are no outputs, which Snakemake would delete.
 
-DETECTORS = {  # maskrcnn-benchmark's, by their files' names
-    "e2e_faster_rcnn_X_101_32x8d_FPN_1x.pth": "https://download.pytorch.org/models/maskrcnn",
-}
-
 
 # Nodes of a cluster may have no way to the network.
 localrules:
     fetch_ava_annotations,
     fetch_ava_film,
     fetch_detector,
-
-
-def film_address(wildcards, input):
-    """A film's address; another mirror is no reason to fetch it anew."""
-    base = config["fetch"]["address"].rstrip("/")
-    for version in ("2.2", "2.1"):
-        for part in ava_files.FILM_PARTS:
-            path = f"{AVA}/v{version}/{ava_files.film_list(part)}"
-            if os.path.exists(path):
-                if wildcards.film in ava_files.films_of(path).values():
-                    return f"{base}/{part}/{wildcards.film}"
-    raise WorkflowError(
-        f"{wildcards.film}: is in none of the lists of AVA's films under {AVA}; fetch these first: "
-        f"`snakemake {AVA}/v2.2/{ava_files.film_list('trainval')}`"
-    )
 
 
 checkpoint fetch_ava_annotations:
@@ -79,13 +60,11 @@ rule fetch_ava_film:
 
 
 rule fetch_detector:
+    """A published Faster R-CNN, by its file's name."""
     output:
         weights="data/detectors/{detector}",
     log:
         "logs/fetch_detector/{detector}.log",
-    """A published Faster R-CNN, by its file's name."""
-    wildcard_constraints:
-        detector="|".join(map(re.escape, DETECTORS)),
     conda:
         "../../envs/aia.yaml"
     threads: 1
@@ -94,7 +73,7 @@ rule fetch_detector:
         runtime=60,
         downloads=1,
     params:
-        base=lambda wildcards, input: DETECTORS[wildcards.detector],
+        base=detector_address,
         folder=subpath(output.weights, parent=True),
         settings=fetch_settings,
     shell:

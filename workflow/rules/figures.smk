@@ -62,8 +62,8 @@ rule draw_detections:
         frames=per_video("frames/{video}.h5", "val"),
         groundtruth=data_file("annotations", "val"),
         excluded=data_file("excluded", "val"),
-        persons=per_video("persons/{video}.parquet", "val"),
-        object_boxes=per_video("objects/{video}.parquet", "val"),
+        persons=boxes("persons", "val"),
+        object_boxes=boxes("objects", "val"),
         objects=data_file("objects", "val"),
     output:
         report(

@@ -78,7 +78,14 @@ def init(wildcards):
     start = run_sections(dataset, run)["train"]["init"]
     if start == "scratch":
         return []
-    return f"results/weights/{start}.safetensors" if start in WEIGHTS else start
+    if start in WEIGHTS:
+        return f"results/weights/{start}.safetensors"
+    return start.replace("{backbone}", aia.config.parse_run(run).backbone)
+
+
+def conversion_settings(wildcards, input):
+    """What says which networks there are, and how files are fetched."""
+    return as_json(raw_settings(config["dataset"]))
 
 
 # --- what a run sees --------------------------------------------------------------------
@@ -105,7 +112,7 @@ def object_boxes(stage, split):
     def paths(wildcards):
         if not has_object_block(wildcards.run) or objects(stage, split)(wildcards):
             return []
-        return per_video("objects/{video}.parquet", split)(wildcards)
+        return boxes("objects", split)(wildcards)
 
     return paths
 
@@ -120,11 +127,15 @@ def when_validated(files):
     return paths
 
 
-def detected_objects(wildcards):
-    """Objects beside detected persons: detected too, as on a film that nobody annotated."""
-    if not has_object_block(wildcards.run):
-        return []
-    return per_video("objects/{video}.parquet", "val")(wildcards)
+def detected_objects(split):
+    """An input function: objects beside detected persons; they are detected too, as on a film
+    that nobody annotated."""
+
+    def paths(wildcards):
+        wanted = has_object_block(wildcards.run)
+        return boxes("objects", split)(wildcards) if wanted else []
+
+    return paths
 
 
 def person_rules(wildcards):

@@ -9,8 +9,9 @@ rule score_detected:
         annotations=data_file("annotations", "val"),
         excluded=data_file("excluded", "val"),
         labels=data_file("labels"),
-        persons=per_video("persons/{video}.parquet", "val"),
-        object_boxes=detected_objects,
+        seconds=data_file("seconds"),
+        persons=boxes("persons", "val"),
+        object_boxes=detected_objects("val"),
     output:
         scores="results/{dataset}/scores/{run}.val.parquet",
     log:
@@ -111,7 +112,7 @@ rule evaluate_protocols:
         scores="results/{dataset}/scores/{run}.{boxes}.parquet",
         groundtruth=data_file("annotations", "val"),
         excluded=data_file("excluded", "val"),
-        labels=data_file("labels"),
+        labels=evaluated_labels,
     output:
         metrics="results/{dataset}/metrics/{run}.{boxes}.protocols.csv",
     log:
@@ -134,7 +135,7 @@ rule evaluate_protocols:
 rule evaluate_persons:
     """Boxes of persons -> the detector's AP."""
     input:
-        boxes=per_video("persons/{video}.parquet", "val"),
+        boxes=boxes("persons", "val"),
         groundtruth=data_file("annotations", "val"),
         excluded=data_file("excluded", "val"),
     output:
@@ -148,7 +149,67 @@ rule evaluate_persons:
         mem_mb=2000,
         runtime=30,
     params:
-        optional=optional_flags,
+        optional=flags_of("boxes", "excluded"),
     shell:
-        "aia evaluate persons --groundtruth {input.groundtruth} --boxes {input.boxes}"
-        " {params.optional} --output {output.metrics} --log {log}"
+        "aia evaluate persons --groundtruth {input.groundtruth} {params.optional}"
+        " --output {output.metrics} --log {log}"
+
+
+rule score_test:
+    """Detected persons of films without labels -> their scores."""
+    input:
+        model="results/{dataset}/runs/{run}/model.safetensors",
+        frames=per_video("frames/{video}.h5", "test"),
+        films=data_file("films", "test"),
+        seconds=data_file("seconds"),
+        excluded=data_file("excluded", "test"),
+        labels=data_file("labels"),
+        persons=boxes("persons", "test"),
+        object_boxes=detected_objects("test"),
+    output:
+        scores="results/{dataset}/scores/{run}.test.parquet",
+    log:
+        "logs/{dataset}/score_test/{run}.log",
+    conda:
+        "../../envs/aia.yaml"
+    threads: training_threads
+    resources:
+        mem_mb=8000,
+        runtime=240,
+        gpu=gpus,
+    params:
+        optional=optional_flags,
+        persons=person_rules,
+        objects=object_rules,
+        settings=scoring_settings,
+        recipe=scoring_recipe,
+        device=scoring_device,
+        most=most_objects,
+        version=VERSIONS["score"],
+    shell:
+        "aia score --model {input.model} --frames {input.frames} --labels {input.labels}"
+        " {params.optional} {params.persons} {params.objects} --max-objects {params.most}"
+        " --output {output.scores}"
+        " --settings {params.settings:q} --device {params.device} --threads {threads}"
+        " --log {log}"
+
+
+rule submit:
+    """Scores of films without labels -> the CSV for AVA's evaluation server."""
+    input:
+        scores="results/{dataset}/scores/{run}.test.parquet",
+        labels=data_file("labels", "test"),
+    output:
+        "results/{dataset}/submission/{run}.test.csv",
+    log:
+        "logs/{dataset}/submit/{run}.log",
+    conda:
+        "../../envs/aia.yaml"
+    threads: 1
+    resources:
+        mem_mb=8000,
+        runtime=60,
+    params:
+        labels=flags_of("labels"),
+    shell:
+        "aia submit {input.scores} {params.labels} --output {output} --log {log}"

@@ -17,6 +17,31 @@ rule fetch_weights:
         "aia weights fetch {wildcards.weights} --output {output.weights} --log {log}"
 
 
+rule convert_backbone:
+    """A backbone's name -> its weights: the file that was brought along, or a published one."""
+    output:
+        weights="data/backbones/{backbone}.safetensors",
+    log:
+        "logs/convert_backbone/{backbone}.log",
+    wildcard_constraints:
+        backbone=r"[a-z0-9_]+",
+    # What has to be brought along is asked for before the films are fetched.
+    priority: 100
+    conda:
+        "../../envs/aia.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=60,
+        downloads=1,
+    params:
+        folder=subpath(output.weights, parent=True),
+        settings=conversion_settings,
+    shell:
+        "aia weights backbone {wildcards.backbone} --folder {params.folder}"
+        " --output {output.weights} --settings {params.settings:q} --log {log}"
+
+
 rule train:
     """Clips with their actions -> a trained network, by Algorithm 1 where it has a memory (§3.3)."""
     input:

@@ -1,0 +1,264 @@
+"""AlphAction's published boxes: a JSON list in the form of COCO's results, in pixels.
+
+    [{"image_id": 10902, "category_id": 1, "bbox": [x, y, width, height], "score": 0.95}, ...]
+
+An image id is a film's place in a list of films times 10000, plus the second. Which film that is,
+and how large its key frames are, stands in the annotations that AlphAction makes of AVA's (their
+"images"); or in the list of films, with the sizes as a CSV. An entry may name its film instead:
+"video" (or "video_id", "movie") and "second" (or "timestamp", "time_sec").
+"""
+
+import json
+from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from jaxtyping import Float
+
+from aia.errors import InputError
+from aia.tables.csv_files import LONGEST_SEC, NAME, check_video_id
+from aia.tables.csv_reader import Layout, Rows, check_file, read_table
+from aia.tables.lists import read_films
+
+_PER_FILM = 10_000
+_FILM_KEYS = ("video", "video_id", "movie")
+_TIME_KEYS = ("second", "timestamp", "time_sec")
+
+
+class Images(NamedTuple):
+    """What image ids mean, and the sizes that boxes in pixels refer to."""
+
+    source: str
+    keys: Mapping[int, tuple[str, float]] | None
+    """Film and second of each id; None: by the place in `films`."""
+    films: tuple[str, ...]
+    sizes_wh: Mapping[str, tuple[float, float]]
+
+
+class CocoBoxes(NamedTuple):
+    """Boxes of some films, not yet cut at the frame's edge."""
+
+    boxes: pd.DataFrame
+    """Columns video, time_sec, x1, y1, x2, y2 (fractions), score, label."""
+    sizes_wh: Float[np.ndarray, "boxes 2"]
+    unlisted: int
+    """Boxes on images that the annotations do not have."""
+    foreign: Collection[str]
+    """Other films that the file has boxes of."""
+
+
+def read_images(images: Path | str | None, sizes: Path | str | None) -> Images:
+    """Read AlphAction's annotations (JSON), or a list of films and the sizes (CSV) of their frames.
+
+    Args:
+        images: either of them; None where every box names its film.
+        sizes: a CSV of video,width,height in pixels; wins over the annotations'.
+    """
+    given = _read_sizes(sizes) if sizes is not None else {}
+    if images is None:
+        return Images("", {}, (), given)
+    check_file(images, "AlphAction's annotations or a list of films")
+    if not _starts_like_json(images):
+        return Images(str(images), None, tuple(read_films(images)), given)
+    content = load_json(images)
+    if not isinstance(content, dict) or not isinstance(content.get("images"), list):
+        raise InputError(
+            f'{images}: has no "images"; expected the annotations that AlphAction makes of '
+            "AVA's (ava_val_v2.2.json), or a list of films"
+        )
+    keys: dict[int, tuple[str, float]] = {}
+    sizes_wh: dict[str, tuple[float, float]] = {}
+    for place, image in enumerate(content["images"]):
+        where = f"{images}, images[{place}]"
+        try:
+            film, second = str(image["movie"]), float(image["timestamp"])
+            number, size_wh = int(image["id"]), (float(image["width"]), float(image["height"]))
+        except (KeyError, TypeError, ValueError):
+            raise InputError(
+                f"{where}: is {str(image)[:120]}, expected id, movie, timestamp, width and height"
+            ) from None
+        check_video_id(film, where)
+        if not min(size_wh) > 0:
+            raise InputError(f"{where}: width and height are {size_wh}, expected pixels")
+        keys[number] = (film, second)
+        if sizes_wh.setdefault(film, size_wh) != size_wh:
+            raise InputError(
+                f"{where}: {film} is {size_wh} here and {sizes_wh[film]} before; "
+                "all frames of a film have one size"
+            )
+    return Images(str(images), keys, tuple(sizes_wh), {**sizes_wh, **given})
+
+
+def read_coco_boxes(
+    path: Path | str, images: Images, *, films: Collection[str], label: str | None
+) -> CocoBoxes:
+    """Boxes of `films`, as fractions of the frame.
+
+    The last pixel belongs to a box, so that its right edge is x + width.
+
+    Args:
+        path: the file.
+        images: what its ids mean.
+        films: which are wanted.
+        label: what all boxes are called; None: by their category_id.
+    """
+    entries = load_json(path)
+    if not isinstance(entries, list):
+        raise InputError(
+            f"{path}: is not a list of boxes; is it the annotations, whose place is --images?"
+        )
+    located = _each(path, entries, lambda entry: _where_and_when(entry, images), _ENTRY)
+    xywh = np.array(_each(path, entries, _xywh, "bbox: [x, y, width, height] in pixels"))
+    xywh = xywh.reshape(-1, 4)
+    score = np.array(_each(path, entries, lambda entry: _number(entry["score"]), "a score"))
+    if label is None:
+        names = _each(path, entries, lambda entry: str(int(entry["category_id"])), "a category_id")
+    else:
+        names = [label] * len(entries)
+    _check_boxes(path, xywh, score)
+
+    videos = np.array([found[0] if found else "" for found in located], dtype=object)
+    for video in set(videos) - {""}:
+        check_video_id(video, path)
+    keep = np.isin(videos, list(films)) if len(videos) else np.zeros(0, bool)
+    sizes_wh = np.array([_size_of(path, video, images) for video in videos[keep]], float)
+    sizes_wh = sizes_wh.reshape(-1, 2)
+    low, high = xywh[keep, :2], xywh[keep, :2] + xywh[keep, 2:]
+    edges = np.concatenate([low, high], axis=1) / np.tile(sizes_wh, 2)
+    times = np.array([found[1] if found else 0.0 for found in located])
+    boxes = pd.DataFrame(
+        {
+            "video": pd.Series(videos[keep], dtype=str),
+            "time_sec": times[keep].astype(float),
+            **{side: edges[:, i] for i, side in enumerate(("x1", "y1", "x2", "y2"))},
+            "score": score[keep],
+            "label": pd.Series(np.array(names, dtype=object)[keep], dtype=str),
+        }
+    )
+    return CocoBoxes(
+        boxes=boxes,
+        sizes_wh=sizes_wh,
+        unlisted=int((videos == "").sum()),
+        foreign=set(videos) - set(films) - {""},
+    )
+
+
+def load_json(path: Path | str) -> Any:
+    """The content of a JSON file."""
+    try:
+        with open(path, encoding="utf-8-sig") as file:
+            return json.load(file)
+    except (OSError, ValueError, RecursionError) as problem:
+        raise InputError(f"{path}: is not JSON or is cut off ({problem})") from None
+
+
+_ENTRY = "image_id (a whole number), or video and second"
+
+
+def _starts_like_json(path: Path | str) -> bool:
+    with open(path, "rb") as file:
+        return file.read(64).removeprefix(b"\xef\xbb\xbf").lstrip()[:1] in (b"{", b"[")
+
+
+def _each(
+    path: Path | str, entries: list[Any], read: Callable[[Any], Any], expected: str
+) -> list[Any]:
+    """`read` of each entry; what it cannot read is named by its place in the list."""
+    place = 0
+    found = []
+    try:
+        for place, entry in enumerate(entries):  # noqa: B007 (the message needs the place)
+            found.append(read(entry))
+    except (KeyError, TypeError, ValueError, StopIteration, OverflowError):
+        raise InputError(
+            f"{path}, box {place} (from 0): is {str(entries[place])[:120]}, expected {expected}"
+        ) from None
+    except InputError as problem:
+        raise InputError(f"{path}, box {place} (from 0): {problem}") from None
+    return found
+
+
+def _where_and_when(entry: Mapping[str, Any], images: Images) -> tuple[str, float] | None:
+    """Film and second of a box; None: of an image that the annotations do not have."""
+    if "image_id" in entry:
+        return _meaning_of(entry["image_id"], images)
+    second = _number(next(entry[key] for key in _TIME_KEYS if key in entry))
+    if not 0 <= second <= LONGEST_SEC:
+        raise ValueError
+    return next(str(entry[key]) for key in _FILM_KEYS if key in entry), second
+
+
+def _meaning_of(image_id: Any, images: Images) -> tuple[str, float] | None:
+    if not isinstance(image_id, int) or isinstance(image_id, bool) or image_id < 0:
+        raise ValueError
+    if not images.source:
+        raise InputError(
+            "names its film by an image_id; --images has to say what it means: AlphAction's "
+            "annotations (ava_val_v2.2.json), or its list of films with --frame-sizes"
+        )
+    if images.keys is not None:
+        return images.keys.get(image_id)
+    place, second = divmod(image_id, _PER_FILM)
+    if place >= len(images.films):
+        raise InputError(
+            f"image_id {image_id} is second {second} of film {place}, counted from 0, but "
+            f"{images.source} has {len(images.films)} films; is it the list the ids were made with?"
+        )
+    return images.films[place], float(second)
+
+
+def _xywh(entry: Mapping[str, Any]) -> list[float]:
+    x, y, width, height = entry["bbox"]
+    return [_number(x), _number(y), _number(width), _number(height)]
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError
+    return float(value)
+
+
+def _check_boxes(path: Path | str, xywh: np.ndarray, score: np.ndarray) -> None:
+    for wrong, message in (
+        (~np.isfinite(xywh).all(axis=1), "bbox has a side that is not a number"),
+        (
+            (xywh[:, 2:] < 0).any(axis=1),
+            "bbox has a negative width or height; expected [x, y, width, height]",
+        ),
+        (~((score >= 0) & (score <= 1)), "score is outside 0..1"),
+    ):
+        if wrong.any():
+            place = int(wrong.argmax())
+            raise InputError(
+                f"{path}, box {place} (from 0): {message} "
+                f"(bbox {xywh[place].tolist()}, score {score[place]:g})"
+            )
+
+
+def _size_of(path: Path | str, video: str, images: Images) -> tuple[float, float]:
+    if video not in images.sizes_wh:
+        raise InputError(
+            f"{path}: boxes are in pixels, but the size of {video}'s frames is not known; "
+            "give --frame-sizes (a CSV of video,width,height), or AlphAction's annotations as "
+            "--images"
+        )
+    return images.sizes_wh[video]
+
+
+def _read_sizes(path: Path | str) -> dict[str, tuple[float, float]]:
+    columns = {"video": NAME, "width": pa.float64(), "height": pa.float64()}
+    rows = Rows(path, Layout("sizes of frames", columns))
+    table = read_table(path, rows.layout)
+    for side in ("width", "height"):
+        values = table[side].to_numpy()
+        rows.refuse(
+            ~((values > 0) & np.isfinite(values)), f"{side} is {{}}, expected pixels", values
+        )
+    names = table["video"].to_pylist()
+    for video in names:
+        check_video_id(video, path)
+    sides = zip(table["width"].to_pylist(), table["height"].to_pylist(), strict=True)
+    return dict(zip(names, sides, strict=True))
