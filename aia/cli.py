@@ -229,7 +229,11 @@ def score(options: argparse.Namespace) -> None:
     from aia.tables.attention import write_attention
     from aia.train.run import pick_device, usable_threads
     from aia.video.store import readable_stores
+    from aia.video.transforms import View
 
+    if options.short_side is not None and options.short_side < 16:
+        raise InputError(f"--short-side: {options.short_side} pixels, expected at least 16")
+    view = View(options.short_side, options.flip)
     torch.set_num_threads(usable_threads(options.threads))
     device = pick_device(options.device)
     config = section(ScoreConfig, options.settings, "score")
@@ -254,6 +258,7 @@ def score(options: argparse.Namespace) -> None:
         config=config,
         extend=bool(options.persons),
         device=device,
+        view=view,
         attention_of=wanted,
     )
     write_scores(
@@ -265,6 +270,7 @@ def score(options: argparse.Namespace) -> None:
             "run": str(trained.name),
             "model": trained.digest,
             "boxes": "detected" if options.persons else "ground truth",
+            "view": str(view),
         },
     )
     if options.attention:
@@ -739,6 +745,8 @@ def _parser() -> argparse.ArgumentParser:
         "--seconds", type=Path, help="key frames of each film, one a line; without: annotated ones"
     )
     command.add_argument("--output", type=Path, required=True)
+    command.add_argument("--short-side", type=int, help="pixels; frames are resized from the store")
+    command.add_argument("--flip", action="store_true", help="show the network mirrored clips")
     command.add_argument("--attention", type=Path, help="also keep the attention of some clips")
     command.add_argument("--attention-clips", type=int, default=12)
     command.add_argument("--device", default="auto")
