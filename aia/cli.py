@@ -230,7 +230,11 @@ def score(options: argparse.Namespace) -> None:
     from aia.tables.attention import write_attention
     from aia.train.run import pick_device, usable_threads
     from aia.video.store import readable_stores
+    from aia.video.transforms import View
 
+    if options.short_side is not None and options.short_side < 16:
+        raise InputError(f"--short-side: {options.short_side} pixels, expected at least 16")
+    view = View(options.short_side, options.flip)
     torch.set_num_threads(usable_threads(options.threads))
     device = pick_device(options.device)
     config = section(ScoreConfig, options.settings, "score")
@@ -255,6 +259,7 @@ def score(options: argparse.Namespace) -> None:
         config=config,
         extend=bool(options.persons),
         device=device,
+        view=view,
         attention_of=wanted,
     )
     write_scores(
@@ -266,10 +271,24 @@ def score(options: argparse.Namespace) -> None:
             "run": str(trained.name),
             "model": trained.digest,
             "boxes": "detected" if options.persons else "ground truth",
+            "view": str(view),
         },
     )
     if options.attention:
         write_attention(options.attention, attention)
+
+
+def fuse(options: argparse.Namespace) -> None:
+    """Take the mean of score files over the same boxes: views of a run, or an ensemble."""
+    from aia.evaluate.fuse import fuse_scores
+    from aia.tables import write_scores
+
+    fused = fuse_scores(options.scores, weights=options.weights, mean=options.mean)
+    write_scores(options.output, **fused._asdict())
+    log.say(
+        f"{options.output}: {options.mean} mean of {len(options.scores)} files, "
+        f"{len(fused.boxes)} boxes, {len(fused.class_ids)} classes"
+    )
 
 
 def drift(options: argparse.Namespace) -> None:
@@ -758,10 +777,18 @@ def _parser() -> argparse.ArgumentParser:
         "--seconds", type=Path, help="key frames of each film, one a line; without: annotated ones"
     )
     command.add_argument("--output", type=Path, required=True)
+    command.add_argument("--short-side", type=int, help="pixels; frames are resized from the store")
+    command.add_argument("--flip", action="store_true", help="show the network mirrored clips")
     command.add_argument("--attention", type=Path, help="also keep the attention of some clips")
     command.add_argument("--attention-clips", type=int, default=12)
     command.add_argument("--device", default="auto")
     command.add_argument("--threads", type=int, default=1)
+
+    command = _command(commands, "fuse", fuse)
+    command.add_argument("scores", type=Path, nargs="+", help="of the same boxes, in any order")
+    command.add_argument("--weights", type=float, nargs="+", help="one a file; without: all alike")
+    command.add_argument("--mean", default="arithmetic", choices=("arithmetic", "geometric"))
+    command.add_argument("--output", type=Path, required=True)
 
     command = _command(commands, "drift", drift)
     command.add_argument("--model", type=Path, required=True)

@@ -1,6 +1,7 @@
 """The workflow as a user meets it: what is planned, what stops it, what a change makes anew."""
 
 import csv
+import itertools
 import json
 import os
 import re
@@ -13,9 +14,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 import yaml
+
+from aia.tables import read_scores
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
@@ -126,6 +130,26 @@ def test_the_baselines_of_the_papers_tables_are_runs_like_others(tmp_path: Path)
     jobs = planned(snakemake(*targets, "-n", cwd=tmp_path))
     assert jobs["train"] == len(runs) + 1  # and the backbone that all begin with
     assert jobs["score_groundtruth"] == jobs["evaluate"] == len(runs)
+
+
+def test_an_ensemble_in_multi_scale_is_scored_in_each_view_and_fused_twice(tmp_path: Path) -> None:
+    runs = [f"slowfast_tiny-{run}" for run in ("serial-POM-amu-s0", "none-s0", "none-s1")]
+    three = overlay(tmp_path / "three.yaml", {"fuse": {"ensembles": {"three": runs}}})
+    options = ("-n", "--configfile", three)
+    ours = f"results/small/metrics/{runs[0]}.val"
+    assert planned(snakemake(f"{ours}-multiscale.csv", *options, cwd=tmp_path)) == {
+        **{"draw_playhouse": 1, "store_frames": 5, "finetune_detector": 1, "detect_boxes": 2},
+        **{"train": 2, "score_detected": 6, "fuse_views": 1, "evaluate": 1},
+    }
+    # the network in the size as kept is scored but once, for whomever
+    both = snakemake(f"{ours}-multiscale.csv", f"{ours}.csv", *options, cwd=tmp_path)
+    assert planned(both)["score_detected"] == 6
+    jobs = planned(snakemake("results/small/metrics/three.val-gt.csv", *options, cwd=tmp_path))
+    assert (jobs["score_groundtruth"], jobs["fuse_runs"], jobs["evaluate"]) == (3, 1, 1)
+    metrics = ("results/small/metrics/three.val-multiscale.csv", f"{ours}@98-flip.protocols.csv")
+    jobs = planned(snakemake(*metrics, *options, cwd=tmp_path))
+    assert (jobs["score_detected"], jobs["fuse_views"], jobs["fuse_runs"]) == (18, 3, 1)
+    assert (jobs["evaluate"], jobs["evaluate_protocols"]) == (1, 1)
 
 
 def test_a_data_set_of_avas_size_is_planned_with_ids_as_avas_are(tmp_path: Path) -> None:
@@ -249,6 +273,7 @@ def test_a_misspelt_setting_stops_everything_and_is_told_its_likely_name(tmp_pat
             "results/small/runs/slowfast_tiny-serial-POM-none-s0/model.safetensors",
             "an M-Block needs a memory",
         ),
+        ("results/small/metrics/trio.val.csv", "'trio' is neither a run nor one of fuse.ensembles"),
         (
             "results/small/runs/slowfast_teeny-none-s0/model.safetensors",
             "did you mean slowfast_tiny?",
@@ -310,6 +335,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     settings["train"] |= {"init": "scratch", "steps": 6, "checkpoint_every": 2}
     settings["detector"] |= {"steps": 4}
     settings["results"] = {"seeds": [0], "runs": [RUN]}
+    settings["fuse"] = {"short_sides": [98, 112], "ensembles": {"alone": [f"{RUN}-s0"]}}
     overlay(folder / "less.yaml", settings)
     result = snakemake("--configfile", "less.yaml", cwd=folder)
     assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-6000:]
@@ -371,6 +397,26 @@ def test_a_run_leaves_table_report_and_a_log_of_each_job(finished: Path) -> None
     assert json.loads(lines[-1])["step"] == 6
     log = finished / "logs" / "small" / "train" / f"{RUN}-s0.log"
     assert "step" in log.read_text()
+
+
+def test_views_are_fused_to_their_mean_and_evaluated(finished: Path) -> None:
+    metrics = [
+        f"results/small/metrics/{name}.val-multiscale.csv" for name in (f"{RUN}-s0", "alone")
+    ]
+    result = snakemake(*metrics, "--configfile", "less.yaml", cwd=finished)
+    assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-6000:]
+    folder = finished / "results" / "small" / "scores"
+    views = ("@98", "@98-flip", "", "@112-flip")
+    tables = [read_scores(folder / f"{RUN}-s0.val{view}.parquet") for view in views]
+    fused = read_scores(folder / f"{RUN}-s0.val-multiscale.parquet")
+    expected = np.mean([table.scores for table in tables], axis=0)
+    np.testing.assert_allclose(fused.scores, expected, rtol=1e-5)
+    for table in tables:
+        assert table.boxes.equals(fused.boxes)
+    for one, other in itertools.combinations(tables, 2):
+        assert not np.array_equal(one.scores, other.scores)
+    first, second = ((finished / path).read_bytes() for path in metrics)
+    assert first == second  # an ensemble of one
 
 
 def test_a_second_call_does_nothing(finished: Path) -> None:

@@ -7,6 +7,7 @@ own section, never the whole.
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, Literal
 
 from aia.config.runs import parse_run, with_seed
@@ -455,6 +456,26 @@ class ScoreConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class FuseConfig:
+    """Means of scores: of a run's views (multi-scale testing), and of the runs of ensembles."""
+
+    mean: Literal["arithmetic", "geometric"]
+    short_sides: tuple[int, ...]
+    flip: bool
+    ensembles: dict[str, tuple[str, ...]]
+
+    def __post_init__(self) -> None:
+        _each_at_least(self, 16, "short_sides")
+        _once_each("short_sides", self.short_sides)
+        for name, runs in self.ensembles.items():
+            if not re.fullmatch(r"[a-z0-9_]+", name):
+                raise ValueError(f"ensembles: '{name}' is not a name of a-z, 0-9 and _")
+            _once_each(f"ensembles.{name}", runs)
+            for run in runs:
+                parse_run(run)
+
+
+@dataclass(frozen=True, kw_only=True)
 class EvaluateConfig:
     """The rules of the score."""
 
@@ -538,6 +559,7 @@ class Settings:
     loss: LossConfig
     train: TrainConfig
     score: ScoreConfig
+    fuse: FuseConfig
     evaluate: EvaluateConfig
     variants: dict[str, dict[str, Any]]
     paper_data: str | None
@@ -553,8 +575,9 @@ class Settings:
 
     def __post_init__(self) -> None:
         check_name(self.dataset, "dataset")
-        for run in (*self.results.rows, *self._ablated()):
-            name = parse_run(with_seed(run, 0))
+        rows = [with_seed(row, 0) for row in (*self.results.rows, *self._ablated())]
+        for run in chain(rows, *self.fuse.ensembles.values()):
+            name = parse_run(run)
             if name.backbone not in self.backbones:
                 raise ValueError(
                     f"{run}: backbone '{name.backbone}' is not one of backbones "
@@ -628,6 +651,13 @@ def _residual_stages(backbone: Any, *, kernels: str) -> None:
     _odd(backbone, kernels)
     _at_least(backbone, stem_stride=1, pool_padding=0)
     _at_most(backbone, pool_padding=1)
+
+
+def _once_each(name: str, values: tuple[Any, ...]) -> None:
+    if not values:
+        raise ValueError(f"{name}: needs at least one")
+    if len(set(values)) < len(values):
+        raise ValueError(f"{name}: {list(values)} names one of them twice")
 
 
 def _odd(section: Any, *names: str) -> None:

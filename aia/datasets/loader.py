@@ -19,11 +19,14 @@ from aia.datasets.ava import ClipSample
 from aia.video.sampling import clip_indices, clip_offsets
 from aia.video.store import FrameStore
 from aia.video.transforms import (
+    AS_KEPT,
+    View,
     draw_shift,
     extend_boxes,
     jitter_boxes,
     pad_batch,
     shift_colours,
+    view_frames,
 )
 
 
@@ -86,6 +89,7 @@ class ClipFrames(Dataset):
         slow_jitter: Whether the first pathway's frames begin anywhere in their first stretch.
         max_persons: Persons that are kept of a clip with a seed, at random.
         extend: How much detected boxes grow, as shares of width and height.
+        view: In which size, and whether mirrored, every clip is shown.
     """
 
     def __init__(
@@ -101,19 +105,51 @@ class ClipFrames(Dataset):
         slow_jitter: bool = False,
         max_persons: int | None = None,
         extend: tuple[float, float] = (0.0, 0.0),
+        view: View = AS_KEPT,
     ) -> None:
         self.clips, self.stores, self.span = clips, stores, span
         self.strides = tuple(strides)
         self.colour_jitter, self.slow_jitter = colour_jitter, slow_jitter
         self.jitter, self.flip, self.max_persons, self.extend = jitter, flip, max_persons, extend
+        self.view = view
 
     def __len__(self) -> int:
         return len(self.clips)
 
     def __getitem__(self, draw: Draw) -> LoadedClip:
         sample = self.clips[draw.place]
-        store = self.stores[sample.key.video]
         rng = None if draw.seed is None else np.random.default_rng(draw.seed)
+        frames = self._read(sample, rng)
+        persons, objects, labels = sample.persons_xyxy, sample.objects_xyxy, sample.labels
+        view = self.view
+        if any(self.extend):
+            persons = extend_boxes(persons, self.extend)
+        if rng is not None:
+            if self.max_persons is not None and len(persons) > self.max_persons:
+                kept = rng.permutation(len(persons))[: self.max_persons]
+                persons, labels = persons[kept], labels[kept]
+            if self.flip and rng.random() < 0.5:
+                view = view._replace(flip=not view.flip)
+        if view.flip:
+            persons, objects = flip(persons), flip(objects)
+        if rng is not None:
+            if self.jitter:
+                persons = jitter_boxes(persons, rng)
+            if self.colour_jitter:
+                frames = shift_colours(frames, draw_shift(rng))
+        return LoadedClip(
+            sample=sample,
+            frames=view_frames(frames, view),
+            persons_xyxy=persons.astype(np.float32),
+            objects_xyxy=objects.astype(np.float32),
+            labels=labels,
+        )
+
+    def _read(
+        self, sample: ClipSample, rng: np.random.Generator | None
+    ) -> UInt8[np.ndarray, "t h w 3"]:
+        """The frames of all pathways around the key frame, as the store has them."""
+        store = self.stores[sample.key.video]
         starts: list[int | None] = [None] * len(self.strides)
         if rng is not None and self.slow_jitter:
             starts[0] = int(rng.integers(self.strides[0]))
@@ -127,28 +163,7 @@ class ClipFrames(Dataset):
             span=self.span,
             length=len(store),
         )
-        frames = store.read(indices)
-        persons, objects, labels = sample.persons_xyxy, sample.objects_xyxy, sample.labels
-        mirrored = False
-        if any(self.extend):
-            persons = extend_boxes(persons, self.extend)
-        if rng is not None:
-            if self.max_persons is not None and len(persons) > self.max_persons:
-                kept = rng.permutation(len(persons))[: self.max_persons]
-                persons, labels = persons[kept], labels[kept]
-            if self.flip and rng.random() < 0.5:
-                mirrored, persons, objects = True, flip(persons), flip(objects)
-            if self.jitter:
-                persons = jitter_boxes(persons, rng)
-            if self.colour_jitter:
-                frames = shift_colours(frames, draw_shift(rng))
-        return LoadedClip(
-            sample=sample,
-            frames=frames[:, :, ::-1] if mirrored else frames,
-            persons_xyxy=persons.astype(np.float32),
-            objects_xyxy=objects.astype(np.float32),
-            labels=labels,
-        )
+        return store.read(indices)
 
 
 def collate(clips: Sequence[LoadedClip]) -> Batch:

@@ -41,6 +41,7 @@ from aia.log import progress, say
 from aia.memory import FeaturePool, recall, remembered_persons
 from aia.network import Network, arithmetic, build_network
 from aia.video.store import FrameStore
+from aia.video.transforms import AS_KEPT, View
 
 
 class TrainedRun(NamedTuple):
@@ -125,6 +126,7 @@ def score_clips(
     config: ScoreConfig,
     extend: bool,
     device: torch.device,
+    view: View = AS_KEPT,
     attention_of: Sequence[ClipKey] = (),
 ) -> tuple[ScoredBoxes, pd.DataFrame]:
     """Scores of every person of every clip, and the attention of some clips' blocks.
@@ -136,17 +138,19 @@ def score_clips(
         config: Batch size, growth of boxes.
         extend: Whether boxes grow for RoIAlign (detected ones do).
         device: Where to compute.
+        view: In which size, and whether mirrored, the network sees the clips; their memory too.
         attention_of: Clips whose attention is wanted.
 
     Returns:
-        Boxes with scores in the clips' order, and the rows of aia.tables.attention.
+        Boxes with scores in the clips' order, and the rows of aia.tables.attention; boxes are as
+        they are, also in a mirrored view.
     """
     network = trained.network
     clips = [clip for clip in clips if len(clip.persons_xyxy)]
     if not clips:
         raise InputError("no clip has a person to score")
     passed: Iterable[ClipFeatures] = _first_pass(
-        trained, clips, stores, config=config, extend=extend, device=device
+        trained, clips, stores, config=config, extend=extend, device=device, view=view
     )
     pool = None
     if network.remembers:  # else each batch is scored as it comes, and nothing is kept
@@ -189,6 +193,7 @@ def _first_pass(
     config: ScoreConfig,
     extend: bool,
     device: torch.device,
+    view: View,
 ) -> Iterator[ClipFeatures]:
     frames = ClipFrames(
         clips=clips,
@@ -196,6 +201,7 @@ def _first_pass(
         span=trained.backbone.span,
         strides=trained.backbone.strides,
         extend=config.extend if extend else (0.0, 0.0),
+        view=view,
     )
     batches = scoring_batches(frames, batch=config.batch, workers=config.workers)
     for batch in progress(batches, what=f"{trained.name}  features, batch", total=len(batches)):

@@ -14,6 +14,8 @@ import numpy as np
 from av.sidedata.sidedata import Type as SideData
 from jaxtyping import UInt8
 
+from aia.video.transforms import resize
+
 TELEVISION = (2, 5, 6)
 """Colour matrices that OpenCV's conversion is right for: BT.601's two names, and "unknown", which
 players take for it."""
@@ -36,12 +38,7 @@ def upright_rgb(
     """A frame's colours, scaled to `size_hw` and turned upright."""
     turn = _turn(frame)
     height, width = size_hw[::-1] if turn.transposed else size_hw
-    rgb = full_rgb(frame)
-    if rgb.shape[:2] != (height, width):
-        # where it shrinks to less than half, bilinear scaling would leave pixels out
-        shrinks = frame.height > 2 * height or frame.width > 2 * width
-        how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-        rgb = cv2.resize(rgb, (width, height), interpolation=how)
+    rgb = resize(full_rgb(frame), (height, width))
     if turn.transposed:
         rgb = rgb.transpose(1, 0, 2)
     return np.ascontiguousarray(

@@ -5,6 +5,7 @@ jittered in training (§4.1) and extended at inference.
 """
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -19,6 +20,24 @@ COLOUR_SHIFT = (10, 26, 26)
 
 SMALLEST = 1e-3
 """Least width and height of a jittered or extended box, as fractions of the frame."""
+
+
+class View(NamedTuple):
+    """How a clip is shown to a trained network: multi-scale testing takes the mean of several."""
+
+    short_side: int | None = None
+    """Pixels that the frames' short side is scaled to, from the size at which the store keeps them:
+    larger frames show larger persons, but no more detail. None: as they are kept."""
+    flip: bool = False
+    """Whether the frames are mirrored, and all boxes with them."""
+
+    def __str__(self) -> str:
+        size = "size as kept" if self.short_side is None else f"short side {self.short_side}"
+        return f"{size}, mirrored" if self.flip else size
+
+
+AS_KEPT = View()
+"""The frames as the store has them."""
 
 
 def resize_size_hw(
@@ -39,6 +58,30 @@ def resize_size_hw(
         new_short = max(1, round(max_long * short / long))
         new_long = min(max(1, round(new_short * long / short)), max_long)
     return (new_short, new_long) if size_hw[0] <= size_hw[1] else (new_long, new_short)
+
+
+def resize(
+    rgb: UInt8[np.ndarray, "_h _w 3"], size_hw: tuple[int, int]
+) -> UInt8[np.ndarray, "height width 3"]:
+    """A frame scaled to another size; the same frame where that is its own."""
+    if rgb.shape[:2] == size_hw:
+        return rgb
+    height, width = size_hw
+    # where it shrinks to less than half, bilinear scaling would leave pixels out
+    shrinks = rgb.shape[0] > 2 * height or rgb.shape[1] > 2 * width
+    how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(rgb, (width, height), interpolation=how))
+
+
+def view_frames(
+    frames: UInt8[np.ndarray, "t _h _w 3"], view: View
+) -> UInt8[np.ndarray, "t height width 3"]:
+    """A clip's frames in a view."""
+    if view.short_side is not None:
+        height, width = frames.shape[1:3]
+        size_hw = resize_size_hw((height, width), view.short_side)
+        frames = np.stack([resize(frame, size_hw) for frame in frames])
+    return frames[:, :, ::-1] if view.flip else frames
 
 
 def pad_batch(

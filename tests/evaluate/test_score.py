@@ -1,5 +1,6 @@
 """Two-pass scoring, held against a loop that scores one clip at a time."""
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from aia.boxes import flip
 from aia.clip import ClipKey, Slots
 from aia.config import ScoreConfig, overlay, parse_run, read_yaml
 from aia.datasets.ava import ClipSample
@@ -20,6 +22,7 @@ from aia.memory import sampled
 from aia.tables.attention import write_attention
 from aia.train.run import Sections, build, describe_run
 from aia.video.store import FrameStore
+from aia.video.transforms import AS_KEPT, View, resize
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 LABELS = ClassList(ids=(1, 2, 5), names=("a", "b", "c"), groups=("X", "X", "Y"))
@@ -183,6 +186,61 @@ def test_boxes_that_grow_for_the_network_are_reported_as_they_are(tmp_path):
     )
     assert plain.boxes.equals(grown.boxes)
     assert not np.allclose(plain.scores, grown.scores)
+
+
+class Mirrored(NoisyStore):
+    """The same film, seen in a mirror."""
+
+    def read(self, indices):
+        return super().read(indices)[:, :, ::-1]
+
+
+class Resized(NoisyStore):
+    """The same film, kept at another size."""
+
+    def read(self, indices):
+        return np.stack([resize(frame, (48, 60)) for frame in super().read(indices)])
+
+
+MIRRORED_CLIPS = [
+    dataclasses.replace(
+        one, persons_xyxy=flip(one.persons_xyxy), objects_xyxy=flip(one.objects_xyxy)
+    )
+    for one in CLIPS
+]
+
+
+@pytest.mark.parametrize("extend", [False, True])
+@pytest.mark.parametrize("memory", ["amu", "frozen"])
+@pytest.mark.parametrize(
+    ("store", "clips", "view"),
+    [
+        (Mirrored(), MIRRORED_CLIPS, View(flip=True)),
+        (Resized(), CLIPS, View(short_side=48)),
+        (NoisyStore(), CLIPS, View(short_side=64)),  # the size as kept
+    ],
+    ids=["mirrored", "smaller", "same size"],
+)
+def test_a_view_sees_what_a_film_of_that_kind_would_show(
+    tmp_path, store, clips, view, memory, extend
+):
+    """The memory too: the blocks look at persons, at objects and at other seconds."""
+    trained = load_trained(publish(tmp_path, f"slowfast_tiny-dense-POM-{memory}-s0"), device=CPU)
+
+    def scores(clips, store, view):
+        options = {"config": CONFIG, "extend": extend, "device": CPU, "view": view}
+        return score_clips(trained, clips, {"film": store}, **options)[0]
+
+    if view.flip:  # the film in the mirror, mirrored, is the film
+        seen, expected = scores(clips, store, view), scores(CLIPS, NoisyStore(), AS_KEPT)
+    else:
+        seen, expected = scores(clips, NoisyStore(), view), scores(clips, store, AS_KEPT)
+    np.testing.assert_allclose(seen.scores, expected.scores, atol=1e-6)
+    plain = scores(CLIPS, NoisyStore(), AS_KEPT)
+    view_of_the_film = scores(CLIPS, NoisyStore(), view)
+    assert view_of_the_film.boxes.equals(plain.boxes)  # so that both can be fused
+    differs = not np.allclose(view_of_the_film.scores, plain.scores, atol=1e-4)
+    assert differs == (view.short_side != 64)
 
 
 def test_poses_are_alternatives_under_the_focal_loss(tmp_path):

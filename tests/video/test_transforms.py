@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from aia.video.transforms import (
     COLOUR_SHIFT,
     JITTER,
+    View,
     draw_shift,
     extend_boxes,
     jitter_boxes,
@@ -19,6 +20,7 @@ from aia.video.transforms import (
     pad_batch,
     resize_size_hw,
     shift_colours,
+    view_frames,
 )
 
 
@@ -72,6 +74,23 @@ def test_sizes_are_the_authors_to_a_pixel(numbers: dict[str, Any]) -> None:
         # they cut the long side to whole pixels, we round it
         assert np.abs(np.subtract(found, (target_height, target_width))).max() <= 1
         assert max(found) <= 464
+
+
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_a_view_scales_the_frames_and_mirrors_them(mirrored: bool) -> None:
+    ramp = np.tile(np.arange(34, dtype=np.uint8)[None, None, :, None] * 7, (2, 20, 1, 3))
+    small = view_frames(ramp, View(short_side=10, flip=mirrored))
+    assert small.shape == (2, 10, 17, 3)
+    pairs = ramp[:, ::2].reshape(2, 10, 17, 2, 3).mean(axis=3)
+    np.testing.assert_allclose(small, pairs[:, :, ::-1] if mirrored else pairs, atol=0.5)
+    assert view_frames(ramp, View(short_side=50)).shape == (2, 50, 85, 3)
+
+
+def test_the_view_as_kept_has_the_very_frames() -> None:
+    frames = np.random.default_rng(0).integers(0, 256, (2, 20, 34, 3)).astype(np.uint8)
+    for view in (View(), View(short_side=20)):
+        np.testing.assert_array_equal(view_frames(frames, view), frames)
+    assert str(View(20, flip=True)) == "short side 20, mirrored"
 
 
 def test_a_batch_of_one_size_is_only_filled_to_the_multiple() -> None:

@@ -39,7 +39,12 @@ wildcard_constraints:
     split="train|val|test",
     kind="persons|objects",
     run=r"[a-z0-9_]+-(?:none|nl|(?:parallel|serial|dense|lfb)-[POM]+-(?:none|amu|frozen))-s\d+(?:-[a-z0-9_]+)?",
+    ensemble=r"[a-z0-9_]+",  # never a run's name: those have a - in it
+    scorer=r"[a-z0-9_]+(?:-[A-Za-z0-9_-]+)?",  # a run or an ensemble
     boxes="val|val-gt",
+    scored="val|val-gt|test",
+    view=r"(?:@[1-9]\d*(?:-flip)?)?",  # frames at another short side, mirrored; or as they are kept
+    views=r"(?:@[1-9]\d*(?:-flip)?|-multiscale)?",  # the same, or the mean of several
     table="table1[a-f]",
     version=r"2\.[12]",
     film=r"[A-Za-z0-9_-][A-Za-z0-9_.-]*\.(?:mkv|mp4|webm|avi|mov|m4v|flv|3gp)",

@@ -50,6 +50,53 @@ def scoring_device(wildcards, input):
     return settings(wildcards.dataset).train.device
 
 
+def view_flags(wildcards, input):
+    """In which view the network sees the frames; it is in the scores' name."""
+    short_side, mirrored = re.fullmatch(r"(?:@(\d+)(-flip)?)?", wildcards.view).groups()
+    flags = [f"--short-side {short_side}"] if short_side else []
+    return " ".join(flags + (["--flip"] if mirrored else []))
+
+
+# --- fused scores -----------------------------------------------------------------------
+
+
+def view_scores(wildcards):
+    """An input function: a run's scores in each view of multi-scale testing."""
+    chosen = settings(wildcards.dataset)
+    start = f"results/{wildcards.dataset}/scores/{wildcards.run}.{wildcards.scored}"
+    views = [
+        f"@{short_side}{mirrored}"
+        for short_side in chosen.fuse.short_sides
+        for mirrored in (("", "-flip") if chosen.fuse.flip else ("",))
+    ]
+    as_kept = f"@{chosen.frames.short_side}"  # what is scored anyway
+    return [f"{start}{'' if view == as_kept else view}.parquet" for view in views]
+
+
+@one_message
+def ensemble_runs(dataset, ensemble):
+    """The runs of an ensemble."""
+    known = settings(dataset).fuse.ensembles
+    if ensemble not in known:
+        raise InputError(
+            f"'{ensemble}' is neither a run nor one of fuse.ensembles "
+            f"(it has {', '.join(known) or 'none'})"
+        )
+    return known[ensemble]
+
+
+def ensemble_scores(wildcards):
+    """An input function: the scores of an ensemble's runs, in the ensemble's views."""
+    return [
+        f"results/{wildcards.dataset}/scores/{run}.{wildcards.scored}{wildcards.views}.parquet"
+        for run in ensemble_runs(wildcards.dataset, wildcards.ensemble)
+    ]
+
+
+def kind_of_mean(wildcards):
+    return settings(wildcards.dataset).fuse.mean
+
+
 # --- what a run starts from -------------------------------------------------------------
 
 

@@ -13,9 +13,9 @@ rule score_detected:
         persons=boxes("persons", "val"),
         object_boxes=detected_objects("val"),
     output:
-        scores="results/{dataset}/scores/{run}.val.parquet",
+        scores="results/{dataset}/scores/{run}.val{view}.parquet",
     log:
-        "logs/{dataset}/score_detected/{run}.log",
+        "logs/{dataset}/score_detected/{run}{view}.log",
     conda:
         "../../envs/aia.yaml"
     threads: training_threads
@@ -30,6 +30,7 @@ rule score_detected:
         settings=scoring_settings,
         recipe=scoring_recipe,
         device=scoring_device,
+        view=view_flags,
         most=most_objects,
         version=VERSIONS["score"],
     shell:
@@ -37,7 +38,7 @@ rule score_detected:
         " --annotations {input.annotations} --labels {input.labels} {params.optional}"
         " {params.persons} {params.objects} --max-objects {params.most}"
         " --output {output.scores}"
-        " --settings {params.settings:q} --device {params.device} --threads {threads}"
+        " --settings {params.settings:q} --device {params.device} {params.view} --threads {threads}"
         " --log {log}"
 
 
@@ -52,10 +53,10 @@ rule score_groundtruth:
         objects=objects("score", "val"),
         object_boxes=object_boxes("score", "val"),
     output:
-        scores="results/{dataset}/scores/{run}.val-gt.parquet",
-        attention="results/{dataset}/scores/{run}.attention.parquet",
+        scores="results/{dataset}/scores/{run}.val-gt{view}.parquet",
+        attention="results/{dataset}/scores/{run}.attention{view}.parquet",
     log:
-        "logs/{dataset}/score_groundtruth/{run}.log",
+        "logs/{dataset}/score_groundtruth/{run}{view}.log",
     conda:
         "../../envs/aia.yaml"
     threads: training_threads
@@ -69,6 +70,7 @@ rule score_groundtruth:
         settings=scoring_settings,
         recipe=scoring_recipe,
         device=scoring_device,
+        view=view_flags,
         most=most_objects,
         version=VERSIONS["score"],
     shell:
@@ -76,21 +78,21 @@ rule score_groundtruth:
         " --annotations {input.annotations} --labels {input.labels} {params.optional}"
         " {params.objects} --max-objects {params.most}"
         " --output {output.scores} --attention {output.attention}"
-        " --settings {params.settings:q} --device {params.device} --threads {threads}"
+        " --settings {params.settings:q} --device {params.device} {params.view} --threads {threads}"
         " --log {log}"
 
 
 rule evaluate:
     """Scores -> frame mAP and the AP of each class, under the data set's protocol (§4.1)."""
     input:
-        scores="results/{dataset}/scores/{run}.{boxes}.parquet",
+        scores="results/{dataset}/scores/{scorer}.{boxes}{views}.parquet",
         groundtruth=data_file("annotations", "val"),
         excluded=data_file("excluded", "val"),
         labels=evaluated_labels,
     output:
-        metrics="results/{dataset}/metrics/{run}.{boxes}.csv",
+        metrics="results/{dataset}/metrics/{scorer}.{boxes}{views}.csv",
     log:
-        "logs/{dataset}/evaluate/{run}.{boxes}.log",
+        "logs/{dataset}/evaluate/{scorer}.{boxes}{views}.log",
     conda:
         "../../envs/aia.yaml"
     threads: 1
@@ -109,14 +111,14 @@ rule evaluate:
 rule evaluate_protocols:
     """Scores -> frame mAP under every named protocol, and whose numbers each compares with."""
     input:
-        scores="results/{dataset}/scores/{run}.{boxes}.parquet",
+        scores="results/{dataset}/scores/{scorer}.{boxes}{views}.parquet",
         groundtruth=data_file("annotations", "val"),
         excluded=data_file("excluded", "val"),
         labels=evaluated_labels,
     output:
-        metrics="results/{dataset}/metrics/{run}.{boxes}.protocols.csv",
+        metrics="results/{dataset}/metrics/{scorer}.{boxes}{views}.protocols.csv",
     log:
-        "logs/{dataset}/evaluate_protocols/{run}.{boxes}.log",
+        "logs/{dataset}/evaluate_protocols/{scorer}.{boxes}{views}.log",
     conda:
         "../../envs/aia.yaml"
     threads: 1
@@ -167,9 +169,9 @@ rule score_test:
         persons=boxes("persons", "test"),
         object_boxes=detected_objects("test"),
     output:
-        scores="results/{dataset}/scores/{run}.test.parquet",
+        scores="results/{dataset}/scores/{run}.test{view}.parquet",
     log:
-        "logs/{dataset}/score_test/{run}.log",
+        "logs/{dataset}/score_test/{run}{view}.log",
     conda:
         "../../envs/aia.yaml"
     threads: training_threads
@@ -184,25 +186,26 @@ rule score_test:
         settings=scoring_settings,
         recipe=scoring_recipe,
         device=scoring_device,
+        view=view_flags,
         most=most_objects,
         version=VERSIONS["score"],
     shell:
         "aia score --model {input.model} --frames {input.frames} --labels {input.labels}"
         " {params.optional} {params.persons} {params.objects} --max-objects {params.most}"
         " --output {output.scores}"
-        " --settings {params.settings:q} --device {params.device} --threads {threads}"
+        " --settings {params.settings:q} --device {params.device} {params.view} --threads {threads}"
         " --log {log}"
 
 
 rule submit:
     """Scores of films without labels -> the CSV for AVA's evaluation server."""
     input:
-        scores="results/{dataset}/scores/{run}.test.parquet",
+        scores="results/{dataset}/scores/{scorer}.test{views}.parquet",
         labels=data_file("labels", "test"),
     output:
-        "results/{dataset}/submission/{run}.test.csv",
+        "results/{dataset}/submission/{scorer}.test{views}.csv",
     log:
-        "logs/{dataset}/submit/{run}.log",
+        "logs/{dataset}/submit/{scorer}{views}.log",
     conda:
         "../../envs/aia.yaml"
     threads: 1

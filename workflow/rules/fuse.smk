@@ -1,0 +1,42 @@
+# The mean of scores over the same boxes: a run in several views (multi-scale, Table 2's "*"), and runs
+# together (its "3 ens."). Both are scores like others, to be evaluated or submitted.
+
+
+rule fuse_views:
+    """Scores of a run in each view of fuse.short_sides and fuse.flip -> their mean."""
+    input:
+        scores=view_scores,
+    output:
+        scores="results/{dataset}/scores/{run}.{scored}-multiscale.parquet",
+    log:
+        "logs/{dataset}/fuse_views/{run}.{scored}.log",
+    conda:
+        "../../envs/aia.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    params:
+        mean=kind_of_mean,
+    shell:
+        "aia fuse {input.scores} --mean {params.mean} --output {output.scores} --log {log}"
+
+
+rule fuse_runs:
+    """Scores of the runs of fuse.ensembles -> their mean."""
+    input:
+        scores=ensemble_scores,
+    output:
+        scores="results/{dataset}/scores/{ensemble}.{scored}{views}.parquet",
+    log:
+        "logs/{dataset}/fuse_runs/{ensemble}.{scored}{views}.log",
+    conda:
+        "../../envs/aia.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    params:
+        mean=kind_of_mean,
+    shell:
+        "aia fuse {input.scores} --mean {params.mean} --output {output.scores} --log {log}"
