@@ -104,7 +104,7 @@ def _same_rows(
     rows_at = boxes.groupby(seconds).indices
     for second, rows in first.groupby(first_seconds).indices.items():
         others = rows_at.get(second, np.zeros(0, dtype=int))
-        places[rows] = _paired(first_numbers[rows], numbers[others], others)
+        places[rows] = _paired(first_numbers[rows], numbers[others], np.asarray(others))
     differing = [
         *_in_words(first_path, first, np.flatnonzero(places < 0), but_not=path),
         *_in_words(path, boxes, np.setdiff1d(np.arange(len(boxes)), places), but_not=first_path),
