@@ -8,7 +8,8 @@ from aia.doctor.case import Case, Symptom, clearly
 from aia.doctor.detections import Detections
 
 _SEEN = 0.35  # of the persons must have a box, or nothing can be told of what they do
-_UNSURE = 1.3  # gain (after / before) of a guess that weak scores may feign
+_UNSURE = 1.5  # mAP after to before, which weak scores on few persons do not reach by accident
+_IDS = 1.3  # likewise; another class's scores are wrong rather than upside down
 
 
 def ids_or_inverted_scores(case: Case) -> Symptom | None:
@@ -29,7 +30,7 @@ def ids_or_inverted_scores(case: Case) -> Symptom | None:
         inverted_map >= ids_map and clearly(before, inverted_map, ratio=_UNSURE)
     ):
         return _scores_symptom(case)
-    return _ids_symptom(case, ids) if clearly(before, ids_map) else None
+    return _ids_symptom(case, ids) if clearly(before, ids_map, ratio=_IDS) else None
 
 
 def _scores_symptom(case: Case) -> Symptom:

@@ -13,6 +13,7 @@ import numpy as np
 
 from aia.doctor import absent, classes, clock, geometry, names, numbers, rows
 from aia.doctor.case import Case, Symptom
+from aia.doctor.detections import Detections
 from aia.doctor.finding import SEPARATOR, Finding
 from aia.doctor.formats import FORMATS, TURNS, in_order
 from aia.doctor.reading import ScoreFile, lines_of, read_score_file
@@ -228,8 +229,9 @@ def two_mistakes(case: Case) -> Symptom | None:
     found, best, best_iou = case.detections, None, case.seen().mean() + 0.15
     for form in FORMATS + TURNS:
         changed = replace(found, xyxy=in_order(form.to_xyxy(found.xyxy)))
-        reached = _best_after(case.having(changed))
-        if reached > best_iou + 0.01:
+        follower = _best_after(case.having(changed))
+        reached = case.seen(follower).mean()
+        if reached > best_iou + 0.01 and geometry.believable(case, follower):
             best, best_iou = (form, changed), reached
     if best is None:
         return None
@@ -243,15 +245,16 @@ def two_mistakes(case: Case) -> Symptom | None:
     )
 
 
-def _best_after(case: Case) -> float:
-    """The mean best IoU that one mend more reaches."""
-    xyxy = case.detections.xyxy
-    boxes = [form.to_xyxy(xyxy) for form in TURNS]
+def _best_after(case: Case) -> Detections:
+    """The detections with the one mend more that covers the persons best."""
+    found = case.detections
     affine = fit_affine(case)
-    boxes += [affine.of(xyxy)] if affine else []
-    reached = [case.seen(replace(case.detections, xyxy=some)).mean() for some in boxes]
+    boxes = [form.to_xyxy(found.xyxy) for form in TURNS]
+    boxes += [affine.of(found.xyxy)] if affine else []
+    options = [replace(found, xyxy=some) for some in boxes]
     moved = clock.shifted(case)
-    return max([*reached, moved.mean_iou if moved else 0.0])
+    options += [moved.detections] if moved else []
+    return max(options, key=lambda option: case.seen(option).mean())
 
 
 def _sizes(frames: Sequence[Path | str]) -> dict[str, tuple[int, int]]:

@@ -9,11 +9,12 @@ from jaxtyping import Bool
 from aia.doctor.case import Case, Symptom, clearly
 from aia.doctor.detections import Detections
 from aia.doctor.formats import FORMATS, TURNS, in_order
-from aia.doctor.overlap import Seen, pair_iou, pairs
+from aia.doctor.overlap import Seen, frame_keys, pair_iou, pairs
 from aia.doctor.scaling import Affine, fit_affine
 
 _CLEAR = 0.15  # more persons found, as a share of all
-_BELIEVED = 0.4  # of the persons, from which a fit of four numbers is no accident
+_BELIEVED = 0.4  # of the persons, from which a fit of four numbers is no accident, ...
+_HITTING = 0.12  # ... and of the boxes: many boxes anywhere cover many persons
 _GAINING = 0.02  # of a film's mean best IoU
 _FEW = 8  # persons; a film with fewer does not speak for itself
 _NOBODY = 0.25  # of the persons
@@ -56,7 +57,7 @@ def box_format(case: Case) -> Symptom | None:
     for form in FORMATS + TURNS:
         changed = replace(found, xyxy=in_order(form.to_xyxy(found.xyxy)))
         better = where_better(case, changed, before)
-        if better and better.mean_iou > best_iou:
+        if better and better.mean_iou > best_iou and _hitting(case, better.detections) >= _HITTING:
             best, best_iou, what = better, better.mean_iou, form
     if best is None:
         return None
@@ -78,7 +79,7 @@ def scaled_or_shifted(case: Case) -> Symptom | None:
         return None
     changed = replace(found, xyxy=np.clip(affine.of(found.xyxy), 0, 1))
     better = where_better(case, changed, case.seen())
-    if better is None or case.seen(better.detections).found(case.iou) < _BELIEVED:
+    if better is None or not believable(case, better.detections):
         return None
     return Symptom(
         finding=f"boxes are {_words(affine)}; {_evidence(case, better.detections)}",
@@ -95,8 +96,10 @@ def scaled_or_shifted(case: Case) -> Symptom | None:
 def boxes_elsewhere(case: Case) -> Symptom | None:
     """Boxes that overlap hardly anyone, whatever they are taken for."""
     found, seen = case.detections, case.seen()
-    there = (seen.box >= 0) | (seen.iou > 0)
-    if not len(seen.iou) or seen.found(case.iou) >= _NOBODY or there.mean() < 2 * _NOBODY:
+    persons = case.trial_persons
+    frames = frame_keys(case.film_of_box, found.time_sec)[found.used()]
+    scored = np.isin(frame_keys(persons.film, persons.time_sec), frames)
+    if seen.found(case.iou) >= _NOBODY or scored.sum() < 2 * _NOBODY * max(len(scored), 1):
         return None
     hits = int((seen.iou >= case.iou).sum())
     return Symptom(
@@ -142,6 +145,12 @@ def where_better(case: Case, changed: Detections, before: Seen) -> Better | None
     if not clearly(trial.mean_ap(), case.having(changed).trial().mean_ap()):
         return None
     return everywhere
+
+
+def believable(case: Case, mended: Detections) -> bool:
+    """Whether so many persons have a box, and boxes a person, that it is no accident."""
+    enough = case.seen(mended).found(case.iou) >= _BELIEVED
+    return enough and _hitting(case, mended) >= _HITTING
 
 
 def _evidence(case: Case, mended: Detections) -> str:

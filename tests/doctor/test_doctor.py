@@ -272,7 +272,7 @@ def test_the_command_prints_and_writes_and_ends_with_0(tmp_path, capsys):
     said = capsys.readouterr().out
     assert said.startswith("1. class ids are off by one: every id is 1 too low")
     assert f"line 1: {det.read_text().splitlines()[0]}" in said
-    (row,) = csv.DictReader((tmp_path / "f.csv").open())
+    (row,) = csv.DictReader((tmp_path / "f.csv").read_text().splitlines())
     assert tuple(row) == COLUMNS
     assert float(row["map_after"]) > float(row["map_before"]) + 0.3
     assert float(row["share"]) == 1
