@@ -10,6 +10,7 @@ The map, in the order of the flow; an import never points up it:
     network.py          N: all of Figure 2 in one forward
     train/              Algorithm 1, its loss, schedule and checkpoints
     evaluate/ figures/  scores, tables, pictures
+    budget/             what a target will take, before anything starts
 
 The paper's symbols, as variables of `interact`, `memory`, `network` and `train`; words elsewhere:
 

@@ -5,6 +5,7 @@ Exit status: 0 done, 2 bad arguments or input (one clear message), 1 anything el
 
 import argparse
 import dataclasses
+import os
 import sys
 import traceback
 from collections.abc import Sequence
@@ -464,6 +465,37 @@ def cost(options: argparse.Namespace) -> None:
     costs.write_reach(options.output, measured)
 
 
+def budget(options: argparse.Namespace) -> None:
+    """Say what a target will take, before anything starts: jobs, hours, memory, disk."""
+    from aia.budget.account import account_lines, account_of
+    from aia.budget.jobs import planned_jobs
+    from aia.budget.rates import packaged_rates, read_rates, write_rates
+
+    cores = len(os.sched_getaffinity(0)) if options.cores is None else options.cores
+    if cores < 1 or (options.gpus or 0) < 0:
+        raise InputError("--cores, --gpus: expected at least one core, and no negative GPUs")
+    if options.output_rates and not options.measure:
+        raise InputError("--output-rates: is for what --measure finds; give both")
+    rates = packaged_rates()
+    if options.rates:
+        rates = rates.with_other(read_rates(options.rates, rates))
+    planner = options.workflow / "workflow" / "jobs.py"
+    words = ["--cores", str(cores)]
+    words += ["--configfile", *options.configfile] if options.configfile else []
+    jobs = planned_jobs(planner, options.targets, options=words)
+    parse = _parser().parse_args
+    if options.measure:
+        from aia.budget.measure import measured_rates
+
+        found = measured_rates(jobs, parse=parse, rates=rates)
+        rates = rates.with_other(found)
+        if options.output_rates:
+            write_rates(options.output_rates, found)
+    gpus = options.gpus if options.gpus is not None else max([0, *(job.gpu for job in jobs)])
+    account = account_of(jobs, parse=parse, rates=rates, cores=cores, gpus=gpus)
+    print("\n".join(account_lines(options.targets, account)))
+
+
 def weights_inspect(options: argparse.Namespace) -> None:
     """Say what a published checkpoint is: layout, network, what is left over."""
     from aia.convert import inspect
@@ -835,6 +867,20 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--clips", type=int, default=2, help="of a batch that is measured")
     command.add_argument("--device", default="auto")
     command.add_argument("--output", type=Path, required=True)
+
+    command = commands.add_parser("budget", help=budget.__doc__, description=budget.__doc__)
+    command.set_defaults(run=budget)
+    command.add_argument("targets", nargs="+", metavar="TARGET", help="as for snakemake")
+    command.add_argument("--cores", type=int, help="that there are; else those of this machine")
+    command.add_argument("--gpus", type=int, help="that there are; 0: networks run on cores")
+    command.add_argument("--configfile", nargs="+", default=[], help="as for snakemake")
+    command.add_argument("--rates", type=Path, help="YAML with rates instead of the packaged ones")
+    command.add_argument("--measure", action="store_true", help="rates of this machine, a minute")
+    command.add_argument("--output-rates", type=Path, help="file that gets what was measured")
+    command.add_argument(
+        "--workflow", type=Path, default=Path(__file__).parents[1], help="folder of the Snakefile"
+    )
+    command.add_argument("--log", help="file that gets a copy of all lines")
 
     weights = commands.add_parser("weights", help="published weights")
     kinds = weights.add_subparsers(required=True, metavar="WHAT")

@@ -134,6 +134,12 @@ def test_all_of_avas_tables_are_planned_and_their_runs_shared(tmp_path: Path) ->
     assert jobs["train"] == 19 + 2
     assert jobs["convert_backbone"] == 2
     assert jobs["ablation_table"] == 6
+    run = "slowfast_r50_4x16-dense-POMPOM-amu-s0"
+    submission = f"results/ava_v22/submission/{run}.test.csv"
+    jobs = planned(snakemake(submission, "-n", cwd=tmp_path))
+    assert jobs["submit"] == jobs["score_test"] == jobs["train"] == 1
+    # all films that are trained on or scored are looked at before training
+    assert jobs["fetch_ava_film"] == jobs["store_frames"] == 299 + 1
 
 
 def write_tables(folder: Path) -> None:
@@ -146,6 +152,9 @@ def write_tables(folder: Path) -> None:
         (folder / f"ava_{split}_excluded_timestamps_v2.2.csv").write_text("")
     for name in ("ava_action_list_v2.2.pbtxt", "ava_action_list_v2.2_evaluated.pbtxt"):
         (folder / name).write_text(LABELS)
+    seconds = "".join(f"{t:04d}\n" for t in range(902, 1799))
+    (folder / "ava_included_timestamps_v2.2.txt").write_text(seconds)
+    (folder / "ava_test_excluded_timestamps_v2.2.csv").write_text("")
     films = "".join(f"{video}.mkv\n" for video in ids)
     (folder / "ava_file_names_trainval_v2.1.txt").write_text(films)
     (folder / "ava_file_names_test_v2.1.txt").write_text("zz.mkv\n")

@@ -199,7 +199,7 @@ def test_with_persons_and_objects_imported_no_detector_is_needed(tmp_path: Path)
         object_boxes={"train": "train_objects.json", "val": "val_objects.json"},
         box_images={"train": "list.txt", "val": "list.txt"},
     )
-    options = ("-n", "--printshellcmds", "--configfile", "ava.yaml", published)
+    options = ("-n", "--printshellcmds", "--quiet", "host", "--configfile", "ava.yaml", published)
     result = snakemake("results/ava_val.csv", *options, cwd=tmp_path)
     jobs = planned(result)
     assert jobs["import_boxes"] == 3
@@ -219,7 +219,7 @@ def test_films_without_labels_are_scored_for_a_submission(tmp_path: Path) -> Non
     for video in "xy":
         (tmp_path / "films" / f"{video}.mp4").touch()
     listed = import_settings(tmp_path, test=TEST, seconds="seconds.txt")
-    options = ("-n", "--printshellcmds", "--configfile", "ava.yaml", listed)
+    options = ("-n", "--printshellcmds", "--quiet", "host", "--configfile", "ava.yaml", listed)
     target = "results/ava/submission/slowfast_tiny-none-s0.test.csv"
     result = snakemake(target, *options, cwd=tmp_path)
     jobs = planned(result)

@@ -18,12 +18,14 @@ from typing import Literal
 from aia.config import FetchConfig
 from aia.errors import InputError
 from aia.fetch import fetch_all, wanted_file
-from aia.files import atomic_path
+from aia.files import atomic_path, write_text
 from aia.log import say
 
 Version = Literal["2.1", "2.2"]
 FILM_PARTS = ("trainval", "test")
 LARGEST_TABLE_BYTES = 1 << 30
+KEY_SECONDS = range(902, 1799)
+"""Of every film, by AVA's rule."""
 OUR_LABELS = Path(__file__).parent / "ava_v2.2.pbtxt"
 _EVALUATED_OF = {"2.1": 2018, "2.2": 2019}  # the challenge whose 60 classes are scored
 
@@ -48,16 +50,9 @@ def tables(version: Version) -> dict[str, str]:
         "val_excluded": f"ava_val_excluded_timestamps_v{version}.csv",
         "labels": f"ava_action_list_v{version}.pbtxt",
         "evaluated": f"ava_action_list_v{version}_evaluated.pbtxt",
+        "seconds": f"ava_included_timestamps_v{version}.txt",
+        "test_excluded": f"ava_test_excluded_timestamps_v{version}.csv",
     }
-
-
-def more_tables(version: Version) -> tuple[str, ...]:
-    """What an archive may hold besides: for the test films, whose labels are not published."""
-    return (
-        f"ava_included_timestamps_v{version}.txt",
-        f"ava_test_v{version}.txt",
-        f"ava_test_excluded_timestamps_v{version}.csv",
-    )
 
 
 def fetch_annotations(version: Version, folder: Path | str, *, config: FetchConfig) -> None:
@@ -143,18 +138,17 @@ def _unpack(archive: Path, folder: Path, version: Version) -> None:
                 found = inside.get(official) or inside.get(f"{official}.txt")
                 if found:
                     _extract(opened, found, folder / name)
-                elif what == "labels":
-                    say(f"{archive.name}: lacks {official}; ours of the same 80 classes is taken")
-                    _copy(OUR_LABELS, folder / name)
+                elif what in _SUBSTITUTES:
+                    say(f"{archive.name}: lacks {official}; {_SUBSTITUTES[what]}")
+                    write_text(folder / name, _substitute(what))
                 else:
                     there = ", ".join(sorted(inside)[:20])
                     raise InputError(
                         f"{archive}: lacks {official} (it has {there}); is it the archive of AVA "
                         f"{version}?"
                     )
-            for name in more_tables(version):
-                if name in inside:
-                    _extract(opened, inside[name], folder / name)
+            if test := inside.get(f"ava_test_v{version}.txt"):  # the test films' ids
+                _extract(opened, test, folder / test.filename.rsplit("/", 1)[-1])
     except (zipfile.BadZipFile, OSError, EOFError) as error:
         raise InputError(f"{archive}: is damaged ({error}); remove it to fetch it again") from None
 
@@ -166,6 +160,15 @@ def _extract(opened: zipfile.ZipFile, info: zipfile.ZipInfo, output: Path) -> No
         temporary.write_bytes(opened.read(info))
 
 
-def _copy(source: Path, output: Path) -> None:
-    with atomic_path(output) as temporary:
-        temporary.write_bytes(source.read_bytes())
+_SUBSTITUTES = {
+    "labels": "ours of the same 80 classes is taken",
+    "seconds": "902 to 1798, which are AVA's in every version, are taken",
+    "test_excluded": "no second of the test films is left out",
+}
+
+
+def _substitute(what: str) -> str:
+    """A table that is known without the archive."""
+    if what == "labels":
+        return OUR_LABELS.read_text(encoding="utf-8")
+    return "".join(f"{t:04d}\n" for t in KEY_SECONDS) if what == "seconds" else ""

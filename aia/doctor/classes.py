@@ -7,6 +7,7 @@ import numpy as np
 from aia.doctor.case import Case, Symptom, clearly
 from aia.doctor.detections import Detections
 
+_SEEN = 0.35  # of the persons must have a box, or nothing can be told of what they do
 _UNSURE = 1.3  # gain (after / before) of a guess that weak scores may feign
 
 
@@ -15,6 +16,8 @@ def ids_or_inverted_scores(case: Case) -> Symptom | None:
 
     Of both the scores are mended; the ids are found in what is left.
     """
+    if case.seen().found(case.iou) < _SEEN:
+        return None
     trial = case.trial()
     before = trial.mean_ap()
     inverted = trial.having(_inverted(trial.detections))
@@ -91,7 +94,7 @@ def score_range(case: Case) -> Symptom | None:
 def exchanged_classes(case: Case) -> Symptom | None:
     """Classes whose scores say where another class happens."""
     trial = case.trial()
-    pairs = _exchanged(trial)
+    pairs = _exchanged(trial) if case.seen().found(case.iou) >= _SEEN else {}
     if not pairs:
         return None
     if not clearly(trial.mean_ap(), trial.mean_ap(_renamed(trial.detections, pairs)), ratio=1.05):

@@ -187,8 +187,8 @@ def _symptom(case: Case, best: Shifted, unit: str) -> Symptom:
         fix = "write the seconds of the key frames as the ground truth has them"
     extent = f" in {len(moved)} of {len(case.films)} films" if len(moved) else ""
     return Symptom(
-        finding=f"{' and '.join(words)}{extent}; {hits[0]} of {len(seen[0].iou)} persons have a box "
-        f"on them at their time, {hits[1]} after the mend",
+        finding=f"{' and '.join(words)}{extent}; {hits[0]} of {len(seen[0].iou)} persons have a "
+        f"box on them at their time, {hits[1]} after the mend",
         rows=found.row[found.of_boxes(best.boxes)],
         cause="seconds were counted from another start (of a cut film, of the annotated part, from "
         "1 or 0, from a clip's middle), or are frame numbers",

@@ -16,6 +16,7 @@ from aia.doctor.case import Case, Symptom
 from aia.doctor.finding import SEPARATOR, Finding
 from aia.doctor.formats import FORMATS, TURNS, in_order
 from aia.doctor.reading import ScoreFile, lines_of, read_score_file
+from aia.doctor.scaling import fit_affine
 from aia.errors import InputError
 from aia.evaluate.protocols import protocol_named
 from aia.labels import ClassList, read_labels
@@ -31,7 +32,7 @@ _CLASSES: tuple[Look, ...] = (
     classes.ids_or_inverted_scores, classes.exchanged_classes, classes.score_range,
 )  # fmt: skip
 _ROWS: tuple[Look, ...] = (
-    numbers.beyond_the_frame, rows.unknown_ids, rows.duplicates, rows.order_of_rows,
+    rows.unknown_ids, rows.duplicates, rows.order_of_rows,
     rows.several_boxes_a_person, rows.excluded_key_frames, rows.unlisted_key_frames,
 )  # fmt: skip
 _ABSENT: tuple[Look, ...] = (
@@ -39,6 +40,7 @@ _ABSENT: tuple[Look, ...] = (
     absent.constant_scores,
     absent.ties,
 )
+_LITTLE = 0.3  # of the persons have a box; one mend does not explain it
 _ROUNDS = 5  # of looking at boxes
 _SHOWN = 3  # rows of an example
 
@@ -122,7 +124,11 @@ class _Course:
         if len(self.case.detections):
             for look in _FILES:
                 self._look(look)
+            as_they_were = self.case.detections.xyxy
             self._boxes()
+            if self.case.detections.xyxy is as_they_were:
+                self._look(numbers.beyond_the_frame)
+            self._look(geometry.boxes_elsewhere)
             while any([self._look(look) for look in _CLASSES]) and len(self.findings) < 12:
                 self._boxes()
             for look in _ROWS:
@@ -138,12 +144,15 @@ class _Course:
         """Mend what covers the persons best, and look again."""
         for _ in range(_ROUNDS):
             found = [symptom for look in _BOXES if (symptom := look(self.case)) is not None]
-            if not found and self.case.seen().found(self.case.iou) < 0.5:
-                both = format_behind_clock(self.case)
-                found = [both] if both else []
+            if all(self._covers_little(one) for one in [None, *found]):
+                both = two_mistakes(self.case)
+                found = [both] if both else found
             if not found:
                 return
             self._accept(max(found, key=lambda one: round(self.case.seen(one.mended).mean(), 2)))
+
+    def _covers_little(self, symptom: Symptom | None) -> bool:
+        return self.case.seen(symptom and symptom.mended).found(self.case.iou) < _LITTLE
 
     def _look(self, look: Look) -> bool:
         symptom = look(self.case)
@@ -214,24 +223,35 @@ class _Course:
             )
 
 
-def format_behind_clock(case: Case) -> Symptom | None:
-    """A wrong format or turn of boxes that only shows once the clock is right, too."""
+def two_mistakes(case: Case) -> Symptom | None:
+    """A wrong format or turn of boxes that only shows once another mistake is mended, too."""
     found, best, best_iou = case.detections, None, case.seen().mean() + 0.15
     for form in FORMATS + TURNS:
         changed = replace(found, xyxy=in_order(form.to_xyxy(found.xyxy)))
-        moved = clock.shifted(case.having(changed))
-        if moved is not None and moved.mean_iou > best_iou:
-            best, best_iou = (form, changed), moved.mean_iou
+        reached = _best_after(case.having(changed))
+        if reached > best_iou + 0.01:
+            best, best_iou = (form, changed), reached
     if best is None:
         return None
     return Symptom(
-        finding=f"{best[0].is_wrong} (it shows once the clock is mended, too)",
+        finding=f"{best[0].is_wrong} (it shows once the next mistake is mended, too)",
         rows=found.row,
         cause="the program that wrote them keeps boxes in another way than AVA's files do",
         mend=best[0].mend,
         mended=best[1],
         certain=True,
     )
+
+
+def _best_after(case: Case) -> float:
+    """The mean best IoU that one mend more reaches."""
+    xyxy = case.detections.xyxy
+    boxes = [form.to_xyxy(xyxy) for form in TURNS]
+    affine = fit_affine(case)
+    boxes += [affine.of(xyxy)] if affine else []
+    reached = [case.seen(replace(case.detections, xyxy=some)).mean() for some in boxes]
+    moved = clock.shifted(case)
+    return max([*reached, moved.mean_iou if moved else 0.0])
 
 
 def _sizes(frames: Sequence[Path | str]) -> dict[str, tuple[int, int]]:

@@ -89,7 +89,7 @@ TURNS = (
     Format(
         "y is flipped: boxes stand upside down",
         _mirrored(1, 3),
-        "y becomes 1 - y (y grows downwards)",
+        "y becomes 1 - y (it grows downwards)",
     ),
     Format(
         "boxes are turned by 180 degrees",

@@ -13,8 +13,10 @@ from aia.doctor.overlap import Seen, pair_iou, pairs
 from aia.doctor.scaling import Affine, fit_affine
 
 _CLEAR = 0.15  # more persons found, as a share of all
+_BELIEVED = 0.4  # of the persons, from which a fit of four numbers is no accident
 _GAINING = 0.02  # of a film's mean best IoU
 _FEW = 8  # persons; a film with fewer does not speak for itself
+_NOBODY = 0.25  # of the persons
 _RARE = 0.005  # detectors never swap corners; a few rows may be an accident
 
 
@@ -76,7 +78,7 @@ def scaled_or_shifted(case: Case) -> Symptom | None:
         return None
     changed = replace(found, xyxy=np.clip(affine.of(found.xyxy), 0, 1))
     better = where_better(case, changed, case.seen())
-    if better is None:
+    if better is None or case.seen(better.detections).found(case.iou) < _BELIEVED:
         return None
     return Symptom(
         finding=f"boxes are {_words(affine)}; {_evidence(case, better.detections)}",
@@ -86,6 +88,25 @@ def scaled_or_shifted(case: Case) -> Symptom | None:
         mend=f"x becomes {_formula('x', affine.scale[0], affine.shift[0])}, "
         f"y becomes {_formula('y', affine.scale[1], affine.shift[1])}",
         mended=better.detections,
+        certain=True,
+    )
+
+
+def boxes_elsewhere(case: Case) -> Symptom | None:
+    """Boxes that overlap hardly anyone, whatever they are taken for."""
+    found, seen = case.detections, case.seen()
+    there = (seen.box >= 0) | (seen.iou > 0)
+    if not len(seen.iou) or seen.found(case.iou) >= _NOBODY or there.mean() < 2 * _NOBODY:
+        return None
+    hits = int((seen.iou >= case.iou).sum())
+    return Symptom(
+        finding=f"boxes overlap nobody: {hits} of {len(seen.iou)} persons have a box that overlaps "
+        f"them by {case.iou:g}, {100 * (1 - _hitting(case, found)):.0f} % of the boxes overlap no "
+        f"person so much, mean best IoU {seen.mean():.2f}; no format, clock or scale mends it",
+        rows=found.row,
+        cause="the detector does not find persons, or boxes and ground truth are of other films",
+        mend="look at the boxes drawn on their frames; evaluate the detector by itself "
+        "(`aia evaluate persons`)",
         certain=True,
     )
 
@@ -146,10 +167,11 @@ def _hitting(case: Case, boxes: Detections) -> float:
 
 
 def _words(affine: Affine) -> str:
-    if np.abs(affine.scale - 1).max() < 0.02:
+    if (affine.scale == 1).all():
         return f"shifted by {-affine.shift[0]:+.3f} in x and {-affine.shift[1]:+.3f} in y"
-    wide, high = 1 / affine.scale
-    return f"scaled by {wide:.3f} in x and {high:.3f} in y about another origin"
+    wide, tall = 1 / affine.scale
+    moved = "" if (affine.shift == 0).all() else " and shifted, as by a letterbox or padding"
+    return f"scaled by {wide:.3f} in x and {tall:.3f} in y{moved}"
 
 
 def _formula(name: str, scale: float, shift: float) -> str:

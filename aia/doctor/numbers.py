@@ -114,7 +114,11 @@ def _size(
         overlay = Overlay(persons, case.film_of_box, found.time_sec, xyxy, used)
         top = xyxy[used].max(axis=0, initial=1.0).reshape(2, 2).max(axis=0)
         guesses = [*starts, *(tuple(top * margin) for margin in _MARGINS)]
-        guesses += [size for size in _SIZES_WH if (np.array(size) >= 0.98 * top).all()]
+        guesses += [
+            (float(wide), float(tall))
+            for wide, tall in _SIZES_WH
+            if wide >= 0.98 * top[0] and tall >= 0.98 * top[1]
+        ]
         tried = {size: overlay.mean_iou(_shrunk(size)) for size in guesses}
         size = max(tried, key=lambda size: (round(tried[size], 3), size in starts))
         size = _fitted(overlay, size) if size not in starts else size

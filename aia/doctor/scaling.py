@@ -74,9 +74,22 @@ def fit_affine(case: Case) -> Affine | None:
     starts = sorted(_starts(), key=overlay.mean_iou, reverse=True)[:5]
     fits = [_refined(overlay, start) for start in [as_it_is, *starts]]
     best = max(fits, key=overlay.mean_iou)
-    if overlay.mean_iou(best) < overlay.mean_iou(as_it_is) + 0.02:
+    best_iou = overlay.mean_iou(best)
+    if best_iou < overlay.mean_iou(as_it_is) + 0.02:
         return None
-    return best
+    plain = [fit for fit in _plainer(overlay, best) if overlay.mean_iou(fit) >= best_iou - 0.01]
+    return plain[0] if plain else best
+
+
+def _plainer(overlay: Overlay, affine: Affine) -> list[Affine]:
+    """The same as a shift alone, then as a stretch alone, of the pairs that `affine` makes."""
+    truth, boxes = overlay.paired(affine, 0.5)
+    if len(truth) < _PAIRED:
+        return []
+    corners = [some.reshape(-1, 2) for some in (boxes, truth)]
+    shift = np.median(corners[1] - corners[0], axis=0)
+    stretch = (corners[0] * corners[1]).sum(axis=0) / (corners[0] ** 2).sum(axis=0)
+    return [Affine(np.ones(2), shift), Affine(stretch, np.zeros(2))]
 
 
 def _starts() -> list[Affine]:

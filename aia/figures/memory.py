@@ -64,7 +64,7 @@ def by_age(drift: pd.DataFrame) -> pd.DataFrame:
     if age.nunique() > 1:
         groups = pd.qcut(age, min(BINS, age.nunique()), duplicates="drop")
     parts = drift["cosine_distance"].groupby(groups, observed=True)
-    table = parts.quantile([0.25, 0.5, 0.75]).unstack()
+    table = parts.quantile(np.array([0.25, 0.5, 0.75])).unstack()
     table.columns = ["low", "median", "high"]
     middle = age.groupby(groups, observed=True).median()
     return table.assign(age=middle).reset_index(drop=True)[["age", "low", "median", "high"]]
@@ -74,7 +74,8 @@ def _draw_drift(axes: Axes, drift: pd.DataFrame, colour: str, run: str) -> None:
     table = by_age(drift)
     if len(table) == 1:  # a bank has no age: a level for all
         axes.axhline(float(table["median"].iloc[0]), color=colour, linestyle="--", label=run)
-        axes.axhspan(*np.float64(table[["low", "high"]].iloc[0]), color=colour, alpha=0.15)
+        low, high = table[["low", "high"]].to_numpy(float)[0]
+        axes.axhspan(low, high, color=colour, alpha=0.15)
         return
     axes.plot(table["age"], table["median"], "o-", color=colour, label=run, markersize=4)
     axes.fill_between(table["age"], table["low"], table["high"], color=colour, alpha=0.15)

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from aia.errors import InputError
 from aia.tables.csv_files import NAME, check_videos_and_times
 from aia.tables.csv_reader import Layout, Rows, first_cells, has_lines, read_table
 
@@ -72,12 +73,14 @@ def read_predicted_boxes(path: Path | str) -> pd.DataFrame:
         f"score is {{}}, expected 0 to 1; {_ANNOTATIONS}",
         score,
     )
-    if (action != "").all() and first_cells(path)[-1].strip().isdigit():
-        rows.refuse(
-            np.array([np.isin(score, (0, 1)).all()]), f"score is {{}}; {_ANNOTATIONS}", score
-        )
+    if (action != "").all() and np.isin(score, (0, 1)).all() and _whole(first_cells(path)[-1]):
+        raise InputError(f"{path}: all scores are 0 or 1; {_ANNOTATIONS}")
     frame = table.drop(["action"]).rename_columns(["video", "time_sec", *_SIDES, "score"])
     return _each_once(frame.to_pandas())
+
+
+def _whole(text: str) -> bool:
+    return text.strip().isdigit()
 
 
 def _each_once(rows: pd.DataFrame) -> pd.DataFrame:

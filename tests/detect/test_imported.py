@@ -272,7 +272,7 @@ def test_what_is_wrong_with_csv_is_named_by_line(write, line, message):
 
 
 def test_annotations_are_not_taken_for_boxes(write):
-    with pytest.raises(InputError, match="score is 0; are these annotations"):
+    with pytest.raises(InputError, match="all scores are 0 or 1; are these annotations"):
         persons(write("a-film,0902,0.1,0.2,0.5,0.75,12,0\na-film,0902,0.6,0.2,0.9,0.75,12,1\n"))
     sure = write("a-film,0902,0.1,0.2,0.5,0.75,12,1.000\n")
     assert len(persons(sure).boxes) == 1

@@ -174,7 +174,7 @@ def test_videos(dataset):
             f"data.test.films: is null in the settings of {dataset}; a submission needs the list "
             "of the films that it is for"
         )
-    return tuple(read_films(path))
+    return tuple(read_films(fetched_table(dataset, path)))
 
 
 @one_message

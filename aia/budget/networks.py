@@ -1,0 +1,140 @@
+"""What a run's network takes, counted on tensors without content: nothing is computed.
+
+Operations are torch's own count (multiplications and additions), of convolutions and products.
+"""
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from aia.clip import Slots
+from aia.config import (
+    BackboneConfig,
+    MemoryConfig,
+    NetworkConfig,
+    RunName,
+    TrainConfig,
+    build_section,
+)
+from aia.network import Network, build_network
+
+CLASSES = 80
+"""Of the classifier, whose share of the network they hardly change."""
+PERSONS = 3
+"""Of the clip that is counted."""
+
+
+class RunConfig(NamedTuple):
+    """The settings of a run that decide on its cost."""
+
+    backbone: Any
+    network: NetworkConfig
+    memory: MemoryConfig | None
+    train: TrainConfig
+
+
+class NetworkCost(NamedTuple):
+    """Of one network and clip."""
+
+    parameters: int
+    """All of them, those of a frozen second backbone too."""
+    trained_parameters: int
+    d: int
+    """Channels of a person's features."""
+    frames: int
+    """Of a clip, all pathways together."""
+    backbone_flops: int
+    head_flops: int
+    """IA and classifier."""
+    saved_bytes: int
+    """What the trained part keeps in float32 for its backward pass."""
+
+
+def run_config(run: RunName, sections: Mapping[str, Any]) -> RunConfig:
+    """A run's settings, from the sections that its command gets."""
+
+    def read(kind: Any, name: str) -> Any:
+        return build_section(kind, sections[name], f"settings: {name}")
+
+    backbone = sections["backbones"][run.backbone]
+    return RunConfig(
+        backbone=build_section(BackboneConfig, backbone, f"settings: backbones.{run.backbone}"),
+        network=read(NetworkConfig, "network"),
+        memory=read(MemoryConfig, "memory") if run.memory != "none" else None,
+        train=read(TrainConfig, "train"),
+    )
+
+
+def network_cost(run: RunName, config: RunConfig, size_hw: tuple[int, int]) -> NetworkCost:
+    """Count the network of a run on one clip of frames of this size; each network once."""
+    parts = (config.backbone, config.network, config.memory, config.train)
+    plain = [None if part is None else dataclasses.asdict(part) for part in parts]
+    key = json.dumps([*run._replace(seed=0, variant=None), *plain, *size_hw], sort_keys=True)
+    if key not in _counted:
+        _counted[key] = _count(run, config, size_hw)
+    return _counted[key]
+
+
+_counted: dict[str, NetworkCost] = {}
+
+
+def _count(run: RunName, config: RunConfig, size_hw: tuple[int, int]) -> NetworkCost:
+    saved: dict[int, int] = {}
+
+    def note(tensor: torch.Tensor) -> torch.Tensor:
+        storage = tensor.untyped_storage()
+        saved[storage._cdata] = storage.nbytes()
+        kept.append(storage)  # or its address would be given away again
+        return tensor
+
+    kept: list[Any] = []
+    with torch.device("meta"):
+        network = build_network(
+            backbone=config.backbone,
+            frozen_norm=config.train.frozen_norm,
+            structure=run.structure,
+            blocks=run.blocks,
+            network=config.network,
+            memory=config.memory,
+            classes=CLASSES,
+            bank=run.memory == "frozen",
+        ).train()
+        if config.train.backbone_factor == 0:
+            network.backbone.requires_grad_(False)
+        paths = [torch.empty(1, 3, length, *size_hw) for length in network.lengths]
+        with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
+            with FlopCounterMode(display=False) as backbone:
+                maps = network.backbone(paths)
+            with FlopCounterMode(display=False) as head:
+                network.actions(*_slots(run, config, network, maps))
+    weights = sum(p.numel() * p.element_size() for p in network.parameters())
+    trained = sum(p.numel() for p in network.parameters() if p.requires_grad)
+    return NetworkCost(
+        parameters=sum(p.numel() for p in network.parameters()),
+        trained_parameters=trained,
+        d=network.d,
+        frames=sum(network.lengths),
+        backbone_flops=backbone.get_total_flops(),
+        head_flops=head.get_total_flops(),
+        saved_bytes=max(sum(saved.values()) - weights, 0),
+    )
+
+
+def _slots(
+    run: RunName, config: RunConfig, network: Network, maps: list[torch.Tensor]
+) -> tuple[Slots, Slots, Slots | None]:
+    """P, O and M of one clip, without content; for the Non-local branch O are the map's places."""
+
+    def slots(count: int) -> Slots:
+        return Slots(torch.empty(1, count, network.d), torch.ones(1, count, dtype=torch.bool))
+
+    places = maps[0].shape[-2] * maps[0].shape[-1]
+    objects = slots(places if run.structure == "nl" else config.network.max_objects)
+    if config.memory is None:
+        return slots(PERSONS), objects, None
+    seconds = 2 * config.memory.reach + 1
+    return slots(PERSONS), objects, slots(seconds * config.memory.persons_per_clip)

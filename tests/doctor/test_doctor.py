@@ -1,0 +1,281 @@
+"""`aia doctor`: what is planted is found, first and alone; a good file has nothing."""
+
+import csv
+import inspect
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from aia.cli import main
+from aia.doctor import diagnose
+from aia.doctor.finding import COLUMNS
+from aia.errors import InputError
+from aia.labels import ClassList, write_labels
+from aia.tables import write_scores
+from tests.doctor import planted
+from tests.doctor.planted import FAULTS, KINDS, SIDES, Kind, good
+
+SMALL = Kind(films=4, start_sec=1, seconds=24, ids=tuple(range(1, 14)), persons=2)
+# what the file does not hold cannot come back: a share of the good file's mAP is estimated
+ROUGH = {"threshold", "no detections on", "classes are missing", "all scores of a class", "rounded"}
+
+
+@pytest.fixture
+def doctor(tmp_path):
+    """What is found in detections; files are written as AVA's."""
+
+    def look(scores, truth, **settings):
+        write(tmp_path / "gt.csv", truth)
+        write(tmp_path / "det.csv", scores)
+        return diagnose(tmp_path / "det.csv", tmp_path / "gt.csv", **settings)
+
+    return look
+
+
+def write(path, table):
+    table.to_csv(path, header=False, index=False)
+    return path
+
+
+def plant(fault, scores, truth):
+    return fault(scores, truth) if "truth" in inspect.signature(fault).parameters else fault(scores)
+
+
+def fault_cases():
+    return [
+        pytest.param(name, fault, id=fault.__name__)
+        for name, faults in FAULTS.items()
+        for fault in faults
+    ]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("seed", [0, 1])
+def test_nothing_is_found_in_a_good_file(doctor, kind, seed):
+    smaller = KINDS[kind]._replace(seconds=min(KINDS[kind].seconds, 24))
+    truth, scores = good(smaller, seed)
+    found = doctor(scores, truth)
+    assert found.findings == []
+    assert found.map_before == found.map_after > 0.05
+
+
+@pytest.mark.parametrize(("name", "fault"), fault_cases())
+def test_a_planted_fault_is_the_one_finding(doctor, name, fault):
+    truth, scores = good(SMALL, 3)
+    well = doctor(scores, truth).map_before
+    found = doctor(plant(fault, scores, truth), truth)
+    assert [name in one.finding for one in found.findings] == [True]
+    assert found.findings[0].map_before == found.map_before
+    rough = any(name in one or one in name for one in ROUGH)
+    assert found.findings[0].map_after == pytest.approx(well, abs=0.25 if rough else 0.04)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "names"),
+    [
+        (planted.ids_low, planted.late, ("off by one", "clock offset")),
+        (planted.pixels, planted.endings, ("in pixels", "film names")),
+        (planted.swapped_xy, planted.inverted, ("x and y are swapped", "inverted")),
+        (planted.ids_high, planted.inverted, ("off by one", "inverted")),
+        (planted.mirrored, planted.half_a_second, ("mirrored", "clock offset")),
+        (planted.shifted, planted.late, ("shifted", "clock offset")),
+        (planted.other_seconds, planted.twice, ("does not list", "duplicate")),
+    ],
+)
+def test_two_faults_at_once_are_both_found(doctor, first, second, names):
+    truth, scores = good(SMALL, 3)
+    well = doctor(scores, truth).map_before
+    found = doctor(second(first(scores)), truth)
+    assert all(any(name in one.finding for one in found.findings) for name in names)
+    assert len(found.findings) == 2
+    assert found.map_after == pytest.approx(well, abs=0.04)
+    gains = [one.gain for one in found.findings]
+    assert gains == sorted(gains, reverse=True)
+
+
+def test_a_fault_of_one_film_is_mended_there_alone(doctor):
+    truth, scores = good(SMALL, 3)
+    one = (scores["video"] == scores["video"].iloc[0]).to_numpy()
+    late = scores.assign(second=np.where(one, scores["second"] + 40, scores["second"]))
+    found = doctor(late, truth)
+    assert ["clock offset" in finding.finding for finding in found.findings] == [True]
+    assert found.findings[0].rows == one.sum()
+    assert found.map_after == pytest.approx(doctor(scores, truth).map_before)
+
+
+def test_two_classes_that_changed_places_are_named(doctor):
+    truth, scores = good(SMALL._replace(seconds=40), 3)
+    often = truth["action"].value_counts().index[:2].tolist()
+    action = scores["action"].replace({often[0]: often[1], often[1]: often[0]})
+    (finding,) = doctor(scores.assign(action=action), truth).findings
+    assert "class ids are exchanged: 2 of" in finding.finding
+    assert finding.map_after == pytest.approx(doctor(scores, truth).map_before)
+
+
+def test_places_in_a_list_with_gaps_are_not_its_ids(doctor, tmp_path):
+    ids = (2, 3, 7, 11, 12, 20, 31)
+    truth, scores = good(SMALL._replace(ids=ids), 3)
+    write_labels(tmp_path / "l.pbtxt", ClassList(ids, tuple(map(str, ids)), ("",) * len(ids)))
+    place = scores["action"].map({class_id: place for place, class_id in enumerate(ids)})
+    found = doctor(scores.assign(action=place), truth, labels=tmp_path / "l.pbtxt")
+    assert ["places in the list (from 0)" in one.finding for one in found.findings] == [True]
+    assert found.map_after == pytest.approx(doctor(scores, truth).map_before)
+
+
+def test_classes_beyond_the_list_are_named_though_they_cost_nothing(doctor, tmp_path):
+    truth, scores = good(SMALL, 3)
+    write_labels(tmp_path / "l.pbtxt", ClassList(SMALL.ids, tuple("abcdefghijklm"), ("",) * 13))
+    background = scores.iloc[::13].assign(action=99)
+    found = doctor(pd.concat([scores, background]), truth, labels=tmp_path / "l.pbtxt")
+    (finding,) = found.findings
+    assert finding.finding == "detections of classes that are not in the list: 99"
+    assert finding.rows == len(background)
+    assert finding.gain == 0
+
+
+def test_excluded_key_frames_are_a_finding_where_the_ground_truth_leaves_them_out(doctor, tmp_path):
+    truth, scores = good(SMALL, 3)
+    without = truth[truth["second"] % 6 != 0]
+    frames = truth[["video", "second"]].drop_duplicates()
+    excluded = write(tmp_path / "ex.csv", frames[frames["second"] % 6 == 0])
+    (finding,) = doctor(scores, without, excluded=excluded).findings
+    assert "excluded key frames are scored" in finding.finding
+    assert finding.gain > 0
+    on_others = scores[scores["second"] % 6 != 0]
+    assert doctor(on_others, without, excluded=excluded).findings == []
+    assert doctor(scores, truth, excluded=excluded).findings == []  # annotated there as well
+
+
+def test_the_order_of_rows_counts_under_slowfast_alone(doctor):
+    truth, scores = good(SMALL, 3)
+    worse = scores.assign(score=scores["score"] / 2, x2=(scores["x2"] + 0.03).clip(0, 1))
+    both = pd.concat([worse, scores])
+    slowfast = doctor(both, truth, protocol="slowfast").findings
+    assert any("rows are not sorted by score" in one.finding for one in slowfast)
+    paper = doctor(both, truth).findings
+    assert not any("rows are not sorted by score" in one.finding for one in paper)
+
+
+def test_rows_that_are_no_numbers_and_a_header_are_told(tmp_path):
+    truth, scores = good(SMALL, 3)
+    scores.loc[[3, 5], "score"] = np.nan
+    scores.to_csv(tmp_path / "det.csv", index=False, na_rep="nan")
+    found = diagnose(tmp_path / "det.csv", write(tmp_path / "gt.csv", truth)).findings
+    assert len(found) == 2
+    assert any("the file begins with the names of its columns" in one.finding for one in found)
+    no_number = next(one for one in found if "no number" in one.finding)
+    assert no_number.rows == 2
+    assert no_number.example.startswith("line 5: ")  # the header is line 1
+
+
+def test_boxes_a_little_beyond_the_frame_are_told(doctor):
+    truth, scores = good(SMALL, 3)
+    some = np.arange(len(scores)) < 26
+    (finding,) = doctor(scores.assign(x2=scores["x2"].where(~some, 1.02)), truth).findings
+    assert "boxes reach beyond the frame: 2 of" in finding.finding
+
+
+def test_scores_of_one_film_in_percent_are_divided_there_alone(doctor):
+    truth, scores = good(SMALL, 3)
+    one = scores["video"] == scores["video"].iloc[0]
+    (finding,) = doctor(
+        scores.assign(score=scores["score"].where(~one, 100 * scores["score"])), truth
+    ).findings
+    assert "scores are percent" in finding.finding
+    assert finding.rows == one.sum()
+    assert finding.map_after == pytest.approx(doctor(scores, truth).map_before)
+
+
+def test_a_table_of_scores_is_read_whatever_its_values(tmp_path):
+    truth, scores = good(SMALL, 3)
+    boxes = scores.drop_duplicates(["video", "second", *SIDES]).rename(
+        columns={"second": "time_sec"}
+    )
+    boxes = boxes.assign(**(boxes[SIDES] * 300))
+    write_scores(
+        tmp_path / "det.parquet",
+        boxes=boxes,
+        scores=scores["score"].to_numpy().reshape(len(boxes), -1),
+        class_ids=SMALL.ids,
+        provenance={},
+    )
+    write(tmp_path / "gt.csv", truth)
+    (finding,) = diagnose(tmp_path / "det.parquet", tmp_path / "gt.csv").findings
+    assert "in pixels" in finding.finding
+    assert "300x300" in finding.mend
+    assert finding.example.startswith("row 0 (from 0), score 0: ")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "is empty"),
+        ("a,1,0,0,1,1\n", "6 columns, expected 8"),
+        ("a,1,0,0,1,1,x,0.5\n", "action is 'x'"),
+    ],
+)
+def test_a_file_without_rows_is_an_error(tmp_path, text, message):
+    (tmp_path / "det.csv").write_text(text)
+    (tmp_path / "gt.csv").write_text("a,1,0,0,1,1,1\n")
+    with pytest.raises(InputError, match=message):
+        diagnose(tmp_path / "det.csv", tmp_path / "gt.csv")
+
+
+@pytest.mark.parametrize("text", ["b,7,0,0,1,1,1,0.5\n", "a,1,0,0,1,1,1,nan\n"])
+def test_the_smallest_files_are_explained_too(tmp_path, text):
+    (tmp_path / "det.csv").write_text(text)
+    (tmp_path / "gt.csv").write_text("a,1,0,0,1,1,1\n")
+    assert diagnose(tmp_path / "det.csv", tmp_path / "gt.csv").map_before == 0
+
+
+def test_boxes_that_nothing_mends_are_told_with_their_overlap(doctor):
+    truth, scores = good(SMALL, 3)
+    random = np.random.default_rng(0)
+    corner = random.uniform(0, 0.9, (len(scores), 2))
+    nowhere = np.concatenate([corner, corner + random.uniform(0.02, 0.1, corner.shape)], axis=1)
+    elsewhere = scores.assign(**dict(zip(SIDES, nowhere.T, strict=True)))
+    found = doctor(elsewhere.iloc[::13], truth).findings
+    assert any("boxes overlap nobody" in one.finding for one in found)
+
+
+def test_sizes_of_frame_stores_are_tried_for_pixels(doctor, monkeypatch):
+    truth, scores = good(SMALL, 3)
+    store = SimpleNamespace(size_hw=(97, 211))
+    stores = {video: store for video in scores["video"].unique()}
+    monkeypatch.setattr("aia.video.store.readable_stores", lambda _: stores)
+    in_pixels = scores.assign(**(scores[SIDES] * [211, 97, 211, 97]))
+    (finding,) = doctor(in_pixels, truth, frames=["film.h5"]).findings
+    assert "211x97" in finding.mend
+
+
+@pytest.mark.parametrize("with_list", [True, False])
+def test_the_golden_detections_are_good(golden, with_list):
+    folder = golden / "protocols"
+    settings = {"labels": folder / "ava_labelmap.pbtxt", "excluded": folder / "ava_excluded.csv"}
+    found = diagnose(
+        folder / "ava_det.csv", folder / "ava_gt.csv", **(settings if with_list else {})
+    )
+    assert found.findings == []
+
+
+def test_the_command_prints_and_writes_and_ends_with_0(tmp_path, capsys):
+    truth, scores = good(SMALL, 3)
+    gt, det = write(tmp_path / "gt.csv", truth), tmp_path / "det.csv"
+    write(det, scores)
+    assert main(["doctor", str(det), str(gt)]) == 0
+    assert capsys.readouterr().out == "nothing found\n"
+
+    write(det, planted.ids_low(scores))
+    assert main(["doctor", str(det), str(gt), "--output", str(tmp_path / "f.csv")]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith("1. class ids are off by one: every id is 1 too low")
+    assert f"line 1: {det.read_text().splitlines()[0]}" in said
+    (row,) = csv.DictReader((tmp_path / "f.csv").open())
+    assert tuple(row) == COLUMNS
+    assert float(row["map_after"]) > float(row["map_before"]) + 0.3
+    assert float(row["share"]) == 1
+
+    assert main(["doctor", str(tmp_path / "no.csv"), str(gt)]) == 2
+    assert "there is no such file" in capsys.readouterr().err
