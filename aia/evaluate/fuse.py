@@ -6,6 +6,7 @@ views of its clips, or several runs' scores. The paper does not say how it takes
 
 import json
 from collections.abc import Iterator, Sequence
+from itertools import zip_longest
 from pathlib import Path
 from typing import Literal
 
@@ -20,7 +21,7 @@ NEAR = 1e-5
 """Coordinates (fractions of the frame) and detectors' scores that differ by less are the same."""
 
 _NUMBERS = ["x1", "y1", "x2", "y2", "score"]
-_NAMED = 3  # rows that an error names
+_NAMED = 2  # rows that an error names
 
 
 def fuse_scores(
@@ -79,17 +80,14 @@ def _shares(paths: Sequence[Path], weights: Sequence[float] | None) -> list[floa
 
 
 def _check_classes(path: Path, table: ScoreTable, first_path: Path, first: ScoreTable) -> None:
-    if table.class_ids != first.class_ids:
-        raise InputError(
-            f"{path}: has other classes than {first_path} ({_some(table.class_ids)} against "
-            f"{_some(first.class_ids)}); are they of another data set?"
-        )
-
-
-def _some(class_ids: tuple[int, ...]) -> str:
-    return f"{len(class_ids)}: {', '.join(map(str, class_ids[:5]))}" + ", ..." * (
-        len(class_ids) > 5
-    )
+    pairs = zip_longest(table.class_ids, first.class_ids, fillvalue="none")
+    for place, (ours, theirs) in enumerate(pairs, start=1):
+        if ours != theirs:
+            raise InputError(
+                f"{path}: has other classes than {first_path} ({len(table.class_ids)} against "
+                f"{len(first.class_ids)}; number {place} is {ours} against {theirs}); are they of "
+                "another data set?"
+            )
 
 
 def _same_rows(
@@ -103,16 +101,16 @@ def _same_rows(
     places = np.full(len(first), -1)
     rows_at = boxes.groupby(seconds).indices
     for second, rows in first.groupby(first_seconds).indices.items():
-        others = rows_at.get(second, np.zeros(0, dtype=int))
-        places[rows] = _paired(first_numbers[rows], numbers[others], np.asarray(others))
+        others = np.asarray(rows_at.get(second, ()), dtype=int)
+        places[rows] = _paired(first_numbers[rows], numbers[others], others)
     differing = [
-        *_in_words(first_path, first, np.flatnonzero(places < 0), but_not=path),
-        *_in_words(path, boxes, np.setdiff1d(np.arange(len(boxes)), places), but_not=first_path),
+        *_in_words("the former", boxes, np.setdiff1d(np.arange(len(boxes)), places)),
+        *_in_words("the latter", first, np.flatnonzero(places < 0)),
     ]
     if differing:
         raise InputError(
             f"{path}: its {len(boxes)} boxes are not the {len(first)} of {first_path}: "
-            f"{'; '.join(differing)}. A mean needs the same boxes: score them all with one "
+            f"{'; '.join(differing)}. Their mean needs the same boxes: score them all with one "
             "detector's and one threshold"
         )
     return places
@@ -149,10 +147,8 @@ def _paired(
     return places
 
 
-def _in_words(
-    path: Path, boxes: pd.DataFrame, rows: Int[np.ndarray, " rows"], *, but_not: Path
-) -> Iterator[str]:
-    """What the first of these rows are."""
+def _in_words(whose: str, boxes: pd.DataFrame, rows: Int[np.ndarray, " rows"]) -> Iterator[str]:
+    """What the first of the rows are that one file alone has."""
     if not len(rows):
         return
     named = []
@@ -161,4 +157,4 @@ def _in_words(
         *xyxy, score = (f"{number:.6g}" for number in _numbers(boxes)[row])
         named.append(f"row {row} ({video} at {time_sec:g} s, {' '.join(xyxy)}, score {score})")
     more = f" and {len(rows) - len(named)} more" if len(rows) > len(named) else ""
-    yield f"{path} has {', '.join(named)}{more}, which {but_not} has not"
+    yield f"{whose} alone has {', '.join(named)}{more}"

@@ -111,14 +111,20 @@ def moved(row, **change):
 @pytest.mark.parametrize(
     ("boxes", "expected"),
     [
-        (moved(1, x1=0.21), "p.parquet has row 1 (a at 2 s, 0.2 0.25 0.75 0.5, score 0.8)"),
-        (moved(1, x1=0.21), "q.parquet has row 1 (a at 2 s, 0.21 0.25 0.75 0.5, score 0.8)"),
-        (moved(3, video="c"), "q.parquet has row 3 (c at 2 s"),
-        (moved(4, time_sec=903.5), "p.parquet has row 4 (b at 902.5 s"),
-        (moved(0, score=0.5), "q.parquet has row 0 (a at 2 s, 0.1 0.25 0.75 0.5, score 0.5)"),
+        (moved(1, x1=0.21), "the latter alone has row 1 (a at 2 s, 0.2 0.25 0.75 0.5, score 0.8)"),
+        (moved(1, x1=0.21), "the former alone has row 1 (a at 2 s, 0.21 0.25 0.75 0.5, score 0.8)"),
+        (moved(3, video="c"), "the former alone has row 3 (c at 2 s"),
+        (moved(4, time_sec=903.5), "the latter alone has row 4 (b at 902.5 s"),
+        (
+            moved(0, score=0.5),
+            "the former alone has row 0 (a at 2 s, 0.1 0.25 0.75 0.5, score 0.5)",
+        ),
         (BOXES[1:].reset_index(drop=True), "its 4 boxes are not the 5"),
-        (BOXES[:0], "row 2 (a at 3 s, 0.1 0.25 0.75 0.5, score 0.95) and 2 more, which"),
-        (pd.concat([BOXES, BOXES[4:]], ignore_index=True), "q.parquet has row 5 (b at 902.5 s"),
+        (BOXES[:0], "row 1 (a at 2 s, 0.2 0.25 0.75 0.5, score 0.8) and 3 more. Their mean needs"),
+        (
+            pd.concat([BOXES, BOXES[4:]], ignore_index=True),
+            "the former alone has row 5 (b at 902.5 s",
+        ),
     ],
     ids=["box", "other box", "film", "second", "detector's score", "fewer", "none", "more"],
 )
@@ -129,10 +135,18 @@ def test_other_boxes_are_refused_by_their_first_rows(write, boxes, expected):
     assert expected in str(refused.value)
 
 
-def test_other_classes_are_refused(write):
-    paths = [write("p", some_scores(0)), write("q", some_scores(1), class_ids=(1, 2, 3))]
-    with pytest.raises(InputError, match=r"3: 1, 2, 3 against 3: 1, 2, 5\); are they of another"):
-        fuse_scores(paths)
+@pytest.mark.parametrize(
+    ("class_ids", "message"),
+    [
+        ((1, 2, 3), r"\(3 against 3; number 3 is 3 against 5\); are they of another data set"),
+        ((2, 1, 5), "number 1 is 2 against 1"),
+        ((1, 2), "2 against 3; number 3 is none against 5"),
+    ],
+)
+def test_other_classes_are_refused(write, class_ids, message):
+    other = write("q", some_scores(1, classes=len(class_ids)), class_ids=class_ids)
+    with pytest.raises(InputError, match=message):
+        fuse_scores([write("p", some_scores(0)), other])
 
 
 @pytest.mark.parametrize(
