@@ -28,8 +28,10 @@ def pixels(case: Case) -> Symptom | None:
     found = case.detections
     high = found.xyxy.max(axis=1, initial=-np.inf) > _PIXELS
     film = found.video
-    share = np.bincount(film, high & found.used(), minlength=len(found.videos))
-    share /= np.maximum(np.bincount(film, found.used(), minlength=len(found.videos)), 1)
+    used = np.bincount(film, found.used(), minlength=len(found.videos))
+    share = np.bincount(film, high & found.used(), minlength=len(found.videos)) / np.maximum(
+        used, 1
+    )
     boxes = (share > 0.5)[film]
     if not boxes.any():
         return None
@@ -53,7 +55,7 @@ def pixels(case: Case) -> Symptom | None:
 def beyond_the_frame(case: Case) -> Symptom | None:
     """Corners a little outside 0..1, which the evaluators here refuse."""
     found = case.detections
-    outside = ((found.xyxy < 0) | (found.xyxy > 1)).any(axis=1)
+    outside = np.any((found.xyxy < 0) | (found.xyxy > 1), axis=1)
     rows = found.of_boxes(outside)
     if not rows.any():
         return None
@@ -105,7 +107,8 @@ def _size(
     found = case.detections
     films = np.unique(case.film_of_box[boxes])
     of_films = np.isin(case.persons.film, films)
-    persons = Persons(*(part[of_films] for part in case.persons[:3]), case.persons.films)
+    film, time_sec, xyxy, count = case.persons
+    persons = Persons(film[of_films], time_sec[of_films], xyxy[of_films], count)
     persons = persons.thinned(_PERSONS if len(films) == 1 else 10 * _PERSONS)
     best, best_iou = None, _GOOD
     for form in forms:
