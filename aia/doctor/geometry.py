@@ -33,7 +33,7 @@ class Better(NamedTuple):
 def swapped_corners(case: Case) -> Symptom | None:
     """Boxes whose right side is left of the left one, or the bottom above the top."""
     found = case.detections
-    swapped = (found.xyxy[:, 2:] < found.xyxy[:, :2]).any(axis=1)
+    swapped = np.any(found.xyxy[:, 2:] < found.xyxy[:, :2], axis=1)
     rows = found.of_boxes(swapped)
     if rows.mean() < _RARE:
         return None

@@ -8,7 +8,6 @@ from jaxtyping import Bool, Float
 
 from aia.doctor.case import Case, Symptom
 from aia.doctor.formats import AS_IT_IS, FORMATS, Format
-from aia.doctor.overlap import Persons
 from aia.doctor.scaling import Affine, Overlay
 
 _PIXELS = 1.5  # corners above are no fractions
@@ -26,11 +25,12 @@ _PERSONS = 300  # of a film, for its size
 def pixels(case: Case) -> Symptom | None:
     """Corners in pixels, or in percent, of all films or of some."""
     found = case.detections
-    high = found.xyxy.max(axis=1, initial=-np.inf) > _PIXELS
-    film = found.video
-    share = np.bincount(film, high & found.used(), minlength=len(found.videos))
-    share /= np.maximum(np.bincount(film, found.used(), minlength=len(found.videos)), 1)
-    boxes = (share > 0.5)[film]
+    high = np.any(found.xyxy > _PIXELS, axis=1)
+    film, used = found.video, found.used()
+    high_boxes, all_boxes = (
+        np.bincount(film[some], minlength=len(found.videos)) for some in (high & used, used)
+    )
+    boxes = (2 * high_boxes > all_boxes)[film]
     if not boxes.any():
         return None
     columns, sizes = _scaled(case, boxes)
@@ -53,7 +53,7 @@ def pixels(case: Case) -> Symptom | None:
 def beyond_the_frame(case: Case) -> Symptom | None:
     """Corners a little outside 0..1, which the evaluators here refuse."""
     found = case.detections
-    outside = ((found.xyxy < 0) | (found.xyxy > 1)).any(axis=1)
+    outside = np.any((found.xyxy < 0) | (found.xyxy > 1), axis=1)
     rows = found.of_boxes(outside)
     if not rows.any():
         return None
@@ -104,9 +104,7 @@ def _size(
     """
     found = case.detections
     films = np.unique(case.film_of_box[boxes])
-    of_films = np.isin(case.persons.film, films)
-    persons = Persons(*(part[of_films] for part in case.persons[:3]), case.persons.films)
-    persons = persons.thinned(_PERSONS if len(films) == 1 else 10 * _PERSONS)
+    persons = case.persons.of_films(films).thinned(_PERSONS if len(films) == 1 else 10 * _PERSONS)
     best, best_iou = None, _GOOD
     for form in forms:
         xyxy = form.to_xyxy(found.xyxy)
