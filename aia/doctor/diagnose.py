@@ -36,11 +36,7 @@ _ROWS: tuple[Look, ...] = (
     rows.unknown_ids, rows.duplicates, rows.order_of_rows,
     rows.several_boxes_a_person, rows.excluded_key_frames, rows.unlisted_key_frames,
 )  # fmt: skip
-_ABSENT: tuple[Look, ...] = (
-    absent.missing_classes,
-    absent.constant_scores,
-    absent.ties,
-)
+_SCORES: tuple[Look, ...] = (absent.constant_scores, absent.ties)
 _LITTLE = 0.3  # of the persons have a box; one mend does not explain it
 _ROUNDS = 5  # of looking at boxes
 _SHOWN = 3  # rows of an example
@@ -136,7 +132,8 @@ class _Course:
                 self._look(look)
             if not self._look(absent.high_threshold):
                 self._look(absent.no_detections)
-            for look in _ABSENT:
+                self._look(absent.missing_classes)
+            for look in _SCORES:
                 self._look(look)
         ranked = sorted(self.findings, key=lambda one: -one.gain)
         return Diagnosis(ranked, self.first_map, self.map, self.rows)
@@ -208,6 +205,16 @@ class _Course:
                     mend="leave the first line out",
                     certain=True,
                     after=self.map,
+                )
+            )
+        if not self.rows:
+            self._accept(
+                Symptom(
+                    finding="no detections: the file is empty",
+                    rows=np.zeros(0, np.int64),
+                    cause="a threshold on persons or scores leaves no boxes, or the run broke off",
+                    mend="lower the threshold and score again",
+                    certain=True,
                 )
             )
         if len(self.file.no_numbers):

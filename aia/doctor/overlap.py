@@ -28,7 +28,13 @@ class Persons(NamedTuple):
         if len(self.film) <= most:
             return self
         number = pd.factorize(frame_keys(self.film, self.time_sec))[0]
-        kept = number % -(-len(self.film) // most) == 0
+        return self._kept(number % -(-len(self.film) // most) == 0)
+
+    def of_films(self, chosen: Int[np.ndarray, " chosen"]) -> "Persons":
+        """Those of some films."""
+        return self._kept(np.isin(self.film, chosen))
+
+    def _kept(self, kept: Bool[np.ndarray, " persons"]) -> "Persons":
         return Persons(self.film[kept], self.time_sec[kept], self.xyxy[kept], self.films)
 
 

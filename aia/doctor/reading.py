@@ -13,10 +13,9 @@ import pyarrow as pa
 from jaxtyping import Int
 
 from aia.doctor.detections import Detections, from_rows
-from aia.errors import InputError
 from aia.tables import read_scores
 from aia.tables.csv_files import NAME
-from aia.tables.csv_reader import Layout, check_file, first_cells, read_table
+from aia.tables.csv_reader import Layout, check_file, first_cells, has_lines, read_table
 
 _COLUMNS = ("video", "second", "x1", "y1", "x2", "y2", "action", "score")
 _LARGEST_ID = 1e9
@@ -39,7 +38,7 @@ def read_score_file(path: Path | str) -> ScoreFile:
     """Read AVA's CSV of detections or (named *.parquet) a table of scores, whatever its values.
 
     Raises:
-        InputError: the file is not there, holds no row, or its rows have another form.
+        InputError: the file is not there, or its rows have another form.
     """
     if Path(path).suffix == ".parquet":
         return _from_parquet(path)
@@ -62,6 +61,8 @@ def lines_of(path: Path | str, file: ScoreFile, rows: Int[np.ndarray, " few"]) -
 
 def _from_csv(path: Path | str) -> ScoreFile:
     check_file(path, "detections")
+    if not has_lines(path):
+        return _nothing()
     kinds = [NAME, *[pa.float64()] * 7]
     cells = [cell.strip() for cell in first_cells(path)]
     header = len(set(cells)) == len(_COLUMNS) and not any(map(_is_number, cells[1:]))
@@ -69,7 +70,7 @@ def _from_csv(path: Path | str) -> ScoreFile:
     layout = Layout("detections", dict(zip(names, kinds, strict=True)), header=header)
     table = read_table(path, layout).unify_dictionaries().rename_columns(list(_COLUMNS))
     if not len(table):
-        raise InputError(f"{path}: is empty; expected lines of {','.join(_COLUMNS)}")
+        return _nothing()
     video = table["video"].combine_chunks()
     numbers = {name: table[name].to_numpy() for name in _COLUMNS[1:]}
     del table
@@ -93,7 +94,7 @@ def _from_csv(path: Path | str) -> ScoreFile:
 def _from_parquet(path: Path | str) -> ScoreFile:
     table, scores, class_ids, _ = read_scores(path, check=False)
     if not len(table):
-        raise InputError(f"{path}: holds no box; did the detector find none above its threshold?")
+        return _nothing()
     classes = len(class_ids)
     columns = table[["time_sec", "x1", "y1", "x2", "y2"]].to_numpy(np.float64)
     good = np.isfinite(scores) & np.isfinite(columns).all(axis=1)[:, None]
@@ -112,6 +113,13 @@ def _from_parquet(path: Path | str) -> ScoreFile:
         kept,
     )
     return ScoreFile(detections, np.flatnonzero(~good), False, classes)
+
+
+def _nothing() -> ScoreFile:
+    no_row = np.zeros(0, np.int64)
+    no_number = np.zeros(0)
+    empty = from_rows((), no_row, no_number, np.zeros((0, 4)), no_row, no_number, no_row)
+    return ScoreFile(empty, no_row, False, 1)
 
 
 def _score_row(file: ScoreFile, row: int) -> str:

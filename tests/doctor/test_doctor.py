@@ -211,16 +211,22 @@ def test_a_table_of_scores_is_read_whatever_its_values(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "is empty"),
         ("a,1,0,0,1,1\n", "6 columns, expected 8"),
         ("a,1,0,0,1,1,x,0.5\n", "action is 'x'"),
     ],
 )
-def test_a_file_without_rows_is_an_error(tmp_path, text, message):
+def test_a_file_of_another_form_is_an_error(tmp_path, text, message):
     (tmp_path / "det.csv").write_text(text)
     (tmp_path / "gt.csv").write_text("a,1,0,0,1,1,1\n")
     with pytest.raises(InputError, match=message):
         diagnose(tmp_path / "det.csv", tmp_path / "gt.csv")
+
+
+def test_a_file_that_a_threshold_left_empty_is_told(tmp_path):
+    (tmp_path / "det.csv").write_text("\n")
+    (tmp_path / "gt.csv").write_text("a,1,0,0,1,1,1\n")
+    found = diagnose(tmp_path / "det.csv", tmp_path / "gt.csv")
+    assert [one.finding for one in found.findings] == ["no detections: the file is empty"]
 
 
 @pytest.mark.parametrize("text", ["b,7,0,0,1,1,1,0.5\n", "a,1,0,0,1,1,1,nan\n"])
