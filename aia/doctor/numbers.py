@@ -25,22 +25,12 @@ _PERSONS = 300  # of a film, for its size
 def pixels(case: Case) -> Symptom | None:
     """Corners in pixels, or in percent, of all films or of some."""
     found = case.detections
-<<<<<<< HEAD
-    high = found.xyxy.max(axis=1, initial=-np.inf) > _PIXELS
-    film = found.video
-    used = np.bincount(film, found.used(), minlength=len(found.videos))
-    share = np.bincount(film, high & found.used(), minlength=len(found.videos)) / np.maximum(
-        used, 1
-    )
-    boxes = (share > 0.5)[film]
-=======
     high = np.any(found.xyxy > _PIXELS, axis=1)
     film, used = found.video, found.used()
     high_boxes, all_boxes = (
         np.bincount(film[some], minlength=len(found.videos)) for some in (high & used, used)
     )
     boxes = (2 * high_boxes > all_boxes)[film]
->>>>>>> doctor
     if not boxes.any():
         return None
     columns, sizes = _scaled(case, boxes)
@@ -114,14 +104,7 @@ def _size(
     """
     found = case.detections
     films = np.unique(case.film_of_box[boxes])
-<<<<<<< HEAD
-    of_films = np.isin(case.persons.film, films)
-    film, time_sec, xyxy, count = case.persons
-    persons = Persons(film[of_films], time_sec[of_films], xyxy[of_films], count)
-    persons = persons.thinned(_PERSONS if len(films) == 1 else 10 * _PERSONS)
-=======
     persons = case.persons.of_films(films).thinned(_PERSONS if len(films) == 1 else 10 * _PERSONS)
->>>>>>> doctor
     best, best_iou = None, _GOOD
     for form in forms:
         xyxy = form.to_xyxy(found.xyxy)
