@@ -87,6 +87,8 @@ def shifted(case: Case) -> Shifted | None:
     if len(near) > 1:
         trials = {offset: _trial_map(case, offset) for offset in near}
         chosen = max(near, key=lambda offset: trials[offset] + tried[offset].mean())
+    if tried[chosen].mean() <= tried[0.0].mean() and not _more_listed(case, chosen):
+        chosen = 0.0
     offset_of_film = _own_offsets(case, votes, chosen, tried[chosen].by_film(tried[chosen].iou))
     if not (offset_of_film != 0).any():
         return None
@@ -102,6 +104,12 @@ def shifted(case: Case) -> Shifted | None:
     return Shifted(
         better.detections, boxes, np.where(touched, offset_of_film, np.nan), better.mean_iou
     )
+
+
+def _more_listed(case: Case, offset: float) -> bool:
+    """Whether more boxes fall on annotated key frames with the offset."""
+    moved = case.having(_moved(case.detections, np.full(len(case.detections.video), offset)))
+    return bool(moved.listed_boxes().sum() > case.listed_boxes().sum())
 
 
 def _own_offsets(

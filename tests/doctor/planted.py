@@ -1,5 +1,6 @@
 """A score file such as a good network leaves, and the mistakes that people make with one."""
 
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -29,6 +30,12 @@ class Kind(NamedTuple):
 
 def good(kind: Kind, seed: int = 0) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Ground truth and detections."""
+    truth, scores = _good(kind, seed)
+    return truth.copy(), scores.copy()
+
+
+@cache
+def _good(kind: Kind, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
     random = np.random.default_rng(seed)
     ids = np.array(kind.ids)
     frequency = 1 / np.arange(1, len(ids) + 1)
