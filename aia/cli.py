@@ -408,6 +408,27 @@ def evaluate_persons(options: argparse.Namespace) -> None:
     log.say(f"person AP@0.5: {100 * result.ap:.2f}")
 
 
+def evaluate_ucf24(options: argparse.Namespace) -> None:
+    """UCF101-24's frame mAP and video mAP."""
+    from aia.evaluate.ucf24 import evaluate_ucf24 as evaluate
+    from aia.evaluate.ucf24 import mean_of, write_ucf24
+
+    result = evaluate(
+        options.groundtruth,
+        options.detections,
+        split=options.split,
+        frames=options.frames,
+        protocol=options.protocol,
+        iou=options.iou,
+        video_ious=options.video_iou.split(","),
+    )
+    write_ucf24(options.output, result)
+    frames = options.frames or f"the frames of protocol {options.protocol}"
+    log.say(f"frame mAP@{options.iou:g} ({frames}): {100 * result.frame.mean:.2f}")
+    for text, maps in result.video.items():
+        log.say(f"video mAP@{text}: {100 * mean_of(maps):.2f}")
+
+
 def evaluate_epic(options: argparse.Namespace) -> None:
     """EPIC-Kitchens top-1 and top-5 of verbs, nouns and actions."""
     from aia.evaluate.top_k import evaluate_epic as evaluate
@@ -821,6 +842,20 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--output", type=Path, required=True)
         if name == "ava":
             command.add_argument("--protocol", default="paper", choices=_PROTOCOLS)
+
+    command = _command(kinds, "ucf24", evaluate_ucf24)
+    command.add_argument(
+        "--groundtruth", type=Path, required=True, help="pyannot.pkl, or CSV of boxes by frame"
+    )
+    command.add_argument(
+        "--detections", type=Path, required=True, help="CSV of boxes by frame, or scores (.parquet)"
+    )
+    command.add_argument("--split", type=Path, help="list of the films that are evaluated")
+    command.add_argument("--frames", choices=("all", "annotated"), help="that count in frame mAP")
+    command.add_argument("--protocol", default="voc", choices=("voc", "yowo", "act"))
+    command.add_argument("--iou", type=float, default=0.5)
+    command.add_argument("--video-iou", default="0.2,0.5,0.5:0.95", help="of tubes")
+    command.add_argument("--output", type=Path, required=True)
 
     command = _command(kinds, "epic", evaluate_epic)
     command.add_argument("--labels", type=Path, required=True, help="CSV: verb,noun")

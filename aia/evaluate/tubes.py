@@ -15,6 +15,7 @@ from jaxtyping import Bool, Float, Int
 from aia.errors import InputError
 from aia.evaluate.frame_map import FrameMap, Ranked, average_precision
 from aia.labels import ClassList
+from aia.tables import Tube
 
 _XYXY = ["x1", "y1", "x2", "y2"]
 _CELL = ["video", "frame", "label"]
@@ -41,17 +42,6 @@ RULES: dict[str, TubeRules] = {
     "yowo": TubeRules(frames="annotated", extra=1),
     "act": TubeRules(extra=1, takes="left", area="trapezoid"),  # ACT, MOC
 }
-
-
-class Tube(NamedTuple):
-    """A person's boxes on consecutive frames, doing one thing."""
-
-    video: str
-    label: int
-    first_frame: int
-    boxes_xyxy: Float[np.ndarray, "frames 4"]
-    """In pixels."""
-    score: float = 1.0
 
 
 def frame_map_of_boxes(

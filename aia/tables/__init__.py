@@ -19,6 +19,7 @@ from aia.tables.csv_files import (
     write_metrics,
 )
 from aia.tables.detections import DetectionBlock, read_detections
+from aia.tables.frame_boxes import Tube, boxes_of, read_frame_boxes, tubes_of
 from aia.tables.lists import read_films, read_seconds
 from aia.tables.parquet_files import (
     BOX_COLUMNS,
@@ -38,6 +39,8 @@ __all__ = [
     "TRACK_COLUMNS",
     "DetectionBlock",
     "ScoreTable",
+    "Tube",
+    "boxes_of",
     "check_video_id",
     "read_actions",
     "read_boxes",
@@ -46,6 +49,7 @@ __all__ = [
     "read_excluded",
     "read_films",
     "read_foreign_boxes",
+    "read_frame_boxes",
     "read_images",
     "read_metrics",
     "read_objects",
@@ -53,6 +57,7 @@ __all__ = [
     "read_scores",
     "read_seconds",
     "read_tracks",
+    "tubes_of",
     "write_boxes",
     "write_metrics",
     "write_scores",

@@ -1,0 +1,168 @@
+"""UCF101-24 (§5): the corrected annotations of Singh et al. and the lists of the splits.
+
+A film shows one of 24 actions; each person who does it has tubes, a box on every frame between a
+first and a last. Boxes are given for films of 320 x 240, as x, y, width and height in whole pixels;
+the numbers are small integers without a sign, which overflow where they are added as they are.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+
+from aia.errors import InputError
+from aia.labels import ClassList
+from aia.pickles import read_pickle
+from aia.tables import Tube, check_video_id
+
+ANNOTATED_SIZE_HW = (240, 320)
+"""Of the films that the boxes were drawn on, in pixels."""
+
+FPS = 25.0
+"""Of the films."""
+
+CLASSES = (
+    "Basketball",
+    "BasketballDunk",
+    "Biking",
+    "CliffDiving",
+    "CricketBowling",
+    "Diving",
+    "Fencing",
+    "FloorGymnastics",
+    "GolfSwing",
+    "HorseRiding",
+    "IceDancing",
+    "LongJump",
+    "PoleVault",
+    "RopeClimbing",
+    "SalsaSpin",
+    "SkateBoarding",
+    "Skiing",
+    "Skijet",
+    "SoccerJuggling",
+    "Surfing",
+    "TennisSwing",
+    "TrampolineJumping",
+    "VolleyballSpiking",
+    "WalkingWithDog",
+)
+
+
+class Annotations(NamedTuple):
+    """What is known of each film."""
+
+    tubes: list[Tube]
+    """By film; boxes in pixels of 320 x 240."""
+    frames: dict[str, int]
+    """How many each film has."""
+    labels: ClassList
+
+    def only(self, films: Sequence[str], source: Path | str) -> "Annotations":
+        """The same of some films.
+
+        Raises:
+            InputError: A film of the list is not annotated.
+        """
+        missing = [film for film in films if film not in self.frames]
+        if missing:
+            raise InputError(
+                f"{source}: {missing[0]} and {len(missing) - 1} more of its {len(films)} films "
+                f"are not annotated; is it a list of another data set?"
+            )
+        kept = set(films)
+        return self._replace(
+            tubes=[tube for tube in self.tubes if tube.video in kept],
+            frames={film: count for film, count in self.frames.items() if film in kept},
+        )
+
+
+def read_annotations(path: Path | str) -> Annotations:
+    """Read `pyannot.pkl`, running nothing that it names.
+
+    Films are named as the file does, `Basketball/v_Basketball_g01_c01`. A class that has no film
+    keeps its number.
+
+    Raises:
+        InputError: It is no such file, or a film in it makes no sense.
+    """
+    films = read_pickle(Path(path))
+    if not isinstance(films, dict) or not films:
+        raise InputError(
+            f"{path}: holds a {type(films).__name__}, expected a dictionary of films; is it the "
+            "pyannot.pkl of the corrected annotations?"
+        )
+    tubes: list[Tube] = []
+    frames: dict[str, int] = {}
+    names: dict[int, str] = dict(enumerate(CLASSES))
+    for film, said in films.items():
+        where = f"{path}, film {film!r}"
+        try:
+            frames[film] = int(said["numf"])
+            found = [_tube(film, tube) for tube in said["annotations"]]
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise InputError(
+                f"{where}: is not described by numf and annotations of label, sf, ef and boxes "
+                f"({type(error).__name__}: {error})"
+            ) from None
+        check_video_id(video_id(film), where)
+        for tube in found:
+            _check(tube, frames[film], where)
+            names.setdefault(tube.label, film.split("/")[0])
+        tubes += found
+    ids = tuple(sorted(names))
+    labels = ClassList(ids, tuple(names[i] for i in ids), ("",) * len(ids))
+    return Annotations(tubes, frames, labels)
+
+
+def read_split(path: Path | str) -> list[str]:
+    """Films of a list such as `testlist01.txt`: `Class/film`, perhaps with `.avi` and a number."""
+    try:
+        lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot be read as a list of films ({error})") from None
+    films = [line.split()[0] for line in lines if line.strip()]
+    if not films:
+        raise InputError(f"{path}: names no film; expected lines of Class/film")
+    return [film.removesuffix(".avi").removesuffix(".mp4") for film in films]
+
+
+def video_id(film: str) -> str:
+    """A film's name without its folder, which repeats its class: what results are called."""
+    return film.rsplit("/", 1)[-1]
+
+
+def to_fractions(
+    boxes_xyxy: Float[np.ndarray, "boxes 4"],
+) -> Float[np.ndarray, "boxes 4"]:
+    """Boxes as fractions of the frame, whatever size the film has."""
+    height, width = ANNOTATED_SIZE_HW
+    return boxes_xyxy / np.array([width, height, width, height], float)
+
+
+def _tube(film: str, said: Mapping[str, Any]) -> Tube:
+    boxes = np.asarray(said["boxes"]).astype(float)  # before any sum: uint8 ends at 255
+    if boxes.ndim != 2 or boxes.shape[1] != 4:
+        raise ValueError(f"boxes have the shape {boxes.shape}")
+    first, end = int(said["sf"]), int(said["ef"])
+    if end - first != len(boxes):
+        raise ValueError(f"{len(boxes)} boxes for frames {first} to {end - 1}")
+    boxes[:, 2:] += boxes[:, :2]
+    return Tube(film, int(said["label"]), first, boxes)
+
+
+def _check(tube: Tube, frames: int, where: str) -> None:
+    if not (len(tube.boxes_xyxy) and tube.first_frame >= 0):
+        raise InputError(f"{where}: a tube has no frame, or begins before the film does")
+    end = tube.first_frame + len(tube.boxes_xyxy)
+    if end > frames:
+        raise InputError(
+            f"{where}: a tube ends before frame {end}, but the film has {frames} frames; is ef the "
+            "last frame here, rather than the one after it?"
+        )
+    if (tube.boxes_xyxy[:, 2:] <= tube.boxes_xyxy[:, :2]).any():
+        raise InputError(f"{where}: a box has no width or no height")
+    if tube.label < 0:
+        raise InputError(f"{where}: label {tube.label}, expected 0 or more")

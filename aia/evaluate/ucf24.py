@@ -1,0 +1,203 @@
+"""Frame and video mAP of files, as UCF101-24 is evaluated (§5, Table 3)."""
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from aia.datasets.ucf101_24 import (
+    ANNOTATED_SIZE_HW,
+    FPS,
+    read_annotations,
+    read_split,
+    video_id,
+)
+from aia.errors import InputError
+from aia.evaluate.frame_map import FrameMap
+from aia.evaluate.linking import LinkRules, link
+from aia.evaluate.tubes import RULES, frame_map_of_boxes, video_map
+from aia.labels import ClassList
+from aia.log import say
+from aia.tables import (
+    Tube,
+    boxes_of,
+    read_frame_boxes,
+    read_scores,
+    tubes_of,
+    write_metrics,
+)
+
+SWEEP = "0.5:0.95"
+"""The mean over 0.5, 0.55 and so on to 0.95."""
+
+
+class Truth(NamedTuple):
+    """What is annotated."""
+
+    boxes: pd.DataFrame
+    """Columns video, frame, label, x1, y1, x2, y2, in pixels."""
+    tubes: list[Tube] | None
+    """None: of single frames alone, so there is no video mAP."""
+    labels: ClassList
+
+
+class Ucf24Result(NamedTuple):
+    """Average precisions as fractions."""
+
+    frame: FrameMap
+    video: dict[str, list[FrameMap]]
+    """By the threshold as it was asked for; a sweep is several."""
+
+
+def evaluate_ucf24(
+    groundtruth: Path | str,
+    detections: Path | str,
+    *,
+    split: Path | str | None = None,
+    frames: Literal["all", "annotated"] | None = None,
+    protocol: str = "voc",
+    iou: float = 0.5,
+    video_ious: Sequence[str] = ("0.2", "0.5", SWEEP),
+    linking: LinkRules | None = None,
+) -> Ucf24Result:
+    """Evaluate a file of detections.
+
+    Args:
+        groundtruth: `pyannot.pkl`, or a CSV with the columns video, frame, label, x1, y1, x2, y2
+            and perhaps tube; without it there is no video mAP.
+        detections: A CSV with these columns and score, in the ground truth's pixels; if it has the
+            column tube, these are the tubes, scored by their boxes' mean. Or a file of `aia score`.
+        split: A list of films; others are left out. Without it: all that are annotated.
+        frames: `all`, or `annotated`: detections on frames without ground truth do not count in
+            frame mAP. Both are published. Without it: as the protocol has it, voc and act all.
+        protocol: How boxes are measured and matched: voc, yowo or act.
+        iou: Least overlap of a box, for frame mAP.
+        video_ious: Least overlaps of a tube, each a number or `0.5:0.95`.
+        linking: How detections become tubes.
+    """
+    rules = RULES[protocol]
+    if frames is not None:
+        rules = dataclasses.replace(rules, frames=frames)
+    thresholds = {text: _thresholds(text) for text in video_ious}
+    truth = read_truth(groundtruth, split=split)
+    found = read_frame_detections(detections, truth)
+    known = set(truth.boxes["video"])
+    elsewhere = ~found["video"].isin(known)
+    if elsewhere.any():
+        say(f"{detections}: {int(elsewhere.sum())} detections in films that are not evaluated")
+        found = found[~elsewhere]
+    if found.empty:
+        say(f"{detections}: no detection in any film of {groundtruth}; are these other films?")
+    frame = frame_map_of_boxes(truth.boxes, found, truth.labels, rules=rules, iou=iou)
+    if truth.tubes is None:
+        say(f"{groundtruth}: has no column tube, so there is no video mAP")
+        return Ucf24Result(frame, {})
+    given = "tube" in found
+    tubes = tubes_of(found, detections) if given else link(found, linking or LinkRules())
+    flat = [value for values in thresholds.values() for value in values]
+    results = iter(video_map(truth.tubes, tubes, truth.labels, rules=rules, ious=flat))
+    video = {text: [next(results) for _ in values] for text, values in thresholds.items()}
+    return Ucf24Result(frame, video)
+
+
+def read_truth(groundtruth: Path | str, *, split: Path | str | None = None) -> Truth:
+    """Ground truth of `pyannot.pkl` or of a CSV, of the films in `split`."""
+    films = None if split is None else read_split(split)
+    if Path(groundtruth).suffix == ".pkl":
+        annotations = read_annotations(groundtruth)
+        if films is not None and split is not None:
+            annotations = annotations.only(films, split)
+        return Truth(boxes_of(annotations.tubes), annotations.tubes, annotations.labels)
+    boxes = read_frame_boxes(groundtruth)
+    if films is not None:
+        ids = {video_id(film) for film in films}
+        boxes = boxes[boxes["video"].map(video_id).isin(ids)]
+    if boxes.empty:
+        raise InputError(f"{groundtruth}: no box is left; is {split} a list of its films?")
+    ids_ = tuple(sorted(boxes["label"].unique().tolist()))
+    labels = ClassList(ids_, tuple(f"action {i}" for i in ids_), ("",) * len(ids_))
+    return Truth(boxes, tubes_of(boxes, groundtruth) if "tube" in boxes else None, labels)
+
+
+def read_frame_detections(path: Path | str, truth: Truth) -> pd.DataFrame:
+    """Detections in the ground truth's pixels, by its names of the films.
+
+    A file of `aia score` has fractions of the frame and seconds.
+    """
+    if Path(path).suffix == ".parquet":
+        found = _of_scores(path)
+    else:
+        found = read_frame_boxes(path, needs="score")
+    known = truth.boxes["video"].unique()
+    short: dict[str, str] = {}
+    for name in known:
+        short[video_id(name)] = name if video_id(name) not in short else video_id(name)
+    names = found["video"].unique()
+    called = {name: name if name in known else short.get(video_id(name), name) for name in names}
+    found = found.assign(video=found["video"].map(called))
+    unknown = np.setdiff1d(found["label"], truth.labels.ids)
+    if len(unknown):
+        dropped = found["label"].isin(unknown)
+        say(
+            f"{path}: {int(dropped.sum())} detections of labels that are not evaluated, such as "
+            f"{unknown[0]}; labels here are {truth.labels.ids[0]} to {truth.labels.ids[-1]}"
+        )
+        found = found[~dropped]
+    return found
+
+
+def write_ucf24(path: Path | str, result: Ucf24Result) -> None:
+    """Write each mean and then its classes as metric,class_id,class_name,value."""
+    parts = [("frame", f"{result.frame.iou:g}", [result.frame])]
+    parts += [("video", text, maps) for text, maps in result.video.items()]
+    rows: list[tuple[str, int | None, str, float]] = []
+    for kind, at, maps in parts:
+        rows.append((f"{kind}_mAP@{at}", None, "", mean_of(maps)))
+        for class_id, name in zip(maps[0].labels.ids, maps[0].labels.names, strict=True):
+            value = float(np.mean([one.per_class[class_id] for one in maps]))
+            rows.append((f"{kind}_AP@{at}", class_id, name, value))
+    write_metrics(path, rows)
+
+
+def mean_of(maps: Sequence[FrameMap]) -> float:
+    """mAP, or its mean over a sweep."""
+    return float(np.mean([one.mean for one in maps]))
+
+
+def _thresholds(text: str) -> list[float]:
+    if text == SWEEP:
+        return [round(0.5 + 0.05 * i, 2) for i in range(10)]
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 < value <= 1:
+        raise InputError(
+            f"video IoU '{text}', expected numbers over 0 up to 1 and {SWEEP}, such as 0.2,0.5"
+        )
+    return [value]
+
+
+def _of_scores(path: Path | str) -> pd.DataFrame:
+    """One row for each box and class of a score file."""
+    table = read_scores(path)
+    classes = len(table.class_ids)
+    height, width = ANNOTATED_SIZE_HW
+    boxes = table.boxes
+    pixels = boxes[["x1", "y1", "x2", "y2"]].to_numpy(float) * [width, height, width, height]
+    frame = np.rint(boxes["time_sec"].to_numpy() * FPS).astype(np.int64)
+    return pd.DataFrame(
+        {
+            "video": np.repeat(boxes["video"].to_numpy(object), classes),
+            "frame": np.repeat(frame, classes),
+            "label": np.tile(np.array(table.class_ids), len(boxes)),
+            **{
+                name: np.repeat(pixels[:, i], classes)
+                for i, name in enumerate(("x1", "y1", "x2", "y2"))
+            },
+            "score": table.scores.astype(float).ravel(),
+        }
+    )
