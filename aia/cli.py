@@ -198,11 +198,18 @@ def train(options: argparse.Namespace) -> None:
         sections = sections._replace(train=config)
     labels = read_labels(options.labels)
     stores = readable_stores(options.frames)
-    clips = annotated_clips(options.annotations, labels=labels, excluded=options.excluded)
+    clips = annotated_clips(
+        options.annotations,
+        labels=labels,
+        excluded=options.excluded,
+        per_sec=options.clips_per_sec,
+    )
     clips = _add_objects(clips, options, most=sections.network.max_objects)
     clips = clips_of_films(clips, stores, options, span=sections.backbone.span)
     inputs = [options.annotations, options.labels, options.excluded, options.objects, options.init]
     digests = {str(path): file_digest(path) for path in [*inputs, *options.object_boxes] if path}
+    if options.clips_per_sec != 1:  # other key frames share a place in the memory
+        digests["clips a second"] = str(options.clips_per_sec)
     digests |= {f"film {name}": str(store.fingerprint["sha256"]) for name, store in stores.items()}
     train_run(
         run=run,
@@ -248,7 +255,12 @@ def score(options: argparse.Namespace) -> None:
     stores = readable_stores(options.frames)
     clips = annotated = _key_frames(options, labels)
     if options.persons:
-        clips = detected_clips(clips, options.persons, threshold=options.person_threshold)
+        clips = detected_clips(
+            clips,
+            options.persons,
+            threshold=options.person_threshold,
+            per_sec=options.clips_per_sec,
+        )
     clips = _add_objects(clips, options, most=options.max_objects)
     clips = clips_of_films(clips, stores, options, span=trained.backbone.span)
     wanted = choose_clips(annotated, options.attention_clips) if options.attention else []
@@ -307,7 +319,12 @@ def drift(options: argparse.Namespace) -> None:
     trained = load_trained(options.model, device=device)
     stores = readable_stores(options.frames)
     labels = read_labels(options.labels)
-    clips = annotated_clips(options.annotations, labels=labels, excluded=options.excluded)
+    clips = annotated_clips(
+        options.annotations,
+        labels=labels,
+        excluded=options.excluded,
+        per_sec=options.clips_per_sec,
+    )
     clips = clips_of_films(clips, stores, options, span=trained.backbone.span)
     found = measure_drift(
         trained,
@@ -584,8 +601,9 @@ def _key_frames(options: argparse.Namespace, labels: Any) -> list[Any]:
     from aia.datasets.ava import annotated_clips, listed_clips
     from aia.tables import read_seconds
 
+    more = {"labels": labels, "excluded": options.excluded, "per_sec": options.clips_per_sec}
     if options.seconds is None and options.films is None:
-        return annotated_clips(options.annotations, labels=labels, excluded=options.excluded)
+        return annotated_clips(options.annotations, **more)
     if options.seconds is None:
         raise InputError("--films: needs --seconds, the seconds of these films that are scored")
     if not options.persons:
@@ -594,7 +612,7 @@ def _key_frames(options: argparse.Namespace, labels: Any) -> list[Any]:
         raise InputError("--attention: is kept of annotated key frames, leave --seconds out")
     films = _films_of(options.films, [options.annotations])
     seconds = read_seconds(options.seconds)
-    return listed_clips(films, seconds, labels=labels, excluded=options.excluded)
+    return listed_clips(films, seconds, **more)
 
 
 def clips_of_films(
@@ -638,13 +656,19 @@ def _validation(run: RunName, sections: Any, labels: Any, options: argparse.Name
     from aia.video.store import readable_stores
 
     stores = readable_stores(options.val_frames)
-    clips = annotated_clips(options.val_annotations, labels=labels, excluded=options.val_excluded)
+    clips = annotated_clips(
+        options.val_annotations,
+        labels=labels,
+        excluded=options.val_excluded,
+        per_sec=options.clips_per_sec,
+    )
     clips = with_objects(
         clips,
         annotated=options.val_objects,
         detected=options.val_object_boxes,
         threshold=options.object_threshold,
         most=sections.network.max_objects,
+        per_sec=options.clips_per_sec,
     )
     return Validation(
         run=run,
@@ -676,6 +700,7 @@ def _add_objects(clips: list[Any], options: argparse.Namespace, *, most: int) ->
         detected=options.object_boxes,
         threshold=options.object_threshold,
         most=most,
+        per_sec=options.clips_per_sec,
     )
 
 
@@ -820,6 +845,7 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--labels", type=Path, required=True)
     command.add_argument("--batch", type=int, default=16)
     command.add_argument("--most", type=int, default=4000, help="clips, evenly spread")
+    _add_clips_per_sec(command)
     command.add_argument("--device", default="auto")
     command.add_argument("--threads", type=int, default=1)
     command.add_argument("--output", type=Path, required=True)
@@ -960,6 +986,13 @@ def _add_clip_inputs(command: argparse.ArgumentParser) -> None:
     objects.add_argument("--objects", type=Path, help="annotated boxes of objects")
     objects.add_argument("--object-boxes", type=Path, nargs="+", default=[], help="detected ones")
     command.add_argument("--object-threshold", type=float, default=0.5, help="§4.1: 0.5")
+    _add_clips_per_sec(command)
+
+
+def _add_clips_per_sec(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--clips-per-sec", type=float, default=1.0, help="25: every frame is a key frame; AVA: 1"
+    )
 
 
 if __name__ == "__main__":

@@ -95,6 +95,7 @@ class DataConfig:
     objects: SplitPaths
     tracks: str | None
     seconds: str | None
+    clips_per_sec: float
     person_boxes: SplitPaths
     object_boxes: SplitPaths
     box_images: SplitPaths
@@ -107,6 +108,7 @@ class DataConfig:
             raise ValueError(f"films: '{self.films}' lacks {{video}}, where a film's id goes")
         if not (self.annotations.train and self.annotations.val):
             raise ValueError("annotations: both train and val need a file")
+        _at_least(self, clips_per_sec=0.01)
         if self.test.films and not self.seconds:
             raise ValueError("test.films: needs seconds, the list of those that are scored")
 

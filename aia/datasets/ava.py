@@ -1,7 +1,8 @@
 """Clips of a data set in AVA's format: its key frames with boxes, labels and objects (§4).
 
-A key frame is a whole second of a film; its clip is the paper's v_t. Persons come from the
-annotations (training, and scoring on ground-truth boxes) or from the detector (§4.1).
+A key frame is a whole second of a film; its clip is the paper's v_t. Other data in this format may
+have more clips a second, up to one for each frame. Persons come from the annotations (training, and
+scoring on ground-truth boxes) or from the detector (§4.1).
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -13,7 +14,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float, UInt8
 
-from aia.clip import ClipKey
+from aia.clip import ClipKey, clip_key
 from aia.errors import InputError
 from aia.labels import ClassList
 from aia.tables import read_actions, read_boxes, read_excluded, read_objects
@@ -40,7 +41,11 @@ class ClipSample:
 
 
 def annotated_clips(
-    annotations: Path | str, *, labels: ClassList, excluded: Path | str | None = None
+    annotations: Path | str,
+    *,
+    labels: ClassList,
+    excluded: Path | str | None = None,
+    per_sec: float = 1.0,
 ) -> list[ClipSample]:
     """The key frames of an AVA CSV with their annotated persons, by video and time.
 
@@ -48,14 +53,21 @@ def annotated_clips(
     listed in `excluded` are left out.
 
     Raises:
-        InputError: what read_actions finds, or no clip is left.
+        InputError: what read_actions finds, two key frames are one clip, or no clip is left.
     """
     actions = read_actions(annotations, labels=labels)
     left_out = read_excluded(excluded)
-    clips = []
+    clips: dict[ClipKey, ClipSample] = {}
     for (video, time_sec), rows in _groups(actions, actions["time_sec"]):
         if (video, round(time_sec)) in left_out:
             continue
+        key = clip_key(video, time_sec, per_sec=per_sec)
+        if key in clips:
+            raise InputError(
+                f"{annotations}: {video} has key frames at {clips[key].time_sec:g} and "
+                f"{time_sec:g} s, which are one clip at {per_sec:g} a second; is "
+                "data.clips_per_sec too low for it?"
+            )
         rows = rows[rows["action"] >= 0]
         persons: dict[tuple, list[int]] = {}
         boxes = rows[[*_XYXY, "person"]].itertuples(index=False, name=None)
@@ -64,18 +76,16 @@ def annotated_clips(
         marks = np.zeros((len(persons), len(labels)), np.uint8)
         for person, actions_of_person in enumerate(persons.values()):
             marks[person, actions_of_person] = 1
-        clips.append(
-            ClipSample(
-                key=ClipKey(video, round(time_sec)),
-                time_sec=time_sec,
-                persons_xyxy=np.array([box[:4] for box in persons], np.float32).reshape(-1, 4),
-                persons_score=np.ones(len(persons), np.float32),
-                labels=marks,
-            )
+        clips[key] = ClipSample(
+            key=key,
+            time_sec=time_sec,
+            persons_xyxy=np.array([box[:4] for box in persons], np.float32).reshape(-1, 4),
+            persons_score=np.ones(len(persons), np.float32),
+            labels=marks,
         )
     if not clips:
         raise InputError(f"{annotations}: no key frame is left; are all of them excluded?")
-    return clips
+    return list(clips.values())
 
 
 def listed_clips(
@@ -84,6 +94,7 @@ def listed_clips(
     *,
     labels: ClassList,
     excluded: Path | str | None = None,
+    per_sec: float = 1.0,
 ) -> list[ClipSample]:
     """Key frames that nobody needs to have annotated: the same seconds of each film, no persons.
 
@@ -92,7 +103,7 @@ def listed_clips(
     left_out, times_sec = read_excluded(excluded), sorted(times_sec)
     return [
         ClipSample(
-            key=ClipKey(video, round(time_sec)),
+            key=clip_key(video, time_sec, per_sec=per_sec),
             time_sec=time_sec,
             persons_xyxy=np.zeros((0, 4), np.float32),
             persons_score=np.zeros(0, np.float32),
@@ -105,13 +116,18 @@ def listed_clips(
 
 
 def detected_clips(
-    clips: Sequence[ClipSample], persons: Iterable[Path | str], *, threshold: float
+    clips: Sequence[ClipSample],
+    persons: Iterable[Path | str],
+    *,
+    threshold: float,
+    per_sec: float = 1.0,
 ) -> list[ClipSample]:
     """The same key frames with the detector's persons of at least this score.
 
     Key frames without any such box are dropped, so that they do not enter the memory either.
     """
-    boxes = _by_key(pd.concat([read_boxes(path) for path in persons], ignore_index=True))
+    tables = [read_boxes(path) for path in persons]
+    boxes = _by_key(pd.concat(tables, ignore_index=True), per_sec)
     found = []
     for clip in clips:
         rows = boxes.get(clip.key)
@@ -142,6 +158,7 @@ def with_objects(
     detected: Iterable[Path | str] = (),
     threshold: float = 0.0,
     most: int,
+    per_sec: float = 1.0,
 ) -> list[ClipSample]:
     """The clips with their objects: annotated ones, or the detector's `most` best by score."""
     if annotated is not None:
@@ -152,7 +169,7 @@ def with_objects(
             return list(clips)
         boxes = pd.concat(tables, ignore_index=True)
     boxes = boxes[boxes["score"] >= threshold].sort_values("score", ascending=False, kind="stable")
-    grouped = _by_key(boxes)
+    grouped = _by_key(boxes, per_sec)
     return [
         ClipSample(
             key=clip.key,
@@ -169,7 +186,7 @@ def with_objects(
 
 
 def seconds_of(clips: Sequence[ClipSample]) -> dict[str, tuple[int, int]]:
-    """First and last second of each video."""
+    """First and last t of each video: seconds, where there is one clip a second."""
     spans: dict[str, tuple[int, int]] = {}
     for clip in clips:
         first, last = spans.get(clip.key.video, (clip.key.t, clip.key.t))
@@ -177,9 +194,9 @@ def seconds_of(clips: Sequence[ClipSample]) -> dict[str, tuple[int, int]]:
     return spans
 
 
-def _by_key(boxes: pd.DataFrame) -> dict[ClipKey, pd.DataFrame]:
-    seconds = boxes["time_sec"].round()
-    return {ClipKey(video, int(t)): rows for (video, t), rows in _groups(boxes, seconds)}
+def _by_key(boxes: pd.DataFrame, per_sec: float) -> dict[ClipKey, pd.DataFrame]:
+    places = (boxes["time_sec"] * per_sec).round()
+    return {ClipKey(video, int(t)): rows for (video, t), rows in _groups(boxes, places)}
 
 
 def _groups(

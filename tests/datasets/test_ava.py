@@ -144,3 +144,17 @@ def test_clips_have_the_authors_persons_and_labels(golden, part):
         pixels = clip.persons_xyxy * np.array([width, height, width, height]) - [0, 0, 1, 1]
         np.testing.assert_allclose(pixels, theirs["boxes"], atol=0.011)  # they round to 0.01
         assert [np.flatnonzero(row).tolist() for row in clip.labels] == theirs["labels"]
+
+
+def test_every_frame_may_be_a_key_frame(tmp_path):
+    rows = [f"a,{t / 25},0.1,0.1,0.2,0.2,1,0" for t in (10, 11, 12)]
+    (tmp_path / "a.csv").write_text("\n".join(rows) + "\n")
+    clips = annotated_clips(tmp_path / "a.csv", labels=LABELS, per_sec=25)
+    assert [clip.key.t for clip in clips] == [10, 11, 12]
+    assert seconds_of(clips) == {"a": (10, 12)}
+
+
+def test_key_frames_that_would_share_a_place_in_the_memory_are_refused(tmp_path):
+    (tmp_path / "a.csv").write_text("a,2.0,0.1,0.1,0.2,0.2,1,0\na,2.2,0.1,0.1,0.2,0.2,1,0\n")
+    with pytest.raises(InputError, match=r"at 2 and 2\.2 s, which are one clip at 1 a second"):
+        annotated_clips(tmp_path / "a.csv", labels=LABELS)

@@ -257,8 +257,9 @@ rule measure_drift:
         work="results/{dataset}/runs/{run}/work",
         optional=optional_flags,
         device=scoring_device,
+        rate=clip_rate,
     shell:
-        "aia drift --model {input.model} --work {params.work} --frames {input.frames}"
+        "aia drift --model {input.model} --work {params.work} --frames {input.frames} {params.rate}"
         " --annotations {input.annotations} --labels {input.labels} {params.optional}"
         " --device {params.device} --threads {threads} --output {output.drift} --log {log}"
 

@@ -12,9 +12,17 @@ def training_settings(wildcards, input):
     return as_json(run_sections(wildcards.dataset, wildcards.run))
 
 
+def clip_rate(wildcards, input):
+    """How many clips a second the data has, where that is not one."""
+    rate = settings(wildcards.dataset).data.clips_per_sec
+    return f"--clips-per-sec {rate}" if rate != 1 else ""
+
+
 def training_recipe(wildcards):
     """What makes this run what it is: a change of it, and of nothing else, trains again."""
-    return recipe(run_sections(wildcards.dataset, wildcards.run))
+    rate = settings(wildcards.dataset).data.clips_per_sec
+    data = {"data": {"clips_per_sec": rate}} if rate != 1 else {}
+    return recipe(run_sections(wildcards.dataset, wildcards.run) | data)
 
 
 def cost_sections(wildcards):

@@ -32,11 +32,12 @@ rule score_detected:
         device=scoring_device,
         view=view_flags,
         most=most_objects,
+        rate=clip_rate,
         version=VERSIONS["score"],
     shell:
         "aia score --model {input.model} --frames {input.frames}"
         " --annotations {input.annotations} --labels {input.labels} {params.optional}"
-        " {params.persons} {params.objects} --max-objects {params.most}"
+        " {params.persons} {params.objects} --max-objects {params.most} {params.rate}"
         " --output {output.scores}"
         " --settings {params.settings:q} --device {params.device} {params.view} --threads {threads}"
         " --log {log}"
@@ -72,11 +73,12 @@ rule score_groundtruth:
         device=scoring_device,
         view=view_flags,
         most=most_objects,
+        rate=clip_rate,
         version=VERSIONS["score"],
     shell:
         "aia score --model {input.model} --frames {input.frames}"
         " --annotations {input.annotations} --labels {input.labels} {params.optional}"
-        " {params.objects} --max-objects {params.most}"
+        " {params.objects} --max-objects {params.most} {params.rate}"
         " --output {output.scores} --attention {output.attention}"
         " --settings {params.settings:q} --device {params.device} {params.view} --threads {threads}"
         " --log {log}"
@@ -188,10 +190,11 @@ rule score_test:
         device=scoring_device,
         view=view_flags,
         most=most_objects,
+        rate=clip_rate,
         version=VERSIONS["score"],
     shell:
         "aia score --model {input.model} --frames {input.frames} --labels {input.labels}"
-        " {params.optional} {params.persons} {params.objects} --max-objects {params.most}"
+        " {params.optional} {params.persons} {params.objects} --max-objects {params.most} {params.rate}"
         " --output {output.scores}"
         " --settings {params.settings:q} --device {params.device} {params.view} --threads {threads}"
         " --log {log}"

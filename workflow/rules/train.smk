@@ -79,11 +79,12 @@ rule train:
         folder="results/{dataset}/runs/{run}",
         optional=optional_flags,
         boxes=object_rules_where_seen("train", "train"),
+        rate=clip_rate,
         settings=training_settings,
         recipe=training_recipe,
         version=VERSIONS["train"],
     shell:
         "aia train --run {wildcards.run} --frames {input.frames}"
-        " --annotations {input.annotations} --labels {input.labels} {params.optional} {params.boxes}"
+        " --annotations {input.annotations} --labels {input.labels} {params.optional} {params.boxes} {params.rate}"
         " --work {params.work} --output-dir {params.folder}"
         " --settings {params.settings:q} --threads {threads} --log {log}"
