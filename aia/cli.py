@@ -94,6 +94,19 @@ def fetch_ava_films(options: argparse.Namespace) -> None:
     fetch_films(options.videos, options.lists, options.folder, config=config)
 
 
+def prepare_ucf24(options: argparse.Namespace) -> None:
+    """UCF101-24's annotations in the form that all else reads."""
+    from aia.datasets.ucf101_24 import prepare
+
+    films = prepare(
+        options.annotations, val=options.val, train=options.train, output=options.output_dir
+    )
+    log.say(
+        f"{options.output_dir}: {len(films['train'])} films to train on, "
+        f"{len(films['val'])} to score"
+    )
+
+
 def frames(options: argparse.Namespace) -> None:
     """Decode one film into its frame store."""
     from aia.video.store import make_store, skip_film
@@ -746,6 +759,14 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("videos", nargs="*", metavar="ID", help="none: all films of the lists")
     command.add_argument("--lists", type=Path, nargs="+", required=True)
     command.add_argument("--folder", type=Path, required=True)
+
+    preparing = commands.add_parser("prepare", help="annotations of other forms in AVA's")
+    kinds = preparing.add_subparsers(required=True, metavar="KIND")
+    command = _command(kinds, "ucf24", prepare_ucf24)
+    command.add_argument("annotations", type=Path, help="pyannot.pkl")
+    command.add_argument("--val", type=Path, required=True, help="list of films: testlist01.txt")
+    command.add_argument("--train", type=Path, help="list of films; without: all others")
+    command.add_argument("--output-dir", type=Path, required=True)
 
     command = _command(commands, "frames", frames)
     command.add_argument("film", type=Path)

@@ -20,7 +20,7 @@ class ClipKey(NamedTuple):
 def clip_key(video: str, time_sec: float, *, per_sec: float = 1.0) -> ClipKey:
     """The clip whose key frame is nearest to a time, of so many clips a second.
 
-    >>> clip_key("a", 902.0), clip_key("a", 0.44, per_sec=25)
+    >>> clip_key("a", 902.0), clip_key("a", 0.44, per_sec=25.0)
     (ClipKey(video='a', t=902), ClipKey(video='a', t=11))
     """
     return ClipKey(video, round(time_sec * per_sec))

@@ -8,11 +8,10 @@ scoring on ground-truth boxes) or from the detector (§4.1).
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Int, UInt8
 
 from aia.clip import ClipKey, clip_key
 from aia.errors import InputError
@@ -57,8 +56,11 @@ def annotated_clips(
     """
     actions = read_actions(annotations, labels=labels)
     left_out = read_excluded(excluded)
+    xyxy = actions[_XYXY].to_numpy()
+    boxes = list(zip(*xyxy.T.tolist(), actions["person"].tolist(), strict=True))
+    places = [labels.index.get(action, -1) for action in actions["action"].tolist()]
     clips: dict[ClipKey, ClipSample] = {}
-    for (video, time_sec), rows in _groups(actions, actions["time_sec"]):
+    for video, time_sec, rows in _groups(actions, actions["time_sec"]):
         if (video, round(time_sec)) in left_out:
             continue
         key = clip_key(video, time_sec, per_sec=per_sec)
@@ -68,11 +70,10 @@ def annotated_clips(
                 f"{time_sec:g} s, which are one clip at {per_sec:g} a second; is "
                 "data.clips_per_sec too low for it?"
             )
-        rows = rows[rows["action"] >= 0]
         persons: dict[tuple, list[int]] = {}
-        boxes = rows[[*_XYXY, "person"]].itertuples(index=False, name=None)
-        for box, action in zip(boxes, rows["action"], strict=True):
-            persons.setdefault(box, []).append(labels.index[action])
+        for row in rows.tolist():
+            if places[row] >= 0:  # else nothing happens on this key frame
+                persons.setdefault(boxes[row], []).append(places[row])
         marks = np.zeros((len(persons), len(labels)), np.uint8)
         for person, actions_of_person in enumerate(persons.values()):
             marks[person, actions_of_person] = 1
@@ -127,19 +128,21 @@ def detected_clips(
     Key frames without any such box are dropped, so that they do not enter the memory either.
     """
     tables = [read_boxes(path) for path in persons]
-    boxes = _by_key(pd.concat(tables, ignore_index=True), per_sec)
+    boxes = pd.concat(tables, ignore_index=True)
+    boxes = boxes[boxes["score"] >= threshold]
+    xyxy, score = boxes[_XYXY].to_numpy(np.float32), boxes["score"].to_numpy(np.float32)
+    rows_of = _by_key(boxes, per_sec)
     found = []
     for clip in clips:
-        rows = boxes.get(clip.key)
-        rows = rows[rows["score"] >= threshold] if rows is not None else None
-        if rows is None or rows.empty:
+        rows = rows_of.get(clip.key)
+        if rows is None:
             continue
         found.append(
             ClipSample(
                 key=clip.key,
                 time_sec=clip.time_sec,
-                persons_xyxy=rows[_XYXY].to_numpy(np.float32),
-                persons_score=rows["score"].to_numpy(np.float32),
+                persons_xyxy=xyxy[rows],
+                persons_score=score[rows],
                 labels=np.zeros((len(rows), clip.labels.shape[1]), np.uint8),
             )
         )
@@ -169,7 +172,8 @@ def with_objects(
             return list(clips)
         boxes = pd.concat(tables, ignore_index=True)
     boxes = boxes[boxes["score"] >= threshold].sort_values("score", ascending=False, kind="stable")
-    grouped = _by_key(boxes, per_sec)
+    xyxy = boxes[_XYXY].to_numpy(np.float32)
+    rows_of, none = _by_key(boxes, per_sec), np.zeros(0, np.int64)
     return [
         ClipSample(
             key=clip.key,
@@ -177,9 +181,7 @@ def with_objects(
             persons_xyxy=clip.persons_xyxy,
             persons_score=clip.persons_score,
             labels=clip.labels,
-            objects_xyxy=grouped[clip.key][_XYXY].to_numpy(np.float32)[:most]
-            if clip.key in grouped
-            else np.zeros((0, 4), np.float32),
+            objects_xyxy=xyxy[rows_of.get(clip.key, none)[:most]],
         )
         for clip in clips
     ]
@@ -194,15 +196,21 @@ def seconds_of(clips: Sequence[ClipSample]) -> dict[str, tuple[int, int]]:
     return spans
 
 
-def _by_key(boxes: pd.DataFrame, per_sec: float) -> dict[ClipKey, pd.DataFrame]:
+def _by_key(boxes: pd.DataFrame, per_sec: float) -> dict[ClipKey, Int[np.ndarray, " rows"]]:
     places = (boxes["time_sec"] * per_sec).round()
-    return {ClipKey(video, int(t)): rows for (video, t), rows in _groups(boxes, places)}
+    return {ClipKey(video, int(t)): rows for video, t, rows in _groups(boxes, places)}
 
 
 def _groups(
-    rows: pd.DataFrame, times: pd.Series
-) -> Iterator[tuple[tuple[str, float], pd.DataFrame]]:
-    """Rows of each video and time, in this order."""
-    for key, group in rows.groupby([rows["video"], times], sort=True):
-        video, time_sec = cast(tuple[str, float], key)  # the stubs know no pairs
-        yield (video, time_sec), group
+    table: pd.DataFrame, times: pd.Series
+) -> Iterator[tuple[str, float, Int[np.ndarray, " rows"]]]:
+    """Each video and time, in this order, with the places of its rows, in file order."""
+    if table.empty:
+        return
+    codes, names = pd.factorize(table["video"], sort=True)
+    values = times.to_numpy(float)
+    order = np.lexsort((values, codes))  # stable
+    codes, values = codes[order], values[order]
+    starts = np.flatnonzero((np.diff(codes, prepend=-1) != 0) | (np.diff(values, prepend=-1) != 0))
+    for start, rows in zip(starts, np.split(order, starts[1:]), strict=True):
+        yield str(names[codes[start]]), float(values[start]), rows

@@ -5,7 +5,7 @@ first and a last. Boxes are given for films of 320 x 240, as x, y, width and hei
 the numbers are small integers without a sign, which overflow where they are added as they are.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,7 +13,8 @@ import numpy as np
 from jaxtyping import Float
 
 from aia.errors import InputError
-from aia.labels import ClassList
+from aia.files import write_text
+from aia.labels import ClassList, write_labels
 from aia.pickles import read_pickle
 from aia.tables import Tube, check_video_id
 
@@ -140,6 +141,76 @@ def to_fractions(
     """Boxes as fractions of the frame, whatever size the film has."""
     height, width = ANNOTATED_SIZE_HW
     return boxes_xyxy / np.array([width, height, width, height], float)
+
+
+def prepare(
+    annotations: Path | str,
+    *,
+    val: Path | str,
+    train: Path | str | None = None,
+    output: Path | str,
+) -> dict[str, list[str]]:
+    """Write the annotations in the form that all else reads: actions.pbtxt, train.csv, val.csv.
+
+    Every frame of a film is a key frame; those without a box are lines of two columns.
+
+    Args:
+        annotations: `pyannot.pkl`.
+        val: The list of the films that are scored, such as `testlist01.txt`.
+        train: The list of those to learn from; None: all others.
+        output: The folder.
+
+    Returns:
+        The ids of the films of each split.
+    """
+    known = read_annotations(annotations)
+    films = split_films(known, val=val, train=train)
+    output = Path(output)
+    write_labels(output / "actions.pbtxt", known.labels)
+    of_film: dict[str, list[Tube]] = {}
+    for tube in known.tubes:
+        of_film.setdefault(tube.video, []).append(tube)
+    for split, names in films.items():
+        lines = [
+            line
+            for film in names
+            for line in _lines(film, of_film.get(film, []), known.frames[film])
+        ]
+        write_text(output / f"{split}.csv", "".join(lines))
+    return {split: [video_id(film) for film in names] for split, names in films.items()}
+
+
+def split_films(
+    known: Annotations, *, val: Path | str, train: Path | str | None = None
+) -> dict[str, list[str]]:
+    """The films of each split, in the order of the annotations.
+
+    Raises:
+        InputError: A list names a film that is not annotated, no film is left to train on, or two
+            films have the same name in different folders.
+    """
+    scored = known.only(read_split(val), val).frames
+    others = [film for film in known.frames if film not in scored]
+    learned = others if train is None else list(known.only(read_split(train), train).frames)
+    if not learned:
+        raise InputError(f"{val}: names every film that is annotated; none is left to train on")
+    seen: dict[str, str] = {}
+    for film in known.frames:
+        if seen.setdefault(video_id(film), film) != film:
+            raise InputError(f"{film} and {seen[video_id(film)]} have the same name")
+    return {"train": learned, "val": list(scored)}
+
+
+def _lines(film: str, tubes: Sequence[Tube], frames: int) -> Iterator[str]:
+    """A film's lines in AVA's format, frame after frame."""
+    boxes: list[list[str]] = [[] for _ in range(frames)]
+    for person, tube in enumerate(tubes):
+        for offset, xyxy in enumerate(to_fractions(tube.boxes_xyxy).tolist()):
+            corners = ",".join(f"{value:.6f}" for value in xyxy)
+            boxes[tube.first_frame + offset].append(f"{corners},{tube.label},{person}")
+    for frame, found in enumerate(boxes):
+        key = f"{video_id(film)},{frame / FPS:g}"
+        yield from (f"{key},{box}\n" for box in found) if found else (f"{key}\n",)
 
 
 def _tube(film: str, said: Mapping[str, Any]) -> Tube:

@@ -149,7 +149,7 @@ def test_clips_have_the_authors_persons_and_labels(golden, part):
 def test_every_frame_may_be_a_key_frame(tmp_path):
     rows = [f"a,{t / 25},0.1,0.1,0.2,0.2,1,0" for t in (10, 11, 12)]
     (tmp_path / "a.csv").write_text("\n".join(rows) + "\n")
-    clips = annotated_clips(tmp_path / "a.csv", labels=LABELS, per_sec=25)
+    clips = annotated_clips(tmp_path / "a.csv", labels=LABELS, per_sec=25.0)
     assert [clip.key.t for clip in clips] == [10, 11, 12]
     assert seconds_of(clips) == {"a": (10, 12)}
 

@@ -3,8 +3,10 @@ import pickle
 import numpy as np
 import pytest
 
-from aia.datasets.ucf101_24 import read_annotations, read_split, to_fractions
+from aia.datasets.ava import annotated_clips
+from aia.datasets.ucf101_24 import prepare, read_annotations, read_split, to_fractions
 from aia.errors import InputError
+from aia.labels import read_labels
 
 
 def write(path, **changes):
@@ -84,3 +86,45 @@ def test_the_counts_of_the_first_split(shared_data):
     }
     boxes = sum(len(tube.boxes_xyxy) for tube in test.tubes)
     assert (len(test.frames), len(frames), boxes, len(test.tubes)) == (910, 138_527, 170_580, 1315)
+
+
+def two_films(folder):
+    """A film with a tube of three of its six frames, and one with nothing."""
+    tube = {"label": 1, "sf": 2, "ef": 5, "boxes": np.tile(np.uint8([160, 60, 80, 60]), (3, 1))}
+    films = {
+        "BasketballDunk/v_a": {"numf": 6, "annotations": [tube]},
+        "Diving/v_b": {"numf": 2, "annotations": []},
+    }
+    (folder / "pyannot.pkl").write_bytes(pickle.dumps(films))
+    (folder / "val.txt").write_text("BasketballDunk/v_a.avi\n")
+    return folder / "pyannot.pkl", folder / "val.txt"
+
+
+def test_prepared_every_frame_is_a_clip_of_its_own(tmp_path):
+    annotations, val = two_films(tmp_path)
+    assert prepare(annotations, val=val, output=tmp_path) == {"train": ["v_b"], "val": ["v_a"]}
+    labels = read_labels(tmp_path / "actions.pbtxt")
+    assert len(labels) == 24
+    clips = annotated_clips(tmp_path / "val.csv", labels=labels, per_sec=25.0)
+    assert [(clip.key.t, len(clip.persons_xyxy)) for clip in clips] == [
+        (0, 0), (1, 0), (2, 1), (3, 1), (4, 1), (5, 0),
+    ]  # fmt: skip
+    assert clips[2].persons_xyxy == pytest.approx(np.array([[0.5, 0.25, 0.75, 0.5]]))
+    assert clips[2].labels[0].nonzero()[0].tolist() == [labels.index[1]]
+
+
+def test_a_split_that_leaves_nothing_to_train_on_is_refused(tmp_path):
+    annotations, val = two_films(tmp_path)
+    val.write_text("BasketballDunk/v_a\nDiving/v_b\n")
+    with pytest.raises(InputError, match="none is left to train on"):
+        prepare(annotations, val=val, output=tmp_path)
+
+
+def test_the_prepared_first_split_holds_every_frame_and_box(shared_data, tmp_path):
+    folder = shared_data / "ucf101-24"
+    films = prepare(folder / "pyannot.pkl", val=folder / "testlist01.txt", output=tmp_path)
+    assert (len(films["train"]), len(films["val"])) == (2284, 910)
+    labels = read_labels(tmp_path / "actions.pbtxt")
+    clips = annotated_clips(tmp_path / "val.csv", labels=labels, per_sec=25.0)
+    assert sum(len(clip.persons_xyxy) for clip in clips) == 170_580
+    assert sum(bool(len(clip.persons_xyxy)) for clip in clips) == 138_527
