@@ -13,6 +13,7 @@ include: "workflow/rules/common.smk"  # reads config.yaml, and checks it
 include: "workflow/rules/runs.smk"
 include: "workflow/rules/playhouse.smk"
 include: "workflow/rules/fetch.smk"
+include: "workflow/rules/prepare.smk"
 include: "workflow/rules/frames.smk"
 include: "workflow/rules/boxes.smk"
 include: "workflow/rules/train.smk"

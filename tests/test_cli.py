@@ -167,7 +167,9 @@ def test_what_films_without_labels_need_is_told(tmp_path, labels, options, messa
     }
     wanted = {name: value if f"--{name}" in options else None for name, value in given.items()}
     with pytest.raises(InputError, match=message):
-        _key_frames(argparse.Namespace(**wanted, excluded=None), read_labels(labels))
+        _key_frames(
+            argparse.Namespace(**wanted, excluded=None, clips_per_sec=1), read_labels(labels)
+        )
 
 
 def test_help_tells_every_command(capsys):

@@ -15,7 +15,14 @@ from aia.errors import InputError
 
 # A stage whose output would change with the code, not the settings, counts up here: its number
 # is a parameter of the stage's rule, so that its outputs are made anew.
-STAGE_VERSIONS = {"playhouse": 1, "frames": 2, "detector": 1, "train": 1, "score": 1}
+STAGE_VERSIONS = {
+    "playhouse": 1,
+    "prepare": 1,
+    "frames": 2,
+    "detector": 1,
+    "train": 1,
+    "score": 1,
+}
 
 # Settings that say how a machine works, not what comes out: a change makes nothing anew.
 MACHINE_SETTINGS = {
@@ -83,9 +90,20 @@ class TestConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SourceConfig:
+    """Annotations in a form of their own, which `aia prepare` writes in AVA's."""
+
+    format: Literal["ucf101_24"]
+    annotations: str
+    train: str | None
+    val: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class DataConfig:
     """Where a data set in AVA's format lies."""
 
+    source: SourceConfig | None
     fetch: Literal["ava_v2.1", "ava_v2.2"] | None
     films: str
     labels: str
@@ -482,6 +500,8 @@ class EvaluateConfig:
     """The rules of the score."""
 
     protocol: Literal["paper", "activitynet", "slowfast", "mmaction", "acar"]
+    tube_protocol: Literal["voc", "yowo", "act"]
+    frames: Literal["all", "annotated"]
     iou: float
 
     def __post_init__(self) -> None:

@@ -329,13 +329,18 @@ class _Download:
         ask = {"Range": f"bytes={self.have}-"}
         if self.version.mark:
             ask["If-Range"] = self.version.mark
-        try:
-            response = self.pool.request(
-                "GET", self.wanted.address, headers=ask, preload_content=False
-            )
-            response.close()
-        except urllib3.exceptions.HTTPError:
-            return  # that it is not asked twice is no fault of the file
+        for left in reversed(range(self.config.attempts)):
+            try:
+                response = self.pool.request(
+                    "GET", self.wanted.address, headers=ask, preload_content=False
+                )
+            except urllib3.exceptions.HTTPError:
+                if not left:
+                    say(f"{self.name}: whether it has more bytes than stated was not answered")
+                    return  # that it answers no second time is no fault of the file
+            else:
+                response.close()
+                break
         span = re.fullmatch(r"bytes \S+/(\d+)", response.headers.get("Content-Range", ""))
         if response.status in (206, 416) and span and int(span[1]) != self.have:
             have = self.have

@@ -19,7 +19,7 @@ from environment import has_gpu, make_findable
 make_findable(REPOSITORY)
 
 import aia.config
-from aia.datasets import ava_files
+from aia.datasets import ava_files, ucf101_24
 from aia.datasets.playhouse import video_names
 from aia.errors import InputError
 from aia.fetch import NOT_YET
@@ -178,12 +178,41 @@ def test_videos(dataset):
 
 
 @one_message
+def prepared_films(dataset):
+    """Ids of each split's films, where annotations have a form of their own."""
+    source = settings(dataset).data.source
+    known = ucf101_24.read_annotations(source.annotations)
+    films = ucf101_24.split_films(known, val=source.val, train=source.train)
+    return {
+        split: [ucf101_24.video_id(film) for film in names]
+        for split, names in films.items()
+    }
+
+
+def source_file(name):
+    """An input function: what data.source.NAME says; nothing where null."""
+
+    def path(wildcards):
+        source = settings(wildcards.dataset).data.source
+        if source is None:
+            raise WorkflowError(
+                f"data.source: is null in the settings of {wildcards.dataset}, so there is nothing "
+                "to prepare; its annotations are where data.annotations says"
+            )
+        return getattr(source, name) or []
+
+    return path
+
+
+@one_message
 def videos(dataset, split):
     """Ids of the films that a split's annotations speak of."""
     if split == "test":
         return test_videos(dataset)
     if is_drawn(dataset):
         return tuple(video_names(settings(dataset).playhouse, split))
+    if settings(dataset).data.source:
+        return tuple(sorted(prepared_films(dataset)[split]))
     path = fetched_table(dataset, getattr(settings(dataset).data.annotations, split))
     try:
         with open(path, newline="", encoding="utf-8") as file:
@@ -509,9 +538,30 @@ def one_by_one(wildcards, files):
     ]
 
 
+def evaluated_against(wildcards):
+    """The ground truth, in the form in which it was published."""
+    source = settings(wildcards.dataset).data.source
+    return source.annotations if source else data_file("annotations", "val")(wildcards)
+
+
+def evaluated_films(wildcards):
+    """The list of the films that are scored, where the ground truth has others too."""
+    source = settings(wildcards.dataset).data.source
+    return source.val if source else []
+
+
+def evaluator(wildcards, input):
+    """The command that scores this data, with what it alone needs."""
+    if settings(wildcards.dataset).data.source:
+        return f"ucf24 --split {shlex.quote(str(input.split))}"
+    return shlex.join(["ava", "--labels", str(input.labels)])
+
+
 def evaluation_rules(wildcards):
     """What counts as found."""
     rules = settings(wildcards.dataset).evaluate
+    if settings(wildcards.dataset).data.source:
+        return f"--protocol {rules.tube_protocol} --frames {rules.frames} --iou {rules.iou}"
     return f"--protocol {rules.protocol} --iou {rules.iou}"
 
 

@@ -88,7 +88,8 @@ rule evaluate:
     """Scores -> frame mAP and the AP of each class, under the data set's protocol (§4.1)."""
     input:
         scores="results/{dataset}/scores/{scorer}.{boxes}{views}.parquet",
-        groundtruth=data_file("annotations", "val"),
+        groundtruth=evaluated_against,
+        split=evaluated_films,
         excluded=data_file("excluded", "val"),
         labels=evaluated_labels,
     output:
@@ -103,10 +104,11 @@ rule evaluate:
         runtime=60,
     params:
         optional=optional_flags,
+        evaluator=evaluator,
         rules=evaluation_rules,
     shell:
-        "aia evaluate ava --groundtruth {input.groundtruth} --detections {input.scores}"
-        " {params.optional} --labels {input.labels} {params.rules}"
+        "aia evaluate {params.evaluator} --groundtruth {input.groundtruth}"
+        " --detections {input.scores} {params.optional} {params.rules}"
         " --output {output.metrics} --log {log}"
 
 
