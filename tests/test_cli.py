@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from aia.cli import _key_frames, main
+from aia.cli import main
+from aia.cli.clips import key_frames
 from aia.errors import InputError
 from aia.labels import read_labels
 from tests.conftest import REPOSITORY
@@ -167,7 +168,7 @@ def test_what_films_without_labels_need_is_told(tmp_path, labels, options, messa
     }
     wanted = {name: value if f"--{name}" in options else None for name, value in given.items()}
     with pytest.raises(InputError, match=message):
-        _key_frames(
+        key_frames(
             argparse.Namespace(**wanted, excluded=None, clips_per_sec=1), read_labels(labels)
         )
 

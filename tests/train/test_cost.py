@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from aia.cli import _run_sections
+from aia.cli.options import run_sections
 from aia.config import parse_run
 from aia.tables import read_metrics
 from aia.train.cost import Problem, clip_cost, cost_by_reach, step_memory, write_cost
@@ -15,7 +15,7 @@ CONFIG = str(Path(__file__).resolve().parents[2] / "config.yaml")
 
 def problem_of(name: str):
     run = parse_run(f"slowfast_tiny-{name}-s0")
-    return run, _run_sections(CONFIG, run)
+    return run, run_sections(CONFIG, run)
 
 
 def cost(name: str):

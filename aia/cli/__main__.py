@@ -1,0 +1,8 @@
+"""`python -m aia.cli` is `aia`."""
+
+import sys
+
+from aia.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,98 @@
+"""Where persons and objects are: detected (§4.1), or detected by others."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from aia.cli.clips import films_of
+from aia.cli.options import add_command
+from aia.config import DetectorConfig, section
+
+
+def add_parsers(commands: Any) -> None:
+    """Add `finetune-detector`, `detect` and `boxes` to the commands of `aia`."""
+    command = add_command(commands, "finetune-detector", finetune_detector)
+    command.add_argument("--frames", type=Path, nargs="*", required=True)
+    command.add_argument("--annotations", type=Path, required=True)
+    command.add_argument("--excluded", type=Path)
+    command.add_argument("--objects", type=Path)
+    command.add_argument("--tracks", type=Path)
+    command.add_argument("--output", type=Path, required=True)
+    command.add_argument("--metrics", type=Path)
+    command.add_argument("--seed", type=int, default=0)
+    command.add_argument("--threads", type=int, default=1)
+
+    command = add_command(commands, "detect", detect)
+    command.add_argument("frames", type=Path)
+    command.add_argument("--weights", type=Path, required=True)
+    command.add_argument("--annotations", type=Path, nargs="+", default=[])
+    command.add_argument("--seconds", type=Path, help="a list of more key frames")
+    command.add_argument("--persons", type=Path, required=True)
+    command.add_argument("--objects", type=Path, required=True)
+    command.add_argument("--threads", type=int, default=1)
+
+    boxes = commands.add_parser("boxes", help="boxes that others detected")
+    kinds = boxes.add_subparsers(required=True, metavar="WHAT")
+    command = add_command(kinds, "import", boxes_import)
+    command.add_argument("files", type=Path, nargs="+", help="JSON, CSV or Parquet")
+    command.add_argument("--kind", choices=("persons", "objects"), required=True)
+    films = command.add_mutually_exclusive_group(required=True)
+    films.add_argument("--annotations", type=Path, nargs="+", help="whose films get a file")
+    films.add_argument("--films", type=Path, help="a list of them, one a line")
+    command.add_argument(
+        "--images", type=Path, help="what image ids mean: AlphAction's annotations or list of films"
+    )
+    command.add_argument(
+        "--frame-sizes", type=Path, help="CSV of video,width,height, for boxes in pixels"
+    )
+    command.add_argument("--output-dir", type=Path, required=True)
+
+
+def finetune_detector(options: argparse.Namespace) -> None:
+    """Fine-tune Faster R-CNN on a data set's boxes."""
+    from aia.detect.finetune import finetune_on_files
+    from aia.weights.maskrcnn_benchmark import read_maskrcnn_benchmark
+
+    finetune_on_files(
+        stores=options.frames,
+        annotations=options.annotations,
+        excluded=options.excluded,
+        objects=options.objects,
+        tracks=options.tracks,
+        config=section(DetectorConfig, options.settings, "detector"),
+        output=options.output,
+        metrics=options.metrics,
+        seed=options.seed,
+        threads=options.threads,
+        read=read_maskrcnn_benchmark,
+    )
+
+
+def detect(options: argparse.Namespace) -> None:
+    """Detect persons and objects on the key frames of one film."""
+    from aia.detect.predict import detect_to_files
+
+    detect_to_files(
+        store=options.frames,
+        weights=options.weights,
+        annotations=options.annotations,
+        seconds=options.seconds,
+        persons=options.persons,
+        objects=options.objects,
+        config=section(DetectorConfig, options.settings, "detector"),
+        threads=options.threads,
+    )
+
+
+def boxes_import(options: argparse.Namespace) -> None:
+    """Published boxes, in whatever layout, as one table for each film."""
+    from aia.detect.imported import import_boxes
+
+    import_boxes(
+        options.files,
+        kind=options.kind,
+        films=films_of(options.films, options.annotations),
+        output_dir=options.output_dir,
+        images=options.images,
+        frame_sizes=options.frame_sizes,
+    )

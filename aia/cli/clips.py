@@ -1,0 +1,82 @@
+"""Which clips a command reads: key frames of films that can be read, with their objects."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from aia.errors import InputError
+
+
+def films_of(films: Path | None, annotations: Sequence[Path] | None) -> list[str]:
+    """Films of a list, or those that the annotations name."""
+    from aia.tables import read_actions, read_films
+
+    if films is not None:
+        return read_films(films)
+    return sorted({video for path in annotations or () for video in read_actions(path)["video"]})
+
+
+def key_frames(options: argparse.Namespace, labels: Any) -> list[Any]:
+    """What is scored: the annotated key frames, or a list of seconds of each film."""
+    from aia.datasets.ava import annotated_clips, listed_clips
+    from aia.tables import read_seconds
+
+    more = {"labels": labels, "excluded": options.excluded, "per_sec": options.clips_per_sec}
+    if options.seconds is None and options.films is None:
+        return annotated_clips(options.annotations, **more)
+    if options.seconds is None:
+        raise InputError("--films: needs --seconds, the seconds of these films that are scored")
+    if not options.persons:
+        raise InputError("--seconds: needs --persons, nobody has annotated whom to score there")
+    if options.attention:
+        raise InputError("--attention: is kept of annotated key frames, leave --seconds out")
+    films = films_of(options.films, [options.annotations])
+    seconds = read_seconds(options.seconds)
+    return listed_clips(films, seconds, **more)
+
+
+def clips_of_films(
+    clips: Sequence[Any], stores: dict[str, Any], options: argparse.Namespace, *, span: int
+) -> list[Any]:
+    """The clips whose films can be read; all others must have been skipped on purpose.
+
+    Raises:
+        InputError: a video without a frame store, a film shorter than the `span` frames of a
+            clip, or a second beyond the end of its film.
+    """
+    named = options.annotations or options.films
+    skipped = {path.stem for path in options.frames} - stores.keys()
+    kept = [clip for clip in clips if clip.key.video not in skipped]
+    for clip in kept:
+        store = stores.get(clip.key.video)
+        if store is None:
+            raise InputError(
+                f"{named}: has video '{clip.key.video}', but no frame store of it was given"
+            )
+        if len(store) < span:
+            raise InputError(
+                f"{store.path}: has {len(store)} frames, but a clip of this backbone spans {span}; "
+                "is the film cut, or frames.fps too low for it?"
+            )
+        end_sec = store.times_sec[-1] + 1 / store.fps
+        if not 0 <= clip.time_sec <= end_sec:
+            raise InputError(
+                f"{named}: {clip.key.video} has second {clip.time_sec:g}, but the "
+                f"film ends at {end_sec:.2f} s; is the film cut, or does its clock start elsewhere?"
+            )
+    return kept
+
+
+def add_objects(clips: list[Any], options: argparse.Namespace, *, most: int) -> list[Any]:
+    """The clips with their objects, annotated or detected, at most `most` in each."""
+    from aia.datasets.ava import with_objects
+
+    return with_objects(
+        clips,
+        annotated=options.objects,
+        detected=options.object_boxes,
+        threshold=options.object_threshold,
+        most=most,
+        per_sec=options.clips_per_sec,
+    )

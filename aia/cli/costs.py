@@ -1,0 +1,99 @@
+"""What a run costs, and what a target will."""
+
+import argparse
+import os
+from pathlib import Path
+from typing import Any
+
+from aia import log
+from aia.cli.options import REPOSITORY, add_command, run_sections
+from aia.config import FramesConfig, parse_run, section
+from aia.errors import InputError
+
+
+def add_parsers(commands: Any) -> None:
+    """Add `cost` and `budget` to the commands of `aia`."""
+    command = add_command(commands, "cost", cost)
+    command.add_argument("--run", dest="name", required=True, help="name of the run")
+    command.add_argument("--labels", type=Path, required=True)
+    command.add_argument("--reaches", type=int, nargs="+", help="L of training steps to measure")
+    command.add_argument("--joint", type=int, nargs="*", default=[], help="L trained jointly")
+    command.add_argument("--clips", type=int, default=2, help="of a batch that is measured")
+    command.add_argument("--device", default="auto")
+    command.add_argument("--output", type=Path, required=True)
+
+    command = commands.add_parser("budget", help=budget.__doc__, description=budget.__doc__)
+    command.set_defaults(run=budget)
+    command.add_argument("targets", nargs="+", metavar="TARGET", help="as for snakemake")
+    command.add_argument("--cores", type=int, help="that there are; else those of this machine")
+    command.add_argument("--gpus", type=int, help="that there are; 0: networks run on cores")
+    command.add_argument("--configfile", nargs="+", default=[], help="as for snakemake")
+    command.add_argument("--rates", type=Path, help="YAML with rates instead of the packaged ones")
+    command.add_argument("--measure", action="store_true", help="rates of this machine, a minute")
+    command.add_argument("--output-rates", type=Path, help="file that gets what was measured")
+    command.add_argument(
+        "--workflow", type=Path, default=REPOSITORY, help="folder of the Snakefile"
+    )
+    command.add_argument("--log", help="file that gets a copy of all lines")
+
+
+def cost(options: argparse.Namespace) -> None:
+    """Count a run's parameters and operations (Table 1e), or measure a step by reach (Fig. 5)."""
+    from aia.labels import read_labels
+    from aia.train import cost as costs
+    from aia.train.run import pick_device
+
+    run = parse_run(options.name)
+    sections = run_sections(options.settings, run)
+    classes = len(read_labels(options.labels))
+    short_side = section(FramesConfig, options.settings, "frames").short_side
+    if options.reaches is None:
+        found = costs.clip_cost(run, sections, classes=classes, short_side=short_side)
+        costs.write_cost(options.output, found)
+        log.say(f"{run}: {found.parameters / 1e6:.2f} M parameters, {found.flops / 1e9:.2f} GFLOP")
+        return
+    if run.memory != "amu":
+        raise InputError(f"--run {run}: has no memory of its own, so its steps have no reach")
+    measured = costs.cost_by_reach(
+        run,
+        sections,
+        classes=classes,
+        clips=options.clips,
+        size_hw=(short_side, short_side * 3 // 2),
+        reaches=options.reaches,
+        joint=options.joint,
+        device=pick_device(options.device),
+    )
+    costs.write_reach(options.output, measured)
+
+
+def budget(options: argparse.Namespace) -> None:
+    """Say what a target will take, before anything starts: jobs, hours, memory, disk."""
+    from aia.budget.account import account_lines, account_of
+    from aia.budget.jobs import planned_jobs
+    from aia.budget.rates import packaged_rates, read_rates, write_rates
+    from aia.cli import _parser  # what the planned jobs' commands mean
+
+    cores = len(os.sched_getaffinity(0)) if options.cores is None else options.cores
+    if cores < 1 or (options.gpus or 0) < 0:
+        raise InputError("--cores, --gpus: expected at least one core, and no negative GPUs")
+    if options.output_rates and not options.measure:
+        raise InputError("--output-rates: is for what --measure finds; give both")
+    rates = packaged_rates()
+    if options.rates:
+        rates = rates.with_other(read_rates(options.rates, rates))
+    planner = options.workflow / "workflow" / "jobs.py"
+    words = ["--cores", str(cores)]
+    words += ["--configfile", *options.configfile] if options.configfile else []
+    jobs = planned_jobs(planner, options.targets, options=words)
+    parse = _parser().parse_args
+    if options.measure:
+        from aia.budget.measure import measured_rates
+
+        found = measured_rates(jobs, parse=parse, rates=rates)
+        rates = rates.with_other(found)
+        if options.output_rates:
+            write_rates(options.output_rates, found)
+    gpus = options.gpus if options.gpus is not None else max([0, *(job.gpu for job in jobs)])
+    account = account_of(jobs, parse=parse, rates=rates, cores=cores, gpus=gpus)
+    print("\n".join(account_lines(options.targets, account)))

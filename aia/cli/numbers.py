@@ -1,0 +1,195 @@
+"""Numbers from scores: each metric, what is wrong with a low one, and tables of them."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from aia import log
+from aia.cli.options import add_command
+
+_PROTOCOLS = ("paper", "activitynet", "slowfast", "mmaction", "acar")
+
+
+def add_parsers(commands: Any) -> None:
+    """Add `evaluate` with its kinds, `doctor` and `table` to the commands of `aia`."""
+    evaluate = commands.add_parser("evaluate", help="numbers from scores")
+    kinds = evaluate.add_subparsers(required=True, metavar="KIND")
+    for name, run in (("ava", evaluate_ava), ("protocols", evaluate_protocols)):
+        command = add_command(kinds, name, run)
+        command.add_argument("--groundtruth", type=Path, required=True)
+        command.add_argument("--detections", type=Path, required=True)
+        command.add_argument("--excluded", type=Path)
+        command.add_argument("--labels", type=Path)
+        command.add_argument("--iou", type=float, default=0.5)
+        command.add_argument("--output", type=Path, required=True)
+        if name == "ava":
+            command.add_argument("--protocol", default="paper", choices=_PROTOCOLS)
+
+    command = add_command(kinds, "ucf24", evaluate_ucf24)
+    command.add_argument(
+        "--groundtruth", type=Path, required=True, help="pyannot.pkl, or CSV of boxes by frame"
+    )
+    command.add_argument(
+        "--detections", type=Path, required=True, help="CSV of boxes by frame, or scores (.parquet)"
+    )
+    command.add_argument("--split", type=Path, help="list of the films that are evaluated")
+    command.add_argument("--frames", choices=("all", "annotated"), help="that count in frame mAP")
+    command.add_argument("--protocol", default="voc", choices=("voc", "yowo", "act"))
+    command.add_argument("--iou", type=float, default=0.5)
+    command.add_argument("--video-iou", default="0.2,0.5,0.5:0.95", help="of tubes")
+    command.add_argument("--output", type=Path, required=True)
+
+    command = add_command(kinds, "epic", evaluate_epic)
+    command.add_argument("--labels", type=Path, required=True, help="CSV: verb,noun")
+    command.add_argument("--verbs", type=Path, required=True, help="scores, a line a segment")
+    command.add_argument("--nouns", type=Path, required=True)
+    command.add_argument("--prior", type=Path, help="CSV of the training segments: verb,noun")
+    command.add_argument("--output", type=Path, required=True)
+
+    command = add_command(kinds, "persons", evaluate_persons)
+    command.add_argument("--groundtruth", type=Path, required=True)
+    command.add_argument("--excluded", type=Path)
+    command.add_argument("--boxes", type=Path, nargs="+", required=True)
+    command.add_argument("--output", type=Path, required=True)
+
+    command = add_command(commands, "doctor", doctor)
+    command.add_argument("scores", type=Path, help="detections as AVA's CSV, or scores (.parquet)")
+    command.add_argument("groundtruth", type=Path)
+    command.add_argument("--labels", type=Path)
+    command.add_argument("--excluded", type=Path)
+    command.add_argument("--protocol", default="paper", choices=_PROTOCOLS)
+    command.add_argument("--iou", type=float, default=0.5)
+    command.add_argument(
+        "--frames", type=Path, nargs="+", default=[], help="frame stores, for sizes in pixels"
+    )
+    command.add_argument("--output", type=Path, help="CSV of the findings")
+
+    command = add_command(commands, "table", table)
+    command.add_argument("--rows", required=True, help="JSON: what the rows are made of")
+    command.add_argument("--labels", type=Path, required=True)
+    command.add_argument("--persons", type=Path, help="metrics of the detector, for a line below")
+    command.add_argument(
+        "--maybe-skipped", type=Path, nargs="+", default=[], help="frame stores: notes tell of gaps"
+    )
+    command.add_argument("--output", type=Path, required=True)
+
+    command.add_argument("--paper-table", help="of which it is a twin, such as 1a")
+    command.add_argument("--paper-data", help="what the paper calls the data, such as AVA v2.2 val")
+
+
+def evaluate_ava(options: argparse.Namespace) -> None:
+    """AVA frame mAP under a named protocol."""
+    from aia.evaluate.frame_map import evaluate_ava as evaluate
+    from aia.evaluate.frame_map import write_frame_map
+
+    result = evaluate(
+        options.groundtruth,
+        options.detections,
+        excluded=options.excluded,
+        labels=options.labels,
+        protocol=options.protocol,
+        iou=options.iou,
+    )
+    write_frame_map(options.output, result)
+    log.say(f"frame mAP@{options.iou:g} ({options.protocol}): {100 * result.mean:.2f}")
+
+
+def evaluate_protocols(options: argparse.Namespace) -> None:
+    """AVA frame mAP under all named protocols at once, and whose numbers each compares with."""
+    from aia.evaluate.all_protocols import evaluate_protocols as evaluate
+    from aia.evaluate.all_protocols import in_words, write_protocols
+
+    table = evaluate(
+        options.groundtruth,
+        options.detections,
+        excluded=options.excluded,
+        labels=options.labels,
+        iou=options.iou,
+    )
+    write_protocols(options.output, table)
+    for line in in_words(table):
+        log.say(line)
+
+
+def evaluate_ucf24(options: argparse.Namespace) -> None:
+    """UCF101-24's frame mAP and video mAP."""
+    from aia.evaluate.ucf24 import evaluate_ucf24 as evaluate
+    from aia.evaluate.ucf24 import mean_of, write_ucf24
+
+    result = evaluate(
+        options.groundtruth,
+        options.detections,
+        split=options.split,
+        frames=options.frames,
+        protocol=options.protocol,
+        iou=options.iou,
+        video_ious=options.video_iou.split(","),
+    )
+    write_ucf24(options.output, result)
+    frames = options.frames or f"the frames of protocol {options.protocol}"
+    log.say(f"frame mAP@{options.iou:g} ({frames}): {100 * result.frame.mean:.2f}")
+    for text, maps in result.video.items():
+        log.say(f"video mAP@{text}: {100 * mean_of(maps):.2f}")
+
+
+def evaluate_epic(options: argparse.Namespace) -> None:
+    """EPIC-Kitchens top-1 and top-5 of verbs, nouns and actions."""
+    from aia.evaluate.top_k import evaluate_epic as evaluate
+    from aia.evaluate.top_k import write_top_k
+
+    result = evaluate(options.labels, options.verbs, options.nouns, prior=options.prior)
+    write_top_k(options.output, result)
+    for name, values in result._asdict().items():
+        log.say(f"{name}: " + ", ".join(f"top-{k} {100 * v:.2f}" for k, v in values.items()))
+
+
+def evaluate_persons(options: argparse.Namespace) -> None:
+    """Person AP of a detector's boxes."""
+    from aia.evaluate.person_ap import evaluate_persons as evaluate
+    from aia.evaluate.person_ap import write_person_ap
+
+    result = evaluate(options.groundtruth, options.boxes, excluded=options.excluded)
+    write_person_ap(options.output, result)
+    log.say(f"person AP@0.5: {100 * result.ap:.2f}")
+
+
+def doctor(options: argparse.Namespace) -> None:
+    """Explain a low frame mAP: what is wrong with a file of scores, and what mending it brings.
+
+    A finding is no error: the exit status is 0 with findings and without.
+    """
+    from aia.doctor import diagnose, report, write_findings
+
+    found = diagnose(
+        options.scores,
+        options.groundtruth,
+        labels=options.labels,
+        excluded=options.excluded,
+        protocol=options.protocol,
+        iou=options.iou,
+        frames=options.frames,
+    )
+    if options.output is not None:
+        write_findings(options.output, found.findings)
+    print(report(found.findings))
+    mended = f", {100 * found.map_after:.2f} with all mended that can be" if found.findings else ""
+    log.say(
+        f"{options.scores}: {found.rows} detections, frame mAP@{options.iou:g} "
+        f"({options.protocol}) {100 * found.map_before:.2f}{mended}"
+    )
+
+
+def table(options: argparse.Namespace) -> None:
+    """Put the metrics of runs together as a table."""
+    from aia.evaluate.paper import PaperNumbers
+    from aia.evaluate.result_table import table_from_json
+    from aia.video.store import skipped_films
+
+    table_from_json(
+        options.rows,
+        labels=options.labels,
+        output=options.output,
+        persons=options.persons,
+        skipped=skipped_films(options.maybe_skipped),
+        paper=PaperNumbers(options.paper_table, options.paper_data),
+    )

@@ -1,0 +1,81 @@
+"""What commands share: their common arguments, and the settings that they are given."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from aia.config import (
+    BackboneConfig,
+    LossConfig,
+    MemoryConfig,
+    NetworkConfig,
+    RunName,
+    TrainConfig,
+    build_section,
+    read_sections,
+    run_settings,
+)
+
+REPOSITORY = Path(__file__).parents[2]
+"""Where the Snakefile and its config.yaml are."""
+
+
+def add_command(commands: Any, name: str, run: Any) -> argparse.ArgumentParser:
+    """A command that runs `run`, whose docstring is its help; it takes --settings and --log."""
+    command = commands.add_parser(name, help=run.__doc__, description=run.__doc__)
+    command.set_defaults(run=run)
+    command.add_argument(
+        "--settings", default="config.yaml", help="a YAML file, or sections as a JSON object"
+    )
+    command.add_argument("--log", help="file that gets a copy of all lines")
+    return command
+
+
+def add_clip_inputs(command: argparse.ArgumentParser) -> None:
+    """Add frame stores, classes and objects: what clips are made of beside annotations."""
+    command.add_argument("--frames", type=Path, nargs="+", required=True, help="frame stores")
+    command.add_argument("--excluded", type=Path)
+    command.add_argument("--labels", type=Path, required=True)
+    objects = command.add_mutually_exclusive_group()
+    objects.add_argument("--objects", type=Path, help="annotated boxes of objects")
+    objects.add_argument("--object-boxes", type=Path, nargs="+", default=[], help="detected ones")
+    command.add_argument("--object-threshold", type=float, default=0.5, help="§4.1: 0.5")
+    add_clips_per_sec(command)
+
+
+def add_clips_per_sec(command: argparse.ArgumentParser) -> None:
+    """Add how many key frames a second has."""
+    command.add_argument(
+        "--clips-per-sec", type=float, default=1.0, help="25: every frame is a key frame; AVA: 1"
+    )
+
+
+def whole_settings(given: str) -> Any:
+    """config.yaml of the working directory or, where there is none, of the repository."""
+    own = REPOSITORY / "config.yaml"
+    return read_sections(str(own) if given == "config.yaml" and not Path(given).exists() else given)
+
+
+def whole_section(kind: Any, given: str, name: str) -> Any:
+    """One section of config.yaml, wherever that is."""
+    return build_section(kind, whole_settings(given)[name], f"settings: {name}")
+
+
+def run_sections(settings: str, run: RunName) -> Any:
+    """The sections of a run, its variant applied."""
+    from aia.train.run import Sections
+
+    raw = read_sections(settings)
+    if "variants" in raw:  # a whole config.yaml, rather than what a rule already picked
+        raw = run_settings(raw, run)
+
+    def read(kind: Any, name: str) -> Any:
+        return build_section(kind, raw[name], f"settings: {name}")
+
+    return Sections(
+        backbone=build_section(BackboneConfig, raw["backbones"][run.backbone], "backbones"),
+        network=read(NetworkConfig, "network"),
+        memory=read(MemoryConfig, "memory") if run.memory != "none" else None,
+        loss=read(LossConfig, "loss"),
+        train=read(TrainConfig, "train"),
+    )

@@ -1,0 +1,192 @@
+"""What a trained run gives: scores, their means, what it remembers, a submission."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from aia import log
+from aia.cli.clips import add_objects, clips_of_films, key_frames
+from aia.cli.options import add_clip_inputs, add_clips_per_sec, add_command
+from aia.config import ScoreConfig, section
+from aia.errors import InputError
+
+
+def add_parsers(commands: Any) -> None:
+    """Add `score`, `fuse`, `drift` and `submit` to the commands of `aia`."""
+    command = add_command(commands, "score", score)
+    command.add_argument("--model", type=Path, required=True)
+    films = command.add_mutually_exclusive_group(required=True)
+    films.add_argument("--annotations", type=Path)
+    films.add_argument("--films", type=Path, help="films that nobody annotated, one a line")
+    add_clip_inputs(command)
+    command.add_argument(
+        "--persons", type=Path, nargs="+", help="detected boxes; without: annotated ones"
+    )
+    command.add_argument("--person-threshold", type=float, default=0.8, help="§4.1: 0.8")
+    command.add_argument("--max-objects", type=int, default=5)
+    command.add_argument(
+        "--seconds", type=Path, help="key frames of each film, one a line; without: annotated ones"
+    )
+    command.add_argument("--output", type=Path, required=True)
+    command.add_argument("--short-side", type=int, help="pixels; frames are resized from the store")
+    command.add_argument("--flip", action="store_true", help="show the network mirrored clips")
+    command.add_argument("--attention", type=Path, help="also keep the attention of some clips")
+    command.add_argument("--attention-clips", type=int, default=12)
+    command.add_argument("--device", default="auto")
+    command.add_argument("--threads", type=int, default=1)
+
+    command = add_command(commands, "fuse", fuse)
+    command.add_argument("scores", type=Path, nargs="+", help="of the same boxes, in any order")
+    command.add_argument("--weights", type=float, nargs="+", help="one a file; without: all alike")
+    command.add_argument("--mean", default="arithmetic", choices=("arithmetic", "geometric"))
+    command.add_argument("--output", type=Path, required=True)
+
+    command = add_command(commands, "drift", drift)
+    command.add_argument("--model", type=Path, required=True)
+    command.add_argument("--work", type=Path, required=True, help="the run's checkpoints")
+    command.add_argument("--frames", type=Path, nargs="+", required=True, help="frame stores")
+    command.add_argument("--annotations", type=Path, required=True, help="that it learned from")
+    command.add_argument("--excluded", type=Path)
+    command.add_argument("--labels", type=Path, required=True)
+    command.add_argument("--batch", type=int, default=16)
+    command.add_argument("--most", type=int, default=4000, help="clips, evenly spread")
+    add_clips_per_sec(command)
+    command.add_argument("--device", default="auto")
+    command.add_argument("--threads", type=int, default=1)
+    command.add_argument("--output", type=Path, required=True)
+
+    command = add_command(commands, "submit", submit)
+    command.add_argument("scores", type=Path)
+    command.add_argument("--labels", type=Path, help="classes that are submitted; without: all")
+    command.add_argument("--threshold", type=float, default=0.0, help="lower scores are left out")
+    command.add_argument("--output", type=Path, required=True)
+
+
+def score(options: argparse.Namespace) -> None:
+    """Score every person of the key frames, in two passes."""
+    import torch
+
+    from aia.datasets.ava import detected_clips
+    from aia.evaluate.attention import choose_clips
+    from aia.evaluate.score import load_trained, score_clips
+    from aia.labels import read_labels
+    from aia.tables import write_scores
+    from aia.tables.attention import write_attention
+    from aia.train.run import pick_device, usable_threads
+    from aia.video.store import readable_stores
+    from aia.video.transforms import View
+
+    if options.short_side is not None and options.short_side < 16:
+        raise InputError(f"--short-side: {options.short_side} pixels, expected at least 16")
+    view = View(options.short_side, options.flip)
+    torch.set_num_threads(usable_threads(options.threads))
+    device = pick_device(options.device)
+    config = section(ScoreConfig, options.settings, "score")
+    trained = load_trained(options.model, device=device)
+    labels = read_labels(options.labels)
+    if labels.ids != trained.labels.ids:
+        raise InputError(
+            f"{options.labels}: has other classes than {options.model} was trained on "
+            f"({len(labels)} against {len(trained.labels)}); is it of another data set?"
+        )
+    stores = readable_stores(options.frames)
+    clips = annotated = key_frames(options, labels)
+    if options.persons:
+        clips = detected_clips(
+            clips,
+            options.persons,
+            threshold=options.person_threshold,
+            per_sec=options.clips_per_sec,
+        )
+    clips = add_objects(clips, options, most=options.max_objects)
+    clips = clips_of_films(clips, stores, options, span=trained.backbone.span)
+    wanted = choose_clips(annotated, options.attention_clips) if options.attention else []
+    scored, attention = score_clips(
+        trained,
+        clips,
+        stores,
+        config=config,
+        extend=bool(options.persons),
+        device=device,
+        view=view,
+        attention_of=wanted,
+    )
+    write_scores(
+        options.output,
+        boxes=scored.boxes,
+        scores=scored.scores,
+        class_ids=labels.ids,
+        provenance={
+            "run": str(trained.name),
+            "model": trained.digest,
+            "boxes": "detected" if options.persons else "ground truth",
+            "view": str(view),
+        },
+    )
+    if options.attention:
+        write_attention(options.attention, attention)
+
+
+def fuse(options: argparse.Namespace) -> None:
+    """Take the mean of score files over the same boxes: views of a run, or an ensemble."""
+    from aia.evaluate.fuse import fuse_scores
+    from aia.tables import write_scores
+
+    fused = fuse_scores(options.scores, weights=options.weights, mean=options.mean)
+    write_scores(options.output, **fused._asdict())
+    log.say(
+        f"{options.output}: {options.mean} mean of {len(options.scores)} files, "
+        f"{len(fused.boxes)} boxes, {len(fused.class_ids)} classes"
+    )
+
+
+def drift(options: argparse.Namespace) -> None:
+    """Compare what a run remembers with what its network makes of the same persons now."""
+    import torch
+
+    from aia.datasets.ava import annotated_clips
+    from aia.evaluate.drift import last_memory, measure_drift, write_drift
+    from aia.evaluate.score import load_trained
+    from aia.labels import read_labels
+    from aia.train.run import pick_device, usable_threads
+    from aia.video.store import readable_stores
+
+    torch.set_num_threads(usable_threads(options.threads))
+    device = pick_device(options.device)
+    trained = load_trained(options.model, device=device)
+    stores = readable_stores(options.frames)
+    labels = read_labels(options.labels)
+    clips = annotated_clips(
+        options.annotations,
+        labels=labels,
+        excluded=options.excluded,
+        per_sec=options.clips_per_sec,
+    )
+    clips = clips_of_films(clips, stores, options, span=trained.backbone.span)
+    found = measure_drift(
+        trained,
+        last_memory(options.work),
+        clips,
+        stores,
+        batch=options.batch,
+        device=device,
+        most=options.most,
+    )
+    write_drift(options.output, found)
+    log.say(
+        f"{trained.name}: {len(found)} remembered clips, median cosine distance "
+        f"{found['cosine_distance'].median():.4f}"
+    )
+
+
+def submit(options: argparse.Namespace) -> None:
+    """Scores as the CSV that AVA's evaluation server takes."""
+    from aia.labels import read_labels
+    from aia.tables import read_scores
+    from aia.tables.submission import write_submission
+
+    table = read_scores(options.scores)
+    labels = read_labels(options.labels) if options.labels else None
+    lines = write_submission(options.output, table, labels=labels, threshold=options.threshold)
+    films = table.boxes["video"].nunique()
+    log.say(f"{options.output}: {lines} lines, {len(table.boxes)} boxes of {films} films")

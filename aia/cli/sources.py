@@ -1,0 +1,144 @@
+"""Where all begins: the embedded data set, what is fetched, films and their frames."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from aia import log
+from aia.cli.options import add_command, whole_section
+from aia.config import (
+    CheckConfig,
+    FetchConfig,
+    FramesConfig,
+    PlayhouseConfig,
+    read_sections,
+    section,
+)
+from aia.errors import InputError
+
+
+def add_parsers(commands: Any) -> None:
+    """Add `playhouse`, `fetch`, `prepare`, `frames` and `check-films` to the commands of `aia`."""
+    command = add_command(commands, "playhouse", playhouse)
+    command.add_argument("folder", type=Path)
+    command.add_argument("--processes", type=int, default=1)
+
+    fetching = commands.add_parser("fetch", help="files from the network, AVA's among them")
+    kinds = fetching.add_subparsers(required=True, metavar="WHAT")
+    command = add_command(kinds, "files", fetch_files)
+    command.add_argument("addresses", nargs="+", metavar="ADDRESS")
+    command.add_argument("--folder", type=Path, default=Path())
+    command.add_argument("--sha256", help="that the file must have")
+    command.add_argument("--size", type=int, help="bytes that the file must have")
+    command = add_command(kinds, "ava-annotations", fetch_ava_annotations)
+    command.add_argument("version", choices=("2.1", "2.2"))
+    command.add_argument("--folder", type=Path, required=True)
+    command = add_command(kinds, "ava-films", fetch_ava_films)
+    command.add_argument("videos", nargs="*", metavar="ID", help="none: all films of the lists")
+    command.add_argument("--lists", type=Path, nargs="+", required=True)
+    command.add_argument("--folder", type=Path, required=True)
+
+    preparing = commands.add_parser("prepare", help="annotations of other forms in AVA's")
+    kinds = preparing.add_subparsers(required=True, metavar="KIND")
+    command = add_command(kinds, "ucf24", prepare_ucf24)
+    command.add_argument("annotations", type=Path, help="pyannot.pkl")
+    command.add_argument("--val", type=Path, required=True, help="list of films: testlist01.txt")
+    command.add_argument("--train", type=Path, help="list of films; without: all others")
+    command.add_argument("--output-dir", type=Path, required=True)
+
+    command = add_command(commands, "frames", frames)
+    command.add_argument("film", type=Path)
+    command.add_argument("--output", type=Path, required=True)
+    command.add_argument("--min-frames", type=int, default=1, help="that a clip spans")
+
+    command = add_command(commands, "check-films", check_films)
+    command.add_argument("--frames", type=Path, nargs="+", required=True, help="frame stores")
+    command.add_argument("--annotations", type=Path, nargs="*", default=[])
+    command.add_argument("--output", type=Path, required=True, help="CSV of fingerprints")
+
+
+def playhouse(options: argparse.Namespace) -> None:
+    """Draw the embedded data set."""
+    from aia.datasets.playhouse import draw_playhouse
+
+    config = section(PlayhouseConfig, options.settings, "playhouse")
+    draw_playhouse(options.folder, config=config, processes=options.processes)
+
+
+def fetch_files(options: argparse.Namespace) -> None:
+    """Fetch files by their addresses: whole and checked, going on where a line breaks off."""
+    from aia.fetch import fetch_all, wanted_file
+
+    if options.sha256 and len(options.addresses) > 1:
+        raise InputError("--sha256: belongs to one file; give one address with it")
+    known = {"sha256": options.sha256, "size": options.size}
+    wanted = [wanted_file(address, options.folder, **known) for address in options.addresses]
+    fetch_all(wanted, config=whole_section(FetchConfig, options.settings, "fetch"))
+
+
+def fetch_ava_annotations(options: argparse.Namespace) -> None:
+    """Fetch AVA's tables and the lists of its films."""
+    from aia.datasets.ava_files import fetch_annotations
+
+    config = whole_section(FetchConfig, options.settings, "fetch")
+    fetch_annotations(options.version, options.folder, config=config)
+
+
+def fetch_ava_films(options: argparse.Namespace) -> None:
+    """Fetch films of AVA by their ids, or all that the lists name."""
+    from aia.datasets.ava_files import fetch_films
+
+    config = whole_section(FetchConfig, options.settings, "fetch")
+    fetch_films(options.videos, options.lists, options.folder, config=config)
+
+
+def prepare_ucf24(options: argparse.Namespace) -> None:
+    """UCF101-24's annotations in the form that all else reads."""
+    from aia.datasets.ucf101_24 import prepare
+
+    films = prepare(
+        options.annotations, val=options.val, train=options.train, output=options.output_dir
+    )
+    log.say(
+        f"{options.output_dir}: {len(films['train'])} films to train on, "
+        f"{len(films['val'])} to score"
+    )
+
+
+def frames(options: argparse.Namespace) -> None:
+    """Decode one film into its frame store."""
+    from aia.video.store import make_store, skip_film
+
+    config = section(FramesConfig, options.settings, "frames")
+    given = read_sections(options.settings)
+    check = section(CheckConfig, options.settings, "check") if "check" in given else None
+    try:
+        info = make_store(
+            options.film, options.output, config=config, min_frames=options.min_frames, check=check
+        )
+    except InputError as error:
+        if given.get("data", {}).get("bad_films") != "skip":
+            raise InputError(
+                f"{error} (data.bad_films: skip would go on without this film)"
+            ) from None
+        log.say(f"skipped: {error}")
+        skip_film(options.output, why=str(error))
+        return
+    height, width = info.size_hw
+    log.say(
+        f"{options.film}: {info.frames} frames of {width}x{height} in {info.bytes / 1e6:.1f} MB, "
+        f"{info.duration_sec:.2f} s"
+    )
+
+
+def check_films(options: argparse.Namespace) -> None:
+    """See that all films are cut as their annotations expect, and write their fingerprints."""
+    from aia.datasets.films import check_films as check
+
+    check(
+        stores=options.frames,
+        annotations=options.annotations,
+        frames=section(FramesConfig, options.settings, "frames"),
+        check=section(CheckConfig, options.settings, "check"),
+        output=options.output,
+    )

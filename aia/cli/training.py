@@ -1,0 +1,114 @@
+"""`aia train`: Algorithm 1 on the clips of a data set (§3.3)."""
+
+import argparse
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+from aia.cli.clips import add_objects, clips_of_films
+from aia.cli.options import add_clip_inputs, add_command, run_sections
+from aia.config import RunName, ScoreConfig, parse_run
+
+
+def add_parsers(commands: Any) -> None:
+    """Add `train` to the commands of `aia`."""
+    command = add_command(commands, "train", train)
+    command.add_argument("--run", dest="name", required=True, help="name of the run")
+    command.add_argument("--annotations", type=Path, required=True)
+    add_clip_inputs(command)
+    command.add_argument("--init", type=Path, help="weights that the backbone begins with")
+    command.add_argument("--work", type=Path, required=True, help="folder of the checkpoints")
+    command.add_argument("--output-dir", type=Path, required=True)
+    command.add_argument("--threads", type=int, help="instead of train.threads")
+    command.add_argument("--val-annotations", type=Path, help="for the mAP curve")
+    command.add_argument("--val-frames", type=Path, nargs="+", default=[])
+    command.add_argument("--val-excluded", type=Path)
+    objects = command.add_mutually_exclusive_group()
+    objects.add_argument("--val-objects", type=Path)
+    objects.add_argument("--val-object-boxes", type=Path, nargs="+", default=[])
+
+
+def train(options: argparse.Namespace) -> None:
+    """Train a run, going on from its last checkpoint."""
+    from aia.datasets.ava import annotated_clips
+    from aia.files import file_digest
+    from aia.labels import read_labels
+    from aia.train.run import train_run
+    from aia.video.store import readable_stores
+
+    run = parse_run(options.name)
+    sections = run_sections(options.settings, run)
+    if options.threads is not None:
+        config = dataclasses.replace(sections.train, threads=options.threads)
+        sections = sections._replace(train=config)
+    labels = read_labels(options.labels)
+    stores = readable_stores(options.frames)
+    clips = annotated_clips(
+        options.annotations,
+        labels=labels,
+        excluded=options.excluded,
+        per_sec=options.clips_per_sec,
+    )
+    clips = add_objects(clips, options, most=sections.network.max_objects)
+    clips = clips_of_films(clips, stores, options, span=sections.backbone.span)
+    inputs = [options.annotations, options.labels, options.excluded, options.objects, options.init]
+    digests = {str(path): file_digest(path) for path in [*inputs, *options.object_boxes] if path}
+    if options.clips_per_sec != 1:  # other key frames share a place in the memory
+        digests["clips a second"] = str(options.clips_per_sec)
+    digests |= {f"film {name}": str(store.fingerprint["sha256"]) for name, store in stores.items()}
+    train_run(
+        run=run,
+        sections=sections,
+        clips=clips,
+        stores=stores,
+        labels=labels,
+        init=options.init,
+        data_digests=digests,
+        work=options.work,
+        output=options.output_dir,
+        validate=_validation(run, sections, labels, options),
+    )
+
+
+def _validation(run: RunName, sections: Any, labels: Any, options: argparse.Namespace) -> Any:
+    """What gives the points of the mAP curve; None without annotations to validate on."""
+    if options.val_annotations is None:
+        return None
+    from aia.datasets.ava import annotated_clips, with_objects
+    from aia.evaluate.validation import Validation
+    from aia.video.store import readable_stores
+
+    stores = readable_stores(options.val_frames)
+    clips = annotated_clips(
+        options.val_annotations,
+        labels=labels,
+        excluded=options.val_excluded,
+        per_sec=options.clips_per_sec,
+    )
+    clips = with_objects(
+        clips,
+        annotated=options.val_objects,
+        detected=options.val_object_boxes,
+        threshold=options.object_threshold,
+        most=sections.network.max_objects,
+        per_sec=options.clips_per_sec,
+    )
+    return Validation(
+        run=run,
+        backbone=sections.backbone,
+        memory=sections.memory,
+        loss=sections.loss,
+        labels=labels,
+        clips=[clip for clip in clips if clip.key.video in stores],
+        stores=stores,
+        groundtruth=options.val_annotations,
+        excluded=options.val_excluded,
+        labels_file=options.labels,
+        config=ScoreConfig(
+            batch=sections.train.batch,
+            objects="groundtruth",
+            extend=(0.0, 0.0),
+            precision=sections.train.precision,
+            workers=sections.train.workers,
+        ),
+    )
