@@ -2,12 +2,33 @@
 
 Nothing heavy is imported: the workflow reads this package in each job.
 
-    sections.py     what there is to set, and what its values must fulfil
+    data.py         what there is to set about films, frames and boxes
+    backbones.py    ... about the backbone F, of each family
+    training.py     ... about a run and its scores
+    sections.py     ... about results, and all of it together
+    checks.py       what values must fulfil
     building.py     plain YAML as these types; errors name the setting and suggest the word
     reading.py      from files and the command line, overlays laid over each other
     runs.py         names of runs
 """
 
+from aia.config.backbones import (
+    BackboneConfig,
+    I3DConfig,
+    LateralConfig,
+    ResNet3DConfig,
+    SlowFastConfig,
+    TorchvisionConfig,
+)
+from aia.config.data import (
+    CheckConfig,
+    DataConfig,
+    DetectorConfig,
+    FetchConfig,
+    FramesConfig,
+    PlayhouseConfig,
+    SplitPaths,
+)
 from aia.config.reading import (
     build_section,
     load_settings,
@@ -22,27 +43,16 @@ from aia.config.sections import (
     MACHINE_SETTINGS,
     STAGE_VERSIONS,
     AblationsConfig,
-    BackboneConfig,
-    CheckConfig,
-    DataConfig,
-    DetectorConfig,
     EvaluateConfig,
-    FetchConfig,
-    FramesConfig,
     FuseConfig,
-    I3DConfig,
-    LateralConfig,
+    Settings,
+    TableConfig,
+)
+from aia.config.training import (
     LossConfig,
     MemoryConfig,
     NetworkConfig,
-    PlayhouseConfig,
-    ResNet3DConfig,
     ScoreConfig,
-    Settings,
-    SlowFastConfig,
-    SplitPaths,
-    TableConfig,
-    TorchvisionConfig,
     TrainConfig,
 )
 

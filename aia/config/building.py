@@ -1,4 +1,4 @@
-"""Plain YAML as the types of sections.py; whatever does not fit is one error that names it."""
+"""Plain YAML as the types of sections; whatever does not fit is one error that names it."""
 
 import dataclasses
 import difflib
