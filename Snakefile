@@ -10,6 +10,9 @@ report: "workflow/report/workflow.rst"
 
 
 include: "workflow/rules/common.smk"  # reads config.yaml, and checks it
+include: "workflow/rules/films.smk"
+include: "workflow/rules/inputs.smk"
+include: "workflow/rules/commands.smk"
 include: "workflow/rules/runs.smk"
 include: "workflow/rules/playhouse.smk"
 include: "workflow/rules/fetch.smk"

@@ -1,0 +1,88 @@
+"""What stands on a command's line: its inputs as flags, and how scores are evaluated."""
+
+import shlex
+
+OPTIONAL = (
+    "excluded",
+    "objects",
+    "object_boxes",
+    "tracks",
+    "maybe_skipped",
+    "init",
+    "films",
+    "seconds",
+    "persons",
+    "val_annotations",
+    "val_frames",
+    "val_excluded",
+    "val_objects",
+    "val_object_boxes",
+)
+
+
+def flags_of(*names):
+    """A params function: those of a rule's inputs that there are, as flags of its command."""
+
+    def flags(wildcards, input):
+        given = [
+            f"--{name.replace('_', '-')} {shlex.join(one_by_one(wildcards, files))}"
+            for name, files in input.items()
+            if name in names and files
+        ]
+        return " ".join(given)
+
+    return flags
+
+
+optional_flags = flags_of(*OPTIONAL)
+
+
+def one_by_one(wildcards, files):
+    """Files as a list; the folder of imported boxes as the files of its films."""
+    if not isinstance(files, str):
+        return files
+    folder = re.fullmatch(r"results/[^/]+/imported/(\w+)/\w+", files)
+    if not folder:
+        return [files]
+    return [
+        f"{files}/{video}.parquet" for video in videos(wildcards.dataset, folder[1])
+    ]
+
+
+def evaluated_against(wildcards):
+    """The ground truth, in the form in which it was published."""
+    source = settings(wildcards.dataset).data.source
+    return source.annotations if source else data_file("annotations", "val")(wildcards)
+
+
+def evaluated_films(wildcards):
+    """The list of the films that are scored, where the ground truth has others too."""
+    source = settings(wildcards.dataset).data.source
+    return source.val if source else []
+
+
+def evaluator(wildcards, input):
+    """The command that scores this data, with what it alone needs."""
+    if settings(wildcards.dataset).data.source:
+        return f"ucf24 --split {shlex.quote(str(input.split))}"
+    return shlex.join(["ava", "--labels", str(input.labels)])
+
+
+def evaluation_rules(wildcards):
+    """What counts as found."""
+    rules = settings(wildcards.dataset).evaluate
+    if settings(wildcards.dataset).data.source:
+        return f"--protocol {rules.tube_protocol} --frames {rules.frames} --iou {rules.iou}"
+    return f"--protocol {rules.protocol} --iou {rules.iou}"
+
+
+def same_settings(wildcards):
+    """What gives another call of snakemake the settings of this one."""
+    files = [str(path) for path in workflow.overwrite_configfiles]
+    values = [
+        f"{key}={value!r}" for key, value in workflow.config_settings.config.items()
+    ]
+    options = ["--snakefile", str(workflow.main_snakefile)]
+    options += ["--configfile", *files] if files else []
+    options += ["--config", *values] if values else []
+    return shlex.join(options)

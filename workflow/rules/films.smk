@@ -1,0 +1,217 @@
+"""Which films a data set has, by split, and where each lies, or is fetched from."""
+
+import csv
+
+from aia.datasets import ava_files, ucf101_24
+from aia.datasets.playhouse import video_names
+from aia.fetch import NOT_YET
+
+
+def is_drawn(dataset):
+    """Whether the films are drawn here (Playhouse) rather than brought along."""
+    return settings(dataset).data.films.startswith(f"results/{dataset}/")
+
+
+@one_message
+def test_videos(dataset):
+    """Ids of the films without labels."""
+    from aia.tables import read_films
+
+    path = settings(dataset).data.test.films
+    if path is None:
+        raise InputError(
+            f"data.test.films: is null in the settings of {dataset}; a submission needs the list "
+            "of the films that it is for"
+        )
+    return tuple(read_films(fetched_table(dataset, path)))
+
+
+@one_message
+def prepared_films(dataset):
+    """Ids of each split's films, where annotations have a form of their own."""
+    source = settings(dataset).data.source
+    known = ucf101_24.read_annotations(source.annotations)
+    films = ucf101_24.split_films(known, val=source.val, train=source.train)
+    return {
+        split: [ucf101_24.video_id(film) for film in names]
+        for split, names in films.items()
+    }
+
+
+@one_message
+def videos(dataset, split):
+    """Ids of the films that a split's annotations speak of."""
+    if split == "test":
+        return test_videos(dataset)
+    if is_drawn(dataset):
+        return tuple(video_names(settings(dataset).playhouse, split))
+    if settings(dataset).data.source:
+        return tuple(sorted(prepared_films(dataset)[split]))
+    path = fetched_table(dataset, getattr(settings(dataset).data.annotations, split))
+    try:
+        with open(path, newline="", encoding="utf-8") as file:
+            rows = enumerate(csv.reader(file), start=1)
+            line_of = {row[0]: line for line, row in rows if row}
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(
+            f"data.annotations.{split}: {path} cannot be read ({error}); expected a CSV of "
+            "video,second,x1,y1,x2,y2,action,person"
+        ) from None
+    for video, line in line_of.items():
+        if not re.fullmatch(r"[A-Za-z0-9_.-]*[A-Za-z0-9_-]", video):
+            raise InputError(
+                f"{path}, line {line}: '{video}' is not a film's id (letters, digits, _ - .); "
+                "the first column names the film without its folder and ending"
+            )
+    return tuple(sorted(line_of))
+
+
+def splits_of_film(wildcards):
+    """Which splits a film is in."""
+    dataset = wildcards.dataset
+    splits = ["train", "val"] + (["test"] if settings(dataset).data.test.films else [])
+    return [split for split in splits if wildcards.video in videos(dataset, split)]
+
+
+def fetched_table(dataset, path):
+    """A table's path; where it has yet to be fetched, what needs it waits for that."""
+    asked = settings(dataset).data.fetch
+    if asked and not os.path.exists(path) and path.startswith(f"{AVA}/{asked[4:]}/"):
+        checkpoints.fetch_ava_annotations.get(version=asked[5:])
+    return path
+
+
+@functools.cache
+def film_list(dataset, part):
+    """The names of AVA's films by their ids, of one part: trainval or test."""
+    folder = f"{AVA}/{settings(dataset).data.fetch[4:]}"
+    return ava_files.films_of(
+        fetched_table(dataset, f"{folder}/{ava_files.film_list(part)}")
+    )
+
+
+def fetched_film(dataset, video):
+    """A film's name with its ending, which differs among AVA's."""
+    for part in ava_files.FILM_PARTS:
+        if video in film_list(dataset, part):
+            return film_list(dataset, part)[video]
+    raise InputError(
+        f"{video}: is annotated, but not in AVA's lists of films, so it cannot be fetched; is it "
+        "a film of your own? Put it where data.films says"
+    )
+
+
+def film_address(wildcards, input):
+    """A film's address; another mirror is no reason to fetch it anew."""
+    base = config["fetch"]["address"].rstrip("/")
+    for version in ("2.2", "2.1"):
+        for part in ava_files.FILM_PARTS:
+            path = f"{AVA}/v{version}/{ava_files.film_list(part)}"
+            if os.path.exists(path):
+                if wildcards.film in ava_files.films_of(path).values():
+                    return f"{base}/{part}/{wildcards.film}"
+    raise WorkflowError(
+        f"{wildcards.film}: is in none of the lists of AVA's films under {AVA}; fetch these first: "
+        f"`snakemake {AVA}/v2.2/{ava_files.film_list('trainval')}`"
+    )
+
+
+def fetch_settings(wildcards, input):
+    """Where files come from; another mirror is no reason to fetch them anew."""
+    return as_json({"fetch": config["fetch"]})
+
+
+@functools.cache
+def files_in(folder):
+    """The files in a folder, listed once: films are many, and their disk may be slow."""
+    return sorted(os.listdir(folder)) if os.path.isdir(folder) else []
+
+
+@one_message
+def film_path(dataset, video):
+    """The film of an id; a * in data.films stands for what differs, such as the ending."""
+    path = settings(dataset).data.films.replace("{video}", video)
+    folder, name = os.path.split(path)
+    if "*" not in name:
+        return path
+    start, end = name.split("*", 1)
+    found = [
+        file
+        for file in files_in(folder)
+        if file.startswith(start) and file.endswith(end) and not file.endswith(NOT_YET)
+    ]
+    if not found and settings(dataset).data.fetch and folder == f"{AVA}/films":
+        return f"{AVA}/films/{fetched_film(dataset, video)}"
+    if len(found) != 1:
+        raise InputError(
+            f"data.films: expected one film {path}, found {len(found)}"
+            f"{': ' + ', '.join(found) if found else ''}"
+        )
+    return os.path.join(folder, found[0])
+
+
+def film(wildcards):
+    """The film itself, or the folder of all drawn films."""
+    if is_drawn(wildcards.dataset):
+        return f"results/{wildcards.dataset}/films"
+    return film_path(wildcards.dataset, wildcards.video)
+
+
+def path_of_film(wildcards):
+    """The film's own path, also where the input is the folder of all drawn films."""
+    return film_path(wildcards.dataset, wildcards.video)
+
+
+def per_video(pattern, split):
+    """An input function: one file of each film of a split."""
+
+    def paths(wildcards):
+        folder = f"results/{wildcards.dataset}"
+        return [
+            f"{folder}/{pattern.replace('{video}', video)}"
+            for video in videos(wildcards.dataset, split)
+        ]
+
+    return paths
+
+
+def frames_settings(wildcards, input):
+    """How frames are kept, and what to do about a film that cannot be read."""
+    raw = raw_settings(wildcards.dataset)
+    return as_json(
+        {
+            "frames": raw["frames"],
+            "check": raw["check"],
+            "data": {"bad_films": raw["data"]["bad_films"]},
+        }
+    )
+
+
+def clip_frames(wildcards, input):
+    """Frames that a clip of the data set's results spans: a film with fewer is of no use."""
+    backbones = settings(wildcards.dataset).backbones
+    results = settings(wildcards.dataset).results.rows
+    return max(backbones[run.split("-")[0]].span for run in results)
+
+
+def known_fingerprints(wildcards):
+    """The list of right films, where there is one."""
+    return settings(wildcards.dataset).check.fingerprints or []
+
+
+def checked(wildcards):
+    """What is there once all films were looked at; a newer list is no reason to train anew."""
+    if not settings(wildcards.dataset).check.asks:
+        return []
+    return ancient(f"results/{wildcards.dataset}/films.csv")
+
+
+def when_films_may_be_skipped(*functions):
+    """An input function that gives nothing where every film must be readable."""
+
+    def paths(wildcards):
+        if settings(wildcards.dataset).data.bad_films != "skip":
+            return []
+        return [path for function in functions for path in function(wildcards)]
+
+    return paths
