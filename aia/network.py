@@ -12,7 +12,7 @@ table counts a whole baseline for it (2.18x to 1.18x); its classifier is not nee
 
 import copy
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -23,7 +23,7 @@ from aia.clip import Slots
 from aia.config import BackboneConfig, MemoryConfig, NetworkConfig
 from aia.datasets.loader import Batch
 from aia.features import Backbone, build_backbone
-from aia.features.roi import places_of_maps, roi_features
+from aia.features.roi import mean_of_maps, places_of_maps, roi_features
 from aia.interact import Aggregation, NonLocal, build_interaction
 from aia.video.sampling import clip_offsets
 
@@ -67,7 +67,10 @@ class Features(NamedTuple):
     """
 
     P: Slots
+    """Persons; of data labelled by segment the clip as a whole, in one slot (§6.1)."""
     O: Slots
+    H: Slots | None
+    """Hands, of data labelled by segment."""
 
 
 class Network(nn.Module):
@@ -86,6 +89,7 @@ class Network(nn.Module):
         feature_norm: LayerNorm on P and O (and so on M, which is made of P).
         bank_backbone: A second backbone, never trained, for the memory alone; None: Ω remembers
             what the network itself saw (AMU).
+        query: Who is asked about: "person", a box; or "segment", the clip as a whole (§6.1).
     """
 
     mean: Tensor
@@ -105,8 +109,10 @@ class Network(nn.Module):
         roi_mean_before: bool,
         feature_norm: bool,
         bank_backbone: Backbone | None = None,
+        query: Literal["person", "segment"] = "person",
     ) -> None:
         super().__init__()
+        self.query = query
         self.backbone: Backbone = backbone
         self.interaction: Aggregation | NonLocal | None = interaction
         self.classifier = classifier
@@ -133,19 +139,22 @@ class Network(nn.Module):
         """
         maps = self.maps_of(batch)
         if isinstance(self.interaction, NonLocal):
-            P = self._rois(maps, batch.persons_xyxy, batch.persons_filled, batch.sizes_hw)
-            return Features(Slots(P, batch.persons_filled), self._places(maps, batch.sizes_hw))
+            return Features(self._queries(maps, batch), self._places(maps, batch.sizes_hw), None)
+        # Hands take the persons' place among the boxes where the query is no box.
+        whole = self.query == "segment"
+        first = (batch.hands_xyxy, batch.hands_filled) if whole else None
+        xyxy, filled = first or (batch.persons_xyxy, batch.persons_filled)
         rois = self._rois(
             maps,
-            torch.cat([batch.persons_xyxy, batch.objects_xyxy], dim=1),
-            torch.cat([batch.persons_filled, batch.objects_filled], dim=1),
+            torch.cat([xyxy, batch.objects_xyxy], dim=1),
+            torch.cat([filled, batch.objects_filled], dim=1),
             batch.sizes_hw,
         )
-        persons = batch.persons_xyxy.shape[1]
-        return Features(
-            Slots(rois[:, :persons], batch.persons_filled),
-            Slots(rois[:, persons:], batch.objects_filled),
-        )
+        persons = Slots(rois[:, : xyxy.shape[1]], filled)
+        objects = Slots(rois[:, xyxy.shape[1] :], batch.objects_filled)
+        if whole:
+            return Features(self._queries(maps, batch), objects, persons)
+        return Features(persons, objects, None)
 
     @torch.no_grad()
     def bank_persons(self, batch: Batch) -> Slots:
@@ -153,13 +162,22 @@ class Network(nn.Module):
         assert self.bank_backbone is not None, "only a run without AMU has a frozen backbone"
         self.bank_backbone.eval()  # whatever mode the rest is in: its norms keep their statistics
         maps = self.bank_backbone(self.pathways(batch.frames, sizes_hw=batch.sizes_hw))
-        boxes, filled = batch.persons_xyxy, batch.persons_filled
-        return Slots(self._rois(maps, boxes, filled, batch.sizes_hw), filled)
+        return self._queries(maps, batch)
 
     def start_bank(self) -> None:
         """Give the frozen backbone, where there is one, the weights that training starts from."""
         if self.bank_backbone is not None:
             self.bank_backbone.load_state_dict(self.backbone.state_dict())
+
+    def _queries(self, maps: list[Float[Tensor, "clips _c _t _h _w"]], batch: Batch) -> Slots:
+        """Those who are asked about: the persons, or the mean of each clip's map (§6.1)."""
+        filled = batch.persons_filled
+        if self.query == "person":
+            return Slots(self._rois(maps, batch.persons_xyxy, filled, batch.sizes_hw), filled)
+        mean = mean_of_maps(maps, batch.sizes_hw, stride=self.backbone.stride)
+        if self.feature_norm:
+            mean = F.layer_norm(mean, (self.d,))
+        return Slots(mean[:, None] * filled[..., None], filled)
 
     def _rois(
         self,
@@ -232,11 +250,15 @@ class Network(nn.Module):
         pixels = pixels.sub_(self.mean).div_(self.std).mul_(inside[:, None, None])
         return list(pixels.split(self.lengths, dim=2))
 
-    def actions(self, P: Slots, O: Slots, M: Slots | None) -> Float[Tensor, "clips persons n"]:
+    def actions(
+        self, P: Slots, O: Slots, M: Slots | None, H: Slots | None = None
+    ) -> Float[Tensor, "clips persons n"]:
         """Logits of every person: classifier(P + IA(P, O, M)) (§3.2)."""
         if self.interaction is None:
             return self.classifier(P.features)
-        return self.classifier(P.features + self.interaction(P, O, M))
+        if isinstance(self.interaction, NonLocal):
+            return self.classifier(P.features + self.interaction(P, O, M))
+        return self.classifier(P.features + self.interaction(P, O, M, H))
 
 
 def build_network(
@@ -249,8 +271,12 @@ def build_network(
     memory: MemoryConfig | None,
     classes: int,
     bank: bool = False,
+    d_memory: int | None = None,
 ) -> Network:
-    """The network of a run, with fresh weights; with `bank` it has a frozen backbone too."""
+    """The network of a run, with fresh weights; with `bank` it has a frozen backbone too.
+
+    `d_memory` are the channels of what is remembered, where that is not what the network sees.
+    """
     features = build_backbone(backbone, frozen_norm=frozen_norm)
     d = sum(features.channels)
     interaction: Aggregation | NonLocal | None = None
@@ -277,6 +303,8 @@ def build_network(
             persons_per_clip=memory.persons_per_clip if memory else 1,
             positions=network.positions,
             zero_output=network.zero_output,
+            hands=network.query == "segment",
+            d_memory=d_memory,
         )
     return Network(
         backbone=features,
@@ -291,4 +319,5 @@ def build_network(
         feature_norm=network.feature_norm,
         # A copy draws no random numbers: the rest starts like the same run's with AMU.
         bank_backbone=copy.deepcopy(features) if bank else None,
+        query=network.query,
     )

@@ -253,7 +253,7 @@ class Literal:
         ):
             slow, fast = slow_stage(torch.cat([slow, lateral(fast)], dim=1)), fast_stage(fast)
         network.__dict__["maps_of"] = lambda _: [slow, fast]  # RoIAlign is the same for both
-        P, O = network.features(batch)
+        P, O, _ = network.features(batch)
         if network.interaction is None:
             return network.actions(P, O, None)
         reach = (len(network.interaction.stack["M1"].position_key) - 1) // 2

@@ -151,7 +151,7 @@ def features_of(recipe, network, extended):
 def test_a_converted_baseline_gives_the_authors_logits(golden, recipe, checkpoint):
     trained = converted(checkpoint("R50_baseline"))
     file = np.load(golden / "detector" / "R50_baseline.npz")
-    _, (P, O) = features_of(recipe, trained.network, file["extended_boxes"])
+    _, (P, O, _) = features_of(recipe, trained.network, file["extended_boxes"])
     assert_allclose(P.features[P.filled], file["person_pooled"], rtol=1e-5, atol=1e-4)
     logits = trained.network.actions(P, O, None)[P.filled]
     assert_allclose(logits, file["logits"], rtol=0, atol=1e-4)
@@ -166,7 +166,7 @@ def test_a_converted_dense_serial_network_gives_the_authors_logits_in_one_and_tw
     assert trained.name.without_seed == "slowfast_r50_4x16-dense-POMPOM-amu-released"
     network = trained.network
     file = np.load(golden / "detector" / "R50_denseserial.npz")
-    keys, (P, O) = features_of(recipe, network, file["extended_boxes"])
+    keys, (P, O, _) = features_of(recipe, network, file["extended_boxes"])
     assert_allclose(O.features[O.filled], file["object_pooled"], rtol=1e-5, atol=1e-4)
     pool = FeaturePool(
         seconds={"movA": (870, 944), "movB": (1150, 1231)}, persons_per_clip=5, d=2304

@@ -74,23 +74,23 @@ def test_empty_slots_have_no_features_and_do_not_disturb_the_others():
     network, batch = network_of(), batch_of()
     filled = batch.persons_filled.clone()
     filled[1, 1] = False
-    P, O = network.features(batch._replace(persons_filled=filled))
-    full, _ = network.features(batch)
+    P, O, _ = network.features(batch._replace(persons_filled=filled))
+    full, _, _ = network.features(batch)
     assert not P.features[1, 1].any()
     torch.testing.assert_close(P.features[filled], full.features[filled])
     assert O.features.shape == (3, 1, network.d)
 
 
 def test_features_are_normalised_so_that_the_weight_of_eq_2_still_shrinks_them():
-    P, _ = network_of().features(batch_of())
+    P, _, _ = network_of().features(batch_of())
     torch.testing.assert_close(P.features.mean(dim=2), torch.zeros(3, 2), atol=1e-5, rtol=0)
-    raw, _ = network_of(network={"feature_norm": False}).features(batch_of())
+    raw, _, _ = network_of(network={"feature_norm": False}).features(batch_of())
     assert raw.features.mean() > 0
 
 
 def test_a_batch_without_persons_or_objects_passes():
     network, batch = network_of("serial", "PO"), batch_of(persons=0, objects=0)
-    P, O = network.features(batch)
+    P, O, _ = network.features(batch)
     assert network.actions(P, O, None).shape == (3, 0, 5)
 
 
@@ -110,12 +110,12 @@ def test_only_m_blocks_need_a_memory(structure, blocks, remembers):
 
 def test_kept_maps_give_the_same_features_and_are_computed_once():
     network, batch = network_of(), batch_of()
-    expected, _ = network.features(batch)
+    expected, _, _ = network.features(batch)
     network.keep_maps()
     calls = []
     network.backbone.register_forward_hook(lambda *_: calls.append(1))
     for _ in range(2):
-        P, _ = network.features(batch)
+        P, _, _ = network.features(batch)
         torch.testing.assert_close(P.features, expected.features, atol=1e-5, rtol=1e-4)
     assert len(calls) == 3
     assert not any(parameter.requires_grad for parameter in network.backbone.parameters())
@@ -128,7 +128,7 @@ def test_bfloat16_arithmetic_gives_nearly_float32s_logits_and_features_in_float3
     cpu, found = torch.device("cpu"), {}
     for precision in ("float32", "bfloat16"):
         with torch.no_grad(), arithmetic(cpu, precision):
-            P, O = network.features(batch)
+            P, O, _ = network.features(batch)
             found[precision] = network.actions(P, O, None).float()
         assert P.features.dtype == O.features.dtype == torch.float32
     error = (found["float32"] - found["bfloat16"]).norm() / found["float32"].norm()
@@ -183,7 +183,7 @@ def test_every_family_of_backbones_gives_features_of_persons(backbone, frames, d
     batch = batch_of(clips=2)
     one = batch.frames[:, :1].expand(-1, frames, -1, -1, -1)
     with torch.no_grad():
-        P, O = network.features(batch._replace(frames=one))
+        P, O, _ = network.features(batch._replace(frames=one))
         assert network.actions(P, O, None).shape == (2, 2, 5)
     assert P.features.shape == (2, 2, d)
     assert network.d == d
@@ -196,7 +196,7 @@ def test_non_local_with_a_zero_output_is_the_baseline():
     logits = []
     for network in (baseline, still, alive):
         network.load_state_dict(baseline.state_dict(), strict=False)
-        P, O = network.features(batch)
+        P, O, _ = network.features(batch)
         logits.append(network.actions(P, O, None))
     assert torch.equal(logits[0], logits[1])
     assert not torch.allclose(logits[0], logits[2], atol=1e-4)
@@ -206,13 +206,13 @@ def test_non_local_with_a_zero_output_is_the_baseline():
 def test_non_local_sees_every_place_of_the_clip_and_no_object():
     network, batch = network_of("nl"), batch_of()
     maps = network.maps_of(batch)
-    P, places = network.features(batch)
+    P, places, _ = network.features(batch)
     rows, columns = maps[0].shape[3:]
     assert places.features.shape == (3, rows * columns, network.d)
     place = torch.cat([map_[1, :, :, 1, 2].mean(dim=1) for map_ in maps])
     expected = torch.nn.functional.layer_norm(place, (network.d,))
     torch.testing.assert_close(places.features[1, columns + 2], expected)
-    elsewhere, _ = network.features(batch._replace(objects_xyxy=batch.objects_xyxy * 0.5))
+    elsewhere, _, _ = network.features(batch._replace(objects_xyxy=batch.objects_xyxy * 0.5))
     assert torch.equal(P.features, elsewhere.features)
     assert torch.equal(P.features, network_of().features(batch).P.features)
 
@@ -222,8 +222,8 @@ def test_non_local_does_not_look_at_a_batchs_padding():
     network, batch = network_of("nl"), batch_of()
     padded = torch.zeros(3, 6, 64, 96, 3, dtype=torch.uint8)
     padded[:, :, :48, :64] = batch.frames
-    _, plain = network.features(batch)
-    _, larger = network.features(batch._replace(frames=padded))
+    _, plain, _ = network.features(batch)
+    _, larger, _ = network.features(batch._replace(frames=padded))
     assert larger.filled.sum(dim=1).tolist() == plain.filled.sum(dim=1).tolist()
     assert plain.filled.all()
     assert not larger.features[~larger.filled].any()

@@ -14,7 +14,7 @@ class RunName(NamedTuple):
     """none, nl (Table 1f), lfb (Table 1e), parallel, serial or dense."""
     blocks: str
     memory: str
-    """none, amu or frozen."""
+    """none, amu, frozen, or objects: what the detector saw (§6.1)."""
     seed: int
     variant: str | None
 
@@ -43,11 +43,11 @@ def with_seed(row: str, seed: int) -> str:
 
 
 _ROW = re.compile(
-    r"([a-z0-9_]+-(?:none|nl|(?:parallel|serial|dense|lfb)-[POM]+-(?:none|amu|frozen)))(-[a-z0-9_]+)?"
+    r"([a-z0-9_]+-(?:none|nl|(?:parallel|serial|dense|lfb)-[POM]+-(?:none|amu|frozen|objects)))(-[a-z0-9_]+)?"
 )
 _RUN = re.compile(
     r"(?P<backbone>[a-z0-9_]+)-(?:(?P<alone>none|nl)|(?P<structure>parallel|serial|dense|lfb)-"
-    r"(?P<blocks>[POM]+)-(?P<memory>none|amu|frozen))-s(?P<seed>\d+)(?:-(?P<variant>[a-z0-9_]+))?"
+    r"(?P<blocks>[POM]+)-(?P<memory>none|amu|frozen|objects))-s(?P<seed>\d+)(?:-(?P<variant>[a-z0-9_]+))?"
 )
 
 
@@ -67,7 +67,7 @@ def parse_run(name: str) -> RunName:
             f"'{name}' is not a run: expected BACKBONE-STRUCTURE-BLOCKS-MEMORY-sSEED[-VARIANT], as "
             "in slowfast_r50_4x16-dense-POMPOM-amu-s0, or BACKBONE-none-sSEED for the baseline, "
             "BACKBONE-nl-sSEED for the Non-local one (structures parallel, serial, dense, lfb; "
-            "memories none, amu, frozen)"
+            "memories none, amu, frozen, objects)"
         )
     part = found.groupdict()
     run = RunName(
@@ -80,7 +80,7 @@ def parse_run(name: str) -> RunName:
     )
     if ("M" in run.blocks) != (run.memory != "none"):
         raise InputError(
-            f"'{name}': an M-Block needs a memory (amu or frozen), and a memory an M-Block"
+            f"'{name}': an M-Block needs a memory (amu, frozen or objects), and a memory an M-Block"
         )
     if run.structure == "lfb" and set(run.blocks) != {"M"}:
         raise InputError(

@@ -10,6 +10,7 @@ from aia.config.checks import at_least, share
 class NetworkConfig:
     """RoI features, IA and the classifier."""
 
+    query: Literal["person", "segment"]
     roi_resolution: int
     roi_mean_before: bool
     feature_norm: bool
@@ -46,7 +47,7 @@ class MemoryConfig:
 class LossConfig:
     """What is minimised."""
 
-    kind: Literal["bce", "focal"]
+    kind: Literal["bce", "focal", "softmax"]
     focal_gamma: float
     group_weights: dict[str, float]
     missing_pose: Literal["skip", "first"]

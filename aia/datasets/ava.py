@@ -6,7 +6,7 @@ scoring on ground-truth boxes) or from the detector (§4.1).
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -37,6 +37,14 @@ class ClipSample:
         default_factory=lambda: np.zeros((0, 4), np.float32)
     )
     """Best first."""
+    hands_xyxy: Float[np.ndarray, "hands 4"] = field(
+        default_factory=lambda: np.zeros((0, 4), np.float32)
+    )
+    """Of data labelled by segment; best first."""
+    segment: int | None = None
+    """Number of the segment that the clip stands for, where the data are labelled by segment."""
+    places: tuple["ClipSample", ...] = ()
+    """Where in its segment the clip may lie when it is trained on; empty: here alone."""
 
 
 def annotated_clips(
@@ -174,17 +182,7 @@ def with_objects(
     boxes = boxes[boxes["score"] >= threshold].sort_values("score", ascending=False, kind="stable")
     xyxy = boxes[_XYXY].to_numpy(np.float32)
     rows_of, none = _by_key(boxes, per_sec), np.zeros(0, np.int64)
-    return [
-        ClipSample(
-            key=clip.key,
-            time_sec=clip.time_sec,
-            persons_xyxy=clip.persons_xyxy,
-            persons_score=clip.persons_score,
-            labels=clip.labels,
-            objects_xyxy=xyxy[rows_of.get(clip.key, none)[:most]],
-        )
-        for clip in clips
-    ]
+    return [replace(clip, objects_xyxy=xyxy[rows_of.get(clip.key, none)[:most]]) for clip in clips]
 
 
 def seconds_of(clips: Sequence[ClipSample]) -> dict[str, tuple[int, int]]:

@@ -44,6 +44,11 @@ class Batch(NamedTuple):
     labels: UInt8[Tensor, "clips persons classes"]
     objects_xyxy: Float[Tensor, "clips objects 4"]
     objects_filled: Bool[Tensor, "clips objects"]
+    hands_xyxy: Float[Tensor, "clips hands 4"] | None = None
+    """Of data labelled by segment."""
+    hands_filled: Bool[Tensor, "clips hands"] | None = None
+    times_sec: Sequence[float] = ()
+    """Middle of each clip, on its film's clock."""
 
     def to(self, device: torch.device) -> "Batch":
         """The same batch on a device, copied while the host goes on."""
@@ -54,8 +59,7 @@ class Batch(NamedTuple):
         return self._map(lambda tensor: tensor.pin_memory())
 
     def _map(self, change: Callable[[Tensor], Tensor]) -> "Batch":
-        keys, *tensors = self
-        return Batch(keys, *map(change, tensors))
+        return Batch(*(change(part) if isinstance(part, Tensor) else part for part in self))
 
 
 class Draw(NamedTuple):
@@ -72,6 +76,7 @@ class LoadedClip(NamedTuple):
     frames: UInt8[np.ndarray, "t h w 3"]
     persons_xyxy: Float[np.ndarray, "persons 4"]
     objects_xyxy: Float[np.ndarray, "objects 4"]
+    hands_xyxy: Float[np.ndarray, "hands 4"]
     labels: UInt8[np.ndarray, "persons classes"]
 
 
@@ -119,10 +124,12 @@ class ClipFrames(Dataset):
     def __getitem__(self, draw: Draw) -> LoadedClip:
         sample = self.clips[draw.place]
         rng = None if draw.seed is None else np.random.default_rng(draw.seed)
+        if rng is not None and sample.places:
+            sample = sample.places[rng.integers(len(sample.places))]
         frames = self._read(sample, rng)
         persons, objects, labels = sample.persons_xyxy, sample.objects_xyxy, sample.labels
-        view = self.view
-        if any(self.extend):
+        hands, view = sample.hands_xyxy, self.view
+        if any(self.extend) and sample.segment is None:
             persons = extend_boxes(persons, self.extend)
         if rng is not None:
             if self.max_persons is not None and len(persons) > self.max_persons:
@@ -131,10 +138,12 @@ class ClipFrames(Dataset):
             if self.flip and rng.random() < 0.5:
                 view = view._replace(flip=not view.flip)
         if view.flip:
-            persons, objects = flip(persons), flip(objects)
+            persons, objects, hands = flip(persons), flip(objects), flip(hands)
         if rng is not None:
-            if self.jitter:
+            if self.jitter and sample.segment is None:
                 persons = jitter_boxes(persons, rng)
+            elif self.jitter:  # whose only person is the whole clip
+                hands = jitter_boxes(hands, rng)
             if self.colour_jitter:
                 frames = shift_colours(frames, draw_shift(rng))
         return LoadedClip(
@@ -142,6 +151,7 @@ class ClipFrames(Dataset):
             frames=view_frames(frames, view),
             persons_xyxy=persons.astype(np.float32),
             objects_xyxy=objects.astype(np.float32),
+            hands_xyxy=hands.astype(np.float32),
             labels=labels,
         )
 
@@ -171,6 +181,7 @@ def collate(clips: Sequence[LoadedClip]) -> Batch:
     frames, sizes_hw = pad_batch([clip.frames for clip in clips])
     persons, persons_filled = _slots([clip.persons_xyxy for clip in clips])
     objects, objects_filled = _slots([clip.objects_xyxy for clip in clips])
+    hands, hands_filled = _slots([clip.hands_xyxy for clip in clips])
     labels, _ = _slots([clip.labels for clip in clips])
     return Batch(
         keys=[clip.sample.key for clip in clips],
@@ -181,6 +192,9 @@ def collate(clips: Sequence[LoadedClip]) -> Batch:
         labels=labels,
         objects_xyxy=objects,
         objects_filled=objects_filled,
+        hands_xyxy=hands,
+        hands_filled=hands_filled,
+        times_sec=[clip.sample.time_sec for clip in clips],
     )
 
 

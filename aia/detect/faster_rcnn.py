@@ -37,6 +37,14 @@ class Boxes(NamedTuple):
     score: Float[Tensor, " boxes"]
 
 
+class Found(NamedTuple):
+    """What a frame holds, and what the network saw of each box."""
+
+    boxes: Boxes
+    features: Float[Tensor, "boxes d"]
+    """Of the box head, before classes are told: what LFB remembers of objects."""
+
+
 class Detector(nn.Module):
     """A Faster R-CNN together with what its file must tell.
 
@@ -82,12 +90,23 @@ class Detector(nn.Module):
         if not frames:
             return []
         found, _ = self._run(frames, None)
-        results = []
-        for frame, boxes in zip(frames, found, strict=True):
-            h, w = frame.shape[:2]
-            fractions = boxes["boxes"] / boxes["boxes"].new_tensor([w, h, w, h])
-            results.append(Boxes(fractions.clamp(0, 1), boxes["labels"] - 1, boxes["scores"]))
-        return results
+        return [_as_fractions(frame, boxes) for frame, boxes in zip(frames, found, strict=True)]
+
+    @property
+    def d(self) -> int:
+        """Channels of a box's features."""
+        return self.network.roi_heads.box_predictor.cls_score.in_features
+
+    def find(self, frames: list[Frame]) -> list[Found]:
+        """The same boxes, each with the features of the box head at its final place."""
+        assert not self.training, "losses() is for training"
+        if not frames:
+            return []
+        found, _ = self._run(frames, None, features=True)
+        return [
+            Found(_as_fractions(frame, boxes), boxes["features"])
+            for frame, boxes in zip(frames, found, strict=True)
+        ]
 
     def losses(self, frames: list[Frame], truth: list[Boxes]) -> dict[str, Float[Tensor, ""]]:
         """The four losses of Faster R-CNN: objectness and boxes of the RPN, class and boxes.
@@ -102,7 +121,11 @@ class Detector(nn.Module):
         return self._run(frames, targets)[1]
 
     def _run(
-        self, frames: list[Frame], targets: list[dict[str, Tensor]] | None
+        self,
+        frames: list[Frame],
+        targets: list[dict[str, Tensor]] | None,
+        *,
+        features: bool = False,
     ) -> tuple[list[dict[str, Tensor]], dict[str, Tensor]]:
         """Torchvision's flow, written out for the sake of one line: what runs in bfloat16.
 
@@ -118,13 +141,25 @@ class Detector(nn.Module):
         fast = device == "cuda" and not exact
         with _full_float32() if exact else nullcontext():
             with torch.autocast(device, torch.bfloat16, enabled=fast):
-                features = network.backbone(images.tensors)
-            features = {level: map_.float() for level, map_ in features.items()}
-            proposals, rpn_losses = network.rpn(images, features, targets)
-            found, box_losses = network.roi_heads(features, proposals, images.image_sizes, targets)
+                maps = network.backbone(images.tensors)
+            maps = {level: map_.float() for level, map_ in maps.items()}
+            proposals, rpn_losses = network.rpn(images, maps, targets)
+            found, box_losses = network.roi_heads(maps, proposals, images.image_sizes, targets)
+            if features:
+                places = [boxes["boxes"] for boxes in found]
+                heads = network.roi_heads
+                seen = heads.box_head(heads.box_roi_pool(maps, places, images.image_sizes))
+                for boxes, own in zip(found, seen.split([len(p) for p in places]), strict=True):
+                    boxes["features"] = own
         sizes_hw = [(frame.shape[0], frame.shape[1]) for frame in frames]
         found = network.transform.postprocess(found, images.image_sizes, sizes_hw)
         return found, {**rpn_losses, **box_losses}
+
+
+def _as_fractions(frame: Frame, boxes: dict[str, Tensor]) -> Boxes:
+    h, w = frame.shape[:2]
+    fractions = boxes["boxes"] / boxes["boxes"].new_tensor([w, h, w, h])
+    return Boxes(fractions.clamp(0, 1), boxes["labels"] - 1, boxes["scores"])
 
 
 def exchange_classes(detector: Detector, classes: Sequence[str]) -> None:

@@ -79,7 +79,8 @@ def _attended(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Second, number in its second, box and place in the softmax of every filled slot."""
     if kind != "M":
-        present = clip.persons_xyxy if kind == "P" else clip.objects_xyxy
+        persons = clip.persons_xyxy if clip.segment is None else clip.hands_xyxy
+        present = persons if kind == "P" else clip.objects_xyxy
         order = np.arange(len(present))
         return np.full(len(present), clip.time_sec), order, present, order
     seconds: list[float] = []

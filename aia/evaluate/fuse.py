@@ -117,9 +117,10 @@ def _same_rows(
 
 
 def _seconds(boxes: pd.DataFrame) -> pd.Series:
-    """Film and second of each row as one key; times to a thousandth."""
+    """Film and second of each row as one key; times to a thousandth. Segments may share both."""
     thousandths = (boxes["time_sec"] * 1000).round().astype(np.int64)
-    return boxes["video"] + "\n" + thousandths.astype(str)
+    keys = boxes["video"] + "\n" + thousandths.astype(str)
+    return keys + "\n" + boxes["segment"].astype(str) if "segment" in boxes else keys
 
 
 def _numbers(boxes: pd.DataFrame) -> Float[np.ndarray, "boxes 5"]:

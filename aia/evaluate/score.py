@@ -3,7 +3,8 @@
 In training the memory is what the network saw some steps ago; at inference it can be fresh, so the
 first pass extracts all features once and the second runs IA and the classifier alone. A network
 without M-Blocks needs the first pass only for its features. A frozen bank (LFB, "w/o AMU" in Table
-1e) is filled in the first pass by the network's frozen backbone; all else is the trained one's.
+1e) is filled in the first pass by the network's frozen backbone; all else is the trained one's. A
+memory of objects (§6.1) comes from what the detector saw, and is brought along.
 """
 
 import json
@@ -38,7 +39,7 @@ from aia.evaluate.attention import attention_rows
 from aia.files import file_digest
 from aia.labels import ClassList
 from aia.log import progress, say
-from aia.memory import FeaturePool, recall, remembered_persons
+from aia.memory import FeaturePool, ObjectBank, recall, recall_objects, remembered_persons
 from aia.network import Network, arithmetic, build_network
 from aia.video.store import FrameStore
 from aia.video.transforms import AS_KEPT, View
@@ -54,13 +55,15 @@ class TrainedRun(NamedTuple):
     loss: LossConfig
     labels: ClassList
     digest: str
+    seen_by: str | None = None
+    """Hash of the detector that saw what a memory of objects holds."""
 
 
 class ScoredBoxes(NamedTuple):
     """Persons with a score for each class."""
 
     boxes: pd.DataFrame
-    """video, time_sec, x1, y1, x2, y2, score (of the detector)."""
+    """video, time_sec, x1, y1, x2, y2, score (of the detector); segment, where there are such."""
     scores: Float[np.ndarray, "boxes classes"]
 
 
@@ -70,6 +73,8 @@ class ClipFeatures(NamedTuple):
     keys: list[ClipKey]
     P: Slots
     O: Slots
+    H: Slots | None
+    times_sec: Sequence[float]
     bank: Slots | None
     """The persons as Ω gets them, where a frozen backbone makes those."""
 
@@ -94,6 +99,7 @@ def load_trained(path: Path, *, device: torch.device) -> TrainedRun:
     memory = build_section(MemoryConfig, memory, f"{path}: memory") if memory else None
     train_config = build_section(TrainConfig, described["train"], f"{path}: train")
     classes = described["classes"]
+    seen = described.get("objects_seen") or {}
     labels = ClassList(*(tuple(classes[part]) for part in ("ids", "names", "groups")))
     network = build_network(
         backbone=backbone,
@@ -104,6 +110,7 @@ def load_trained(path: Path, *, device: torch.device) -> TrainedRun:
         memory=memory,
         classes=len(labels),
         bank=name.memory == "frozen",
+        d_memory=seen.get("channels"),
     )
     network.load_state_dict(load_file(path))
     return TrainedRun(
@@ -114,6 +121,7 @@ def load_trained(path: Path, *, device: torch.device) -> TrainedRun:
         loss=build_section(LossConfig, described["loss"], f"{path}: loss"),
         labels=labels,
         digest=file_digest(path),
+        seen_by=seen.get("detector"),
     )
 
 
@@ -128,6 +136,7 @@ def score_clips(
     device: torch.device,
     view: View = AS_KEPT,
     attention_of: Sequence[ClipKey] = (),
+    bank: ObjectBank | None = None,
 ) -> tuple[ScoredBoxes, pd.DataFrame]:
     """Scores of every person of every clip, and the attention of some clips' blocks.
 
@@ -140,6 +149,7 @@ def score_clips(
         device: Where to compute.
         view: In which size, and whether mirrored, the network sees the clips; their memory too.
         attention_of: Clips whose attention is wanted.
+        bank: The memory, of a run that remembers objects.
 
     Returns:
         Boxes with scores in the clips' order, and the rows of aia.tables.attention; boxes are as
@@ -153,24 +163,31 @@ def score_clips(
         trained, clips, stores, config=config, extend=extend, device=device, view=view
     )
     pool = None
-    if network.remembers:  # else each batch is scored as it comes, and nothing is kept
+    if trained.name.memory == "objects":
+        pool = _checked_bank(trained, bank).pool
+    elif network.remembers:  # else each batch is scored as it comes, and nothing is kept
         passed = list(passed)
         pool = _filled_pool(trained, clips, passed, device)
     scores, rows = [], []
     by_key = {clip.key: clip for clip in clips}
     for features in passed:  # second pass
-        keys, P, O, _ = features
+        keys, P, O, H, times_sec, _ = features
         M = None
-        if pool is not None and trained.memory is not None:
+        if pool is not None and trained.memory is not None and bank is not None:
+            reach = trained.memory.reach
+            M = recall_objects(pool, keys, times_sec, reach=reach, reuse=True)
+        elif pool is not None and trained.memory is not None:
             kept = remembered_persons(keys, P, trained.memory.persons_per_clip)
             reach = trained.memory.reach
             M, _ = recall(pool, keys, kept, err=1.0, reach=reach, penalty=False, reuse=True)
         with arithmetic(device, config.precision):
-            logits = network.actions(P, O, M).float()
+            logits = network.actions(P, O, M, H).float()
         scores.append(_probabilities(logits[P.filled], trained).float().cpu().numpy())
         wanted = [place for place, key in enumerate(keys) if key in attention_of]
         if network.interaction is not None and wanted:
-            attention = network.interaction.forward_with_attention(P, O, M).attention
+            attention = network.interaction.forward_with_attention(
+                *((P, O, M) if H is None else (P, O, M, H))
+            ).attention
             rows += [
                 attention_rows(
                     by_key[keys[place]],
@@ -207,10 +224,10 @@ def _first_pass(
     for batch in progress(batches, what=f"{trained.name}  features, batch", total=len(batches)):
         batch = batch.to(device)
         with arithmetic(device, config.precision):
-            P, O = trained.network.features(batch)
+            P, O, H = trained.network.features(batch)
             frozen = trained.network.bank_backbone is not None
             bank = trained.network.bank_persons(batch) if frozen else None
-        yield ClipFeatures(batch.keys, P, O, bank)
+        yield ClipFeatures(batch.keys, P, O, H, batch.times_sec, bank)
 
 
 def _filled_pool(
@@ -228,11 +245,10 @@ def _filled_pool(
         dtype=getattr(torch, trained.memory.dtype),
         device=device,
     )
-    for keys, P, _, bank in passed:
-        kept = remembered_persons(
-            keys, P if bank is None else bank, trained.memory.persons_per_clip
-        )
-        pool.write(keys, kept, loss_tag=1.0, step=0)
+    for features in passed:
+        P = features.P if features.bank is None else features.bank
+        kept = remembered_persons(features.keys, P, trained.memory.persons_per_clip)
+        pool.write(features.keys, kept, loss_tag=1.0, step=0)
     say(f"{trained.name}  memory pool: {len(clips)} clips of {len(pool.seconds)} videos")
     return pool
 
@@ -240,7 +256,12 @@ def _filled_pool(
 def _probabilities(
     logits: Float[Tensor, "persons classes"], trained: TrainedRun
 ) -> Float[Tensor, "persons classes"]:
-    """Sigmoid; with the focal loss, softmax over the poses (one at a time) as it was trained."""
+    """Sigmoid; with the focal loss, softmax over the poses (one at a time) as it was trained.
+
+    Softmax over all classes, where exactly one is true.
+    """
+    if trained.loss.kind == "softmax":
+        return logits.softmax(dim=1)
     probabilities = logits.sigmoid()
     poses = [i for i, group in enumerate(trained.labels.groups) if group == "PERSON_MOVEMENT"]
     if trained.loss.kind == "focal" and poses:
@@ -248,10 +269,25 @@ def _probabilities(
     return probabilities
 
 
+def _checked_bank(trained: TrainedRun, bank: ObjectBank | None) -> ObjectBank:
+    """The memory of objects, if it is the one that the run learned with."""
+    if bank is None:
+        raise InputError(
+            f"{trained.name}: remembers objects, but what the detector saw of them was not given "
+            "(--object-features)"
+        )
+    if bank.detector != trained.seen_by:
+        raise InputError(
+            f"{trained.name}: learned with what another detector saw (weights {trained.seen_by}, "
+            f"these are {bank.detector}); detect the objects again with the same weights"
+        )
+    return bank
+
+
 def _boxes_of(clips: Sequence[ClipSample]) -> pd.DataFrame:
     counts = [len(clip.persons_xyxy) for clip in clips]
     xyxy = np.concatenate([clip.persons_xyxy for clip in clips])
-    return pd.DataFrame(
+    boxes = pd.DataFrame(
         {
             "video": np.repeat([clip.key.video for clip in clips], counts),
             "time_sec": np.repeat([clip.time_sec for clip in clips], counts),
@@ -259,3 +295,6 @@ def _boxes_of(clips: Sequence[ClipSample]) -> pd.DataFrame:
             "score": np.concatenate([clip.persons_score for clip in clips]),
         }
     )
+    if all(clip.segment is not None for clip in clips):
+        boxes["segment"] = np.repeat([clip.segment for clip in clips], counts)
+    return boxes

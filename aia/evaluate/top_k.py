@@ -10,11 +10,11 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from aia.errors import InputError
 from aia.log import say
-from aia.tables import write_metrics
+from aia.tables import is_score_table, read_scores, write_metrics
 
 _BLOCK = 512  # segments whose pairs are ranked at once: 125 x 352 numbers each
 
@@ -38,16 +38,21 @@ def evaluate_epic(
     """Evaluate files of scores.
 
     Args:
-        labels: CSV with columns verb and noun (class numbers), a line for each segment.
+        labels: CSV with columns verb and noun (class numbers), a line for each segment; for tables
+            of `aia score` also segment, its number.
         verbs: Scores of the verbs, a line for each segment, a column for each class, without
-            names; .csv or .parquet. Logits, unless every line is a distribution already.
+            names; .csv or .parquet. Logits, unless every line is a distribution already. Or a
+            table of `aia score`, in any order; segments that it lacks count as missed.
         nouns: The same of the nouns.
         prior: CSV with columns verb and noun of the training segments; actions are then weighted
             by p(noun|verb) as it is among them (LFB does that, the paper does not say so).
         ks: Which k.
     """
     truth = _read_pairs(labels)
-    p = [_read_scores(path, rows=len(truth), name=labels) for path in (verbs, nouns)]
+    p, scored = zip(
+        *(_read_scores(path, rows=len(truth), labels=labels) for path in (verbs, nouns)),
+        strict=True,
+    )
     shape = p[0].shape[1], p[1].shape[1]
     _check_classes(truth, shape, labels)
     weights = None
@@ -55,7 +60,7 @@ def evaluate_epic(
         pairs = _read_pairs(prior)
         _check_classes(pairs, shape, prior)
         weights = noun_given_verb(pairs, shape)
-    return top_k(p[0], p[1], truth, prior=weights, ks=ks)
+    return top_k(p[0], p[1], truth, prior=weights, ks=ks, scored=scored)
 
 
 def write_top_k(path: Path | str, result: TopK) -> None:
@@ -75,6 +80,7 @@ def top_k(
     *,
     prior: Float[np.ndarray, "verbs nouns"] | None = None,
     ks: Sequence[int] = (1, 5),
+    scored: Sequence[Bool[np.ndarray, " segments"]] | None = None,
 ) -> TopK:
     """Rank the true verb, noun and action of each segment among all.
 
@@ -84,6 +90,8 @@ def top_k(
         truth: Verb and noun.
         prior: p(noun|verb) as a further factor of an action, or None.
         ks: Which k.
+        scored: Which segments have a verb's scores, and which a noun's; None: all. The others
+            are missed, and an action needs both.
     """
     wanted = truth[:, 0] * nouns.shape[1] + truth[:, 1]
     ranks = []
@@ -94,7 +102,14 @@ def top_k(
             actions *= prior
         ranks.append(_rank(actions.reshape(len(actions), -1), wanted[part]))
     of = _rank(verbs, truth[:, 0]), _rank(nouns, truth[:, 1]), np.concatenate(ranks or [wanted])
-    return TopK(*({k: float(np.mean(rank < k)) for k in ks} for rank in of))
+    verb, noun = scored or (np.ones(len(truth), bool),) * 2
+    there = verb, noun, verb & noun
+    return TopK(
+        *(
+            {k: float(np.mean((rank < k) & known)) for k in ks}
+            for rank, known in zip(of, there, strict=True)
+        )
+    )
 
 
 def noun_given_verb(
@@ -145,9 +160,56 @@ def _read_pairs(path: Path | str) -> Int[np.ndarray, "segments 2"]:
     return pairs.astype(np.int64)
 
 
-def _read_scores(path: Path | str, *, rows: int, name: Path | str) -> Float[np.ndarray, "n c"]:
-    """Probabilities from a file of logits or of probabilities."""
+def _read_scores(
+    path: Path | str, *, rows: int, labels: Path | str
+) -> tuple[Float[np.ndarray, "n c"], Bool[np.ndarray, " n"]]:
+    """Probabilities from a file of logits or of probabilities, and which segments have any."""
     path = Path(path)
+    if path.suffix == ".parquet" and is_score_table(path):
+        return _aligned(path, labels)
+    scores = _read_lines(path, rows=rows, name=labels)
+    if (scores >= 0).all() and np.allclose(scores.sum(axis=1), 1, atol=1e-3):
+        say(f"{path}: taken as probabilities, every line is a distribution")
+    else:
+        shifted = np.exp(scores - scores.max(axis=1, keepdims=True))
+        scores = shifted / shifted.sum(axis=1, keepdims=True)
+    return scores, np.ones(rows, bool)
+
+
+def _aligned(
+    path: Path, labels: Path | str
+) -> tuple[Float[np.ndarray, "n c"], Bool[np.ndarray, " n"]]:
+    """A table of `aia score` in the order of the labels' segments; a column for each class id."""
+    table = read_scores(path)
+    wanted = pd.read_csv(labels)
+    for name, columns in ((path, table.boxes.columns), (labels, wanted.columns)):
+        if "segment" not in columns:
+            raise InputError(
+                f"{name}: has no column segment, by which scores and labels belong together; are "
+                f"{path} and {labels} of data that are labelled by segment?"
+            )
+    found = pd.Series(range(len(table.boxes)), index=table.boxes["segment"])
+    if found.index.has_duplicates:
+        again = found.index[found.index.duplicated()][0]
+        raise InputError(f"{path}: scores segment {again} twice")
+    strangers = found.index.difference(wanted["segment"])
+    if len(strangers):
+        raise InputError(
+            f"{path}: scores segment {strangers[0]} and {len(strangers) - 1} more that {labels} "
+            "does not have; are they of the same split?"
+        )
+    places = found.reindex(wanted["segment"])
+    scored = places.notna().to_numpy()
+    if not scored.all():
+        say(f"{path}: lacks {int((~scored).sum())} of {len(scored)} segments, which count as missed")
+    scores = np.zeros((len(wanted), max(table.class_ids) + 1))
+    rows = places[scored].to_numpy(int)
+    scores[np.ix_(scored, table.class_ids)] = table.scores[rows]
+    return scores, scored
+
+
+def _read_lines(path: Path, *, rows: int, name: Path | str) -> Float[np.ndarray, "n c"]:
+    """Plain numbers, a line for each segment."""
     try:
         table = (
             pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path, header=None)
@@ -166,11 +228,7 @@ def _read_scores(path: Path | str, *, rows: int, name: Path | str) -> Float[np.n
     finite = np.isfinite(scores).all(axis=1)
     if not finite.all():
         raise InputError(f"{path}, line {int(finite.argmin()) + 1}: holds what is not a number")
-    if (scores >= 0).all() and np.allclose(scores.sum(axis=1), 1, atol=1e-3):
-        say(f"{path}: taken as probabilities, every line is a distribution")
-        return scores
-    shifted = np.exp(scores - scores.max(axis=1, keepdims=True))
-    return shifted / shifted.sum(axis=1, keepdims=True)
+    return scores
 
 
 def _check_classes(

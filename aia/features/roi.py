@@ -92,3 +92,17 @@ def places_of_maps(
     inside = (rows < sizes_hw[:, :1])[:, :, None] & (columns < sizes_hw[:, 1:])[:, None, :]
     filled = inside.flatten(1)
     return Slots(features.flatten(2).mT * filled[..., None], filled)
+
+
+def mean_of_maps(
+    maps: list[Float[Tensor, "clips _ _ rows columns"]],
+    sizes_hw: Float[Tensor, "clips 2"],
+    *,
+    stride: int,
+) -> Float[Tensor, "clips d"]:
+    """Global average of each clip's maps, without the padding of its batch (§6.1).
+
+    Args: as of `places_of_maps`.
+    """
+    places = places_of_maps(maps, sizes_hw, stride=stride)
+    return places.features.sum(dim=1) / places.filled.sum(dim=1, keepdim=True)

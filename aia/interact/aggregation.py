@@ -51,6 +51,8 @@ class Inputs(NamedTuple):
     """The persons as keys and values of the first P-Block, where that has its own reduction."""
     O: Slots | None
     M: Slots | None
+    H: Slots | None = None
+    """Hands: what the P-Blocks attend to where a segment is asked about (§6.1)."""
 
 
 class Aggregation(nn.Module, ABC):
@@ -73,6 +75,9 @@ class Aggregation(nn.Module, ABC):
         zero_output: Whether blocks start by adding nothing.
         present_indicator: Whether smooth positions may single out the present second.
         init_std: Deviation of the weights at the start (see InteractionBlock).
+        hands: Whether P-Blocks attend to boxes of their own, not to the queries themselves: §6.1
+            asks with a segment's feature, and has hands where AVA has persons.
+        d_memory: Channels of M where they are not P's; None: `d_in`.
     """
 
     def __init__(
@@ -92,6 +97,8 @@ class Aggregation(nn.Module, ABC):
         zero_output: bool,
         present_indicator: bool = False,
         init_std: float | None = None,
+        hands: bool = False,
+        d_memory: int | None = None,
     ) -> None:
         super().__init__()
         self.blocks = check_blocks(blocks, max_objects=max_objects)
@@ -100,10 +107,16 @@ class Aggregation(nn.Module, ABC):
         self.memory_slots = steps * persons_per_clip
         self.dropout = nn.Dropout(dropout)
 
-        reduced = {"person": True, "person_key": self.reduces_keys(blocks)}
+        reduced = {"person": True, "person_key": not hands and self.reduces_keys(blocks)}
         reduced |= {"object": "O" in blocks, "memory": "M" in blocks}
+        reduced |= {"hand": hands and "P" in blocks}
+        channels = {"memory": d_memory or d_in}
         self.reduce = nn.ModuleDict(
-            {name: linear(d_in, width, std=init_std) for name, used in reduced.items() if used}
+            {
+                name: linear(channels.get(name, d_in), width, std=init_std)
+                for name, used in reduced.items()
+                if used
+            }
         )
 
         def start() -> Float[Tensor, "steps d"]:
@@ -131,17 +144,19 @@ class Aggregation(nn.Module, ABC):
         )
 
     def forward(
-        self, P: Slots, O: Slots | None, M: Slots | None
+        self, P: Slots, O: Slots | None, M: Slots | None, H: Slots | None = None
     ) -> Float[Tensor, "clips persons n"]:
         """A_t = E(P_t, O_t, M_t, φ_E); zero for empty persons.
 
-        O and M may be None where no block attends to them.
+        O, M and the hands H may be None where no block attends to them.
         """
-        return self.forward_with_attention(P, O, M).A
+        return self.forward_with_attention(P, O, M, H).A
 
-    def forward_with_attention(self, P: Slots, O: Slots | None, M: Slots | None) -> IAResult:
+    def forward_with_attention(
+        self, P: Slots, O: Slots | None, M: Slots | None, H: Slots | None = None
+    ) -> IAResult:
         """The same, with the attention of every block."""
-        A, attention = self.aggregate(self.inputs(P, O, M))
+        A, attention = self.aggregate(self.inputs(P, O, M, H))
         return IAResult(A * P.filled[..., None], attention)
 
     @abstractmethod
@@ -158,8 +173,8 @@ class Aggregation(nn.Module, ABC):
         """The blocks that map to d_out."""
         return {names[-1]}
 
-    def inputs(self, P: Slots, O: Slots | None, M: Slots | None) -> Inputs:
-        """Reduce P, O and M to the inner width; memory once for all persons and blocks."""
+    def inputs(self, P: Slots, O: Slots | None, M: Slots | None, H: Slots | None) -> Inputs:
+        """Reduce P, O, M and H to the inner width; memory once for all persons and blocks."""
         own_key = "person_key" in self.reduce
         return Inputs(
             Q=self.dropout(self.reduce["person"](P.features)),
@@ -167,6 +182,7 @@ class Aggregation(nn.Module, ABC):
             P=self.persons(self._reduced("person_key", P).features, P.filled) if own_key else None,
             O=self._context("object", O),
             M=self._context("memory", M),
+            H=self._context("hand", H),
         )
 
     def persons(
@@ -178,13 +194,18 @@ class Aggregation(nn.Module, ABC):
     def attend(self, name: str, Q: Float[Tensor, "clips persons d"], x: Inputs) -> Enhanced:
         """Let a block ask with Q: what it gives, and its attention.
 
-        A P-Block's keys are its queries, except for the raw persons of the first one.
+        A P-Block's keys are the hands where there are any, else its queries, except for the raw
+        persons of the first one.
         """
-        context = {
-            "P": x.P if name == "P1" and x.P is not None else self.persons(Q, x.filled),
-            "O": x.O,
-            "M": x.M,
-        }[name[0]]
+        match name[0]:
+            case "O":
+                context = x.O
+            case "M":
+                context = x.M
+            case _ if x.H is not None:
+                context = x.H
+            case _:
+                context = x.P if name == "P1" and x.P is not None else self.persons(Q, x.filled)
         return self.stack[name](Q, context)
 
     def _context(self, layer: str, X: Slots | None) -> Slots | None:
@@ -192,8 +213,9 @@ class Aggregation(nn.Module, ABC):
             return None
         if X is None:
             raise ValueError(f"IA '{self.blocks}' attends to {layer}, but got none")
-        if layer == "object":
-            X = fit_slots(X, self.max_objects, pad=self.pad)
+        most = {"object": self.max_objects, "hand": self.max_persons}.get(layer)
+        if most is not None:
+            X = fit_slots(X, most, pad=self.pad)
         elif X.filled.shape[1] != self.memory_slots:
             raise ValueError(
                 f"IA got {X.filled.shape[1]} slots of memory, expected {self.memory_slots}: was it "

@@ -157,7 +157,7 @@ class FeaturePool:
 def recall(
     pool: FeaturePool,
     keys: Sequence[ClipKey],
-    P: Slots,
+    P: Slots | None,
     *,
     err: float | Float[Tensor, ""],
     reach: int,
@@ -176,7 +176,8 @@ def recall(
     Args:
         pool: Ω.
         keys: Which clips.
-        P: Their persons.
+        P: Their persons; None where Ω holds something else (objects, §6.1), whose present second
+            is read like the others.
         err: Loss of the step before; ∞ before the first.
         reach: L, seconds on each side.
         penalty: Whether remembered features are weighted. At test they are not.
@@ -189,18 +190,21 @@ def recall(
     """
     rows = pool.rows(keys, np.arange(-reach, reach + 1) * rate)
     clips, steps = rows.shape
-    device = P.features.device  # the pool's, unless that has no room for the pool
+    like = P.features.detach() if P is not None else pool.features.new_empty(0, dtype=torch.float32)
+    device = like.device  # the pool's, unless that has no room for the pool
     count, w = pool.count[rows].to(device), trust(err, pool.loss_tag[rows].to(device))
-    count[:, reach] = 0  # the present second comes fresh
+    if P is not None:
+        count[:, reach] = 0  # the present second comes fresh
     remembered = count > 0
-    features = pool.gather(rows.flatten(), P.features.detach(), reuse=reuse)
+    features = pool.gather(rows.flatten(), like, reuse=reuse)
     features = features.view(clips, steps, pool.persons_per_clip, pool.d)
     filled = torch.arange(pool.persons_per_clip, device=device) < count[..., None]
     if penalty:
         features *= w.to(features)[..., None, None]
         filled &= (w > 0)[..., None]  # what has no weight is no memory
-    fresh = _fill(P, pool.persons_per_clip, generator)
-    features[:, reach], filled[:, reach] = fresh.features.detach(), fresh.filled
+    if P is not None:
+        fresh = _fill(P, pool.persons_per_clip, generator)
+        features[:, reach], filled[:, reach] = fresh.features.detach(), fresh.filled
     mean_trust = (w * remembered).sum() / remembered.sum()
     return Recalled(Slots(features.flatten(1, 2), filled.flatten(1, 2)), mean_trust)
 

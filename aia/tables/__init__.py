@@ -21,9 +21,15 @@ from aia.tables.csv_files import (
 from aia.tables.detections import DetectionBlock, read_detections
 from aia.tables.frame_boxes import Tube, boxes_of, read_frame_boxes, tubes_of
 from aia.tables.lists import read_films, read_seconds
+from aia.tables.object_features import (
+    ObjectFeatures,
+    read_object_features,
+    write_object_features,
+)
 from aia.tables.parquet_files import (
     BOX_COLUMNS,
     ScoreTable,
+    is_score_table,
     read_boxes,
     read_foreign_boxes,
     read_scores,
@@ -31,16 +37,20 @@ from aia.tables.parquet_files import (
     write_scores,
 )
 from aia.tables.predicted_boxes import read_predicted_boxes
+from aia.tables.segments import SEGMENT_COLUMNS, read_segments, write_segments
 
 __all__ = [
     "ACTION_COLUMNS",
     "BOX_COLUMNS",
     "OBJECT_COLUMNS",
+    "SEGMENT_COLUMNS",
     "TRACK_COLUMNS",
     "DetectionBlock",
+    "ObjectFeatures",
     "ScoreTable",
     "Tube",
     "boxes_of",
+    "is_score_table",
     "check_video_id",
     "read_actions",
     "read_boxes",
@@ -52,13 +62,17 @@ __all__ = [
     "read_frame_boxes",
     "read_images",
     "read_metrics",
+    "read_object_features",
     "read_objects",
     "read_predicted_boxes",
     "read_scores",
     "read_seconds",
+    "read_segments",
     "read_tracks",
     "tubes_of",
     "write_boxes",
     "write_metrics",
+    "write_object_features",
     "write_scores",
+    "write_segments",
 ]

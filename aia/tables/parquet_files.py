@@ -31,6 +31,7 @@ _KEY = {
 }
 _BOXES = _KEY | {"label": pa.string(), "track": pa.int32()}
 BOX_COLUMNS = tuple(_BOXES)
+_SEGMENT = "segment"  # one more column of scores, where the data are labelled by segment
 _OURS = b"aia"  # key of our entry in the file's metadata
 
 
@@ -38,7 +39,8 @@ class ScoreTable(NamedTuple):
     """Boxes with a score for each class: what every metric of a run is computed from."""
 
     boxes: pd.DataFrame
-    """Columns video, time_sec, x1, y1, x2, y2, score (the detector's)."""
+    """Columns video, time_sec, x1, y1, x2, y2, score (the detector's); and segment, its number,
+    where the data are labelled by segment."""
     scores: Float[np.ndarray, "boxes classes"]
     class_ids: tuple[int, ...]
     provenance: dict[str, str]
@@ -46,10 +48,29 @@ class ScoreTable(NamedTuple):
 
 def write_boxes(path: Path | str, boxes: pd.DataFrame, *, provenance: Mapping[str, str]) -> None:
     """Write boxes with the columns `BOX_COLUMNS`; `track` may be missing or null."""
+    write_table(path, boxes, {}, {"provenance": dict(provenance)})
+
+
+def write_table(
+    path: Path | str, boxes: pd.DataFrame, more: Mapping[str, pa.Array], ours: dict[str, Any]
+) -> None:
+    """Write boxes with more columns beside theirs, and what is said of the file in `ours`."""
     if "track" not in boxes:
         boxes = boxes.assign(track=pd.array([pd.NA] * len(boxes), dtype="Int32"))
-    arrays = [_array(boxes[name], kind) for name, kind in _BOXES.items()]
-    _write(path, dict(zip(_BOXES, arrays, strict=True)), {"provenance": dict(provenance)})
+    _write(path, {name: _array(boxes[name], kind) for name, kind in _BOXES.items()} | more, ours)
+
+
+def read_table(
+    path: Path | str, what: str, *, more: Iterable[str] = ()
+) -> tuple[pa.Table, dict[str, Any]]:
+    """Boxes with more columns beside theirs, checked, and what the file says of itself.
+
+    Args:
+        path: The file.
+        what: What it should hold, for messages.
+        more: Names of the further columns.
+    """
+    return _read(path, _BOXES | dict.fromkeys(more), what)
 
 
 def read_boxes(path: Path | str) -> pd.DataFrame:
@@ -97,6 +118,8 @@ def write_scores(
     if scores.shape != (len(boxes), len(class_ids)):
         raise ValueError(f"scores {scores.shape}, {len(boxes)} boxes, {len(class_ids)} classes")
     columns = {name: _array(boxes[name], kind) for name, kind in _KEY.items()}
+    if _SEGMENT in boxes:
+        columns[_SEGMENT] = _array(boxes[_SEGMENT], pa.int64())
     flat = pa.array(scores.astype(np.float32).ravel())
     columns["scores"] = pa.FixedSizeListArray.from_arrays(flat, max(len(class_ids), 1))
     _write(path, columns, {"class_ids": list(class_ids), "provenance": dict(provenance)})
@@ -125,8 +148,17 @@ def read_scores(path: Path | str, *, check: bool = True) -> ScoreTable:
             f"{path}, row {row}: a score is {scores[row].min()}, expected numbers from 0 on; "
             "did training diverge?"
         )
-    frame = table.select(list(_KEY)).to_pandas()
+    kept = [*_KEY, _SEGMENT] if _SEGMENT in table.column_names else [*_KEY]
+    frame = table.select(kept).to_pandas()
     return ScoreTable(frame, scores, tuple(class_ids), ours.get("provenance", {}))
+
+
+def is_score_table(path: Path | str) -> bool:
+    """Whether a Parquet file is one of `write_scores`."""
+    try:
+        return "scores" in pq.read_schema(path).names
+    except (pa.ArrowInvalid, OSError) as problem:
+        raise InputError(f"{path}: is not Parquet or is damaged ({problem})") from None
 
 
 def _array(column: pd.Series, kind: pa.DataType) -> pa.Array:

@@ -179,7 +179,7 @@ class Problem:
     def scores(self, *, precision: str | None = None, joint: bool = False) -> Tensor:
         """Logits of the batch; jointly, the neighbours' features are computed here and now too."""
         with arithmetic(self.device, precision or self.precision):
-            P, O = self.network.features(self.batch)
+            P, O, H = self.network.features(self.batch)
             M = None
             if self.network.remembers:
                 kept = Slots(P.features[:, : self.slots], P.filled[:, : self.slots])
@@ -188,7 +188,7 @@ class Problem:
                 )
                 if joint:  # 2L more passes, all of them kept for the gradient
                     M = self._joint_memory(kept, M)
-            return self.network.actions(P, O, M).float()
+            return self.network.actions(P, O, M, H).float()
 
     def _joint_memory(self, own: Slots, M: Slots) -> Slots:
         near = [

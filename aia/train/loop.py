@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from aia.datasets.loader import Batch
-from aia.memory import FeaturePool, mean_age, recall
+from aia.memory import FeaturePool, mean_age, recall, recall_objects
 from aia.network import Network, arithmetic
 from aia.train.schedule import set_rate
 
@@ -54,6 +54,7 @@ def train(
     first_step: int = 1,
     err: Float[Tensor, ""] | None = None,
     frozen: bool = False,
+    objects: bool = False,
 ) -> Iterator[Step]:
     """Optimise N on `batches`, one step each.
 
@@ -75,6 +76,7 @@ def train(
         err: The loss of the step before, when a run goes on.
         frozen: Ω is a bank that was filled beforehand (LFB; "w/o AMU" in Table 1e): it is read as
             it is, without a weight (line 8, 9), and never written (line 16).
+        objects: Ω holds what the detector saw in the seconds around (§6.1); frozen, too.
     """
     if err is None:
         err = torch.tensor(math.inf, device=device)  # 2
@@ -83,9 +85,11 @@ def train(
         batch = batch.to(device)
         set_rate(optimizer, rate_at(step))
         with arithmetic(device, precision):
-            P, O = network.features(batch)  # 12
+            P, O, H = network.features(batch)  # 12
         M, trust, age = None, torch.tensor(math.nan), torch.tensor(math.nan)
-        if pool is not None:
+        if pool is not None and objects:
+            M = recall_objects(pool, batch.keys, batch.times_sec, reach=reach, reuse=True)
+        elif pool is not None:
             sampled = torch.Generator().manual_seed(seed * 1_000_003 + step)
             M, trust = recall(  # 5-11, 13
                 pool,
@@ -102,7 +106,7 @@ def train(
             else:
                 age = mean_age(pool, batch.keys, reach=reach, step=step)
         with arithmetic(device, precision):
-            logits = network.actions(P, O, M)  # 14
+            logits = network.actions(P, O, M, H)  # 14
         loss = loss_of(logits, batch.labels, filled=P.filled)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -110,6 +114,6 @@ def train(
             torch.nn.utils.clip_grad_norm_(network.parameters(), clip_norm)
         optimizer.step()
         err = loss.detach()  # 15
-        if pool is not None and not frozen:
+        if pool is not None and not (frozen or objects):
             pool.write(batch.keys, P, loss_tag=err, step=step, generator=sampled)  # 16
         yield Step(step, err, trust, age, rate_at(step), len(batch.keys))

@@ -3,8 +3,9 @@
     bce      binary cross-entropy of each class, as usual where a person does several things
     focal    what the authors released: softmax over the poses (a person has one at a time),
              sigmoid for each other class, easy examples played down
+    softmax  cross-entropy, where exactly one class is true (a segment's verb, its noun; §6)
 
-Both are summed over the classes and averaged over the persons. It is this number that err and the
+All are summed over the classes and averaged over the persons. It is this number that err and the
 loss tags of Algorithm 1 mean.
 """
 
@@ -27,7 +28,7 @@ def action_loss(
     logits: Float[Tensor, "*persons classes"],
     labels: Shaped[Tensor, "*persons classes"],
     *,
-    kind: Literal["bce", "focal"] = "bce",
+    kind: Literal["bce", "focal", "softmax"] = "bce",
     gamma: float = 2.0,
     groups: Sequence[str] = (),
     group_weights: Mapping[str, float] | None = None,
@@ -39,7 +40,7 @@ def action_loss(
     Args:
         logits: Of every person and class.
         labels: 1 where a person does the action.
-        kind: "bce" or "focal".
+        kind: "bce", "focal" or "softmax".
         gamma: How much the focal loss plays down easy examples; 0: not.
         groups: Group of each class, as in AVA's list (PERSON_MOVEMENT are the poses).
         group_weights: Weight of the sum over a group's classes; 1 for groups that are not named.
@@ -57,6 +58,8 @@ def action_loss(
     if kind == "bce":
         each = F.binary_cross_entropy_with_logits(logits, labels, reduction="none")
         of_person = (each * weight).sum(dim=-1)
+    elif kind == "softmax":
+        of_person = -(logits.log_softmax(dim=-1) * labels * weight).sum(dim=-1)
     else:
         z, there = (every.index_select(-1, others) for every in (logits, labels))
         of_person = (sigmoid_focal(z, there, gamma=gamma) * weight[others]).sum(dim=-1)

@@ -32,7 +32,7 @@ from aia.features.torchvision_video import TorchvisionVideo
 from aia.files import atomic_path, write_text
 from aia.labels import ClassList
 from aia.log import Pace, say
-from aia.memory import FeaturePool
+from aia.memory import FeaturePool, ObjectBank
 from aia.network import Network, build_network
 from aia.train import checkpoint
 from aia.train.bank import prepare_bank
@@ -69,6 +69,7 @@ def train_run(
     work: Path,
     output: Path,
     validate: Callable[[Network], float] | None = None,
+    bank: ObjectBank | None = None,
 ) -> None:
     """Train the run, going on from the work folder's checkpoint where there is one.
 
@@ -83,6 +84,7 @@ def train_run(
         work: Where checkpoints live.
         output: Folder that gets model.safetensors, metrics.jsonl and config.yaml.
         validate: Gives the mAP for the curve, every `validate_every` steps.
+        bank: The memory of a run that remembers objects.
     """
     config = sections.train
     device = pick_device(config.device)
@@ -91,11 +93,19 @@ def train_run(
     if not clips:
         raise InputError("the annotations hold no person at all; is it the right file?")
     described = describe_run(run, sections, labels)
+    if (run.memory == "objects") != (bank is not None):
+        raise InputError(
+            f"{run}: a memory of objects needs what the detector saw of them (--object-features), "
+            "and nothing else does"
+        )
+    if bank is not None:
+        described["objects_seen"] = {"channels": bank.pool.d, "detector": bank.detector}
     with checkpoint.only_one(work):
         identity = described | {"train": _without_machine(described["train"])}
         checkpoint.claim(work, {"run": identity, "data": dict(sorted(data_digests.items()))})
         torch.manual_seed(run.seed)
-        network = build(run, sections, classes=len(labels))
+        d_memory = bank.pool.d if bank is not None else None
+        network = build(run, sections, classes=len(labels), d_memory=d_memory)
         if init is not None:
             load_backbone(network, init)
         elif isinstance(network.backbone, TorchvisionVideo):
@@ -104,13 +114,15 @@ def train_run(
         network.to(device)
         if sections.train.compile:
             network.backbone.compile()  # in place: weights keep their names
-        pool = empty_pool(clips, network, sections.memory, device) if network.remembers else None
+        pool = bank.pool if bank is not None else None
+        if network.remembers and bank is None:
+            pool = empty_pool(clips, network, sections.memory, device)
         optimizer = build_optimizer(network, config)
         start = checkpoint.resume(
             work,
             network=network,
             optimizer=optimizer,
-            pool=None if run.memory == "frozen" else pool,
+            pool=pool if run.memory == "amu" else None,
             device=device,
         )
         say_beginning(run, network, pool, clips, start.step)
@@ -146,7 +158,9 @@ def train_run(
         publish(network, described, work=work, output=output)
 
 
-def build(run: RunName, sections: Sections, *, classes: int) -> Network:
+def build(
+    run: RunName, sections: Sections, *, classes: int, d_memory: int | None = None
+) -> Network:
     """The run's network with fresh weights; a backbone with no rate of its own is not trained."""
     network = build_network(
         backbone=sections.backbone,
@@ -157,6 +171,7 @@ def build(run: RunName, sections: Sections, *, classes: int) -> Network:
         memory=sections.memory,
         classes=classes,
         bank=run.memory == "frozen",
+        d_memory=d_memory,
     )
     if sections.train.backbone_factor == 0:
         network.backbone.requires_grad_(False)
@@ -336,6 +351,7 @@ def _optimise(
         first_step=start.step + 1,
         err=start.err,
         frozen=run.memory == "frozen",
+        objects=run.memory == "objects",
     )
     metrics = Metrics(work / "metrics.jsonl", run=run, step=start.step)
     pace = Pace(total=config.steps, done=start.step)
@@ -358,7 +374,7 @@ def _optimise(
                 step=step.number,
                 network=network,
                 optimizer=optimizer,
-                pool=None if run.memory == "frozen" else pool,  # the bank stands beside them
+                pool=pool if run.memory == "amu" else None,  # a bank stands beside them
                 err=step.loss,
                 keep=config.keep_checkpoints,
             )

@@ -116,7 +116,7 @@ def by_hand(trained: TrainedRun, persons_per_clip: int, reach: int) -> np.ndarra
             if trained.name.memory == "frozen":
                 remembered[sample.key.t] = trained.network.bank_persons(one).features[0]
     scores = []
-    for t, (P, O) in features.items():
+    for t, (P, O, _) in features.items():
         memory = torch.zeros(1, 2 * reach + 1, persons_per_clip, trained.network.d)
         filled = torch.zeros(1, 2 * reach + 1, persons_per_clip, dtype=torch.bool)
         for step in range(2 * reach + 1):

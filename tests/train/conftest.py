@@ -22,9 +22,9 @@ class HandNetwork(Network):
     def features(self, batch):
         t = torch.tensor([[[float(key.t)]] for key in batch.keys])
         none = Slots(torch.zeros(len(batch.keys), 0, 1), torch.zeros(len(batch.keys), 0).bool())
-        return Features(Slots(self.a * t, torch.ones(len(batch.keys), 1).bool()), none)
+        return Features(Slots(self.a * t, torch.ones(len(batch.keys), 1).bool()), none, None)
 
-    def actions(self, P, O, M):
+    def actions(self, P, O, M, H=None):
         self.seen += M.features[..., 0].tolist() if M is not None else []
         memory = M.features.sum(dim=1, keepdim=True) if M is not None else 0.0
         return 0.1 * P.features + 0.01 * memory + self.b

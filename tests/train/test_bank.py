@@ -100,7 +100,7 @@ def test_every_second_with_a_person_is_in_the_bank_from_the_start(most):
     assert pool.count[1:].tolist() == [min(PERSONS.get(t, 0), most) for t in range(1, 6)]
     for place, (t, persons) in enumerate(PERSONS.items()):
         with torch.no_grad():
-            alone, _ = network.features(collate([frames()[Draw(place, None)]]))
+            alone, _, _ = network.features(collate([frames()[Draw(place, None)]]))
         kept = sampled(ClipKey("film", t), persons, most)
         expected = alone.features[0, kept]
         torch.testing.assert_close(pool.features[t, : len(kept)], expected, atol=1e-5, rtol=1e-4)

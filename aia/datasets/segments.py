@@ -1,0 +1,108 @@
+"""Clips of data labelled by segment (§6): a stretch of a film, with one class of each task.
+
+A segment is asked about as a whole, so its clip has one person that fills the frame; beside it are
+hands and objects, which a detector found. In training the clip lies at the segment's middle or at a
+whole second within it, at the middle alone when it is scored; a segment that is shorter than a clip
+is seen with what is around it.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float
+
+from aia.clip import ClipKey, segment_times
+from aia.datasets.ava import ClipSample
+from aia.labels import ClassList
+from aia.tables import read_boxes, read_segments
+
+WHOLE = np.array([[0, 0, 1, 1]], np.float32)
+"""The box of a clip as a whole."""
+
+_Place = tuple[str, int]
+
+
+def segment_clips(path: Path | str, *, task: str, labels: ClassList) -> list[ClipSample]:
+    """One clip of each segment, by film and time; t of its key is the place in this order.
+
+    Segments that overlap, or have the same middle, are clips of their own.
+
+    Args:
+        path: Segments in our form.
+        task: Column of the classes: verb, or noun.
+        labels: The classes of that task.
+
+    Raises:
+        InputError: What `read_segments` finds, such as a class that is not among `labels`.
+    """
+    table = read_segments(path, task=task, labels=labels)
+    table = table.assign(middle=(table["start_sec"] + table["stop_sec"]) / 2)
+    table = table.sort_values(["video", "middle", "segment"], kind="stable")
+    clips = []
+    for video, rows in table.groupby("video", sort=False):
+        for t, row in enumerate(rows.itertuples(index=False)):
+            marks = np.zeros((1, len(labels)), np.uint8)
+            marks[0, labels.index[int(getattr(row, task))]] = 1
+            middle, *others = [
+                ClipSample(
+                    key=ClipKey(str(video), t),
+                    time_sec=time_sec,
+                    persons_xyxy=WHOLE,
+                    persons_score=np.ones(1, np.float32),
+                    labels=marks,
+                    segment=int(row.segment),
+                )
+                for time_sec in segment_times(float(row.start_sec), float(row.stop_sec))
+            ]
+            clips.append(replace(middle, places=(middle, *others)) if others else middle)
+    return clips
+
+
+def with_detected(
+    clips: Sequence[ClipSample],
+    *,
+    hands: Iterable[Path | str] = (),
+    objects: Iterable[Path | str] = (),
+    hand_threshold: float = 0.0,
+    object_threshold: float = 0.0,
+    most_hands: int,
+    most_objects: int,
+) -> list[ClipSample]:
+    """The clips with what was detected at their times: the best hands and objects by score."""
+    hands_at = _by_place(hands, threshold=hand_threshold, most=most_hands)
+    objects_at = _by_place(objects, threshold=object_threshold, most=most_objects)
+    none = np.zeros((0, 4), np.float32)
+
+    def seen(clip: ClipSample) -> ClipSample:
+        place = _place(clip.key.video, clip.time_sec)
+        return replace(
+            clip,
+            hands_xyxy=hands_at.get(place, none),
+            objects_xyxy=objects_at.get(place, none),
+            places=tuple(map(seen, clip.places)),
+        )
+
+    return list(map(seen, clips))
+
+
+def _by_place(
+    paths: Iterable[Path | str], *, threshold: float, most: int
+) -> Mapping[_Place, Float[np.ndarray, "boxes 4"]]:
+    """Boxes by film and time, best first."""
+    found: dict[_Place, Float[np.ndarray, "boxes 4"]] = {}
+    for path in paths:
+        boxes = read_boxes(path)
+        boxes = boxes[boxes["score"] >= threshold]
+        boxes = boxes.sort_values("score", ascending=False, kind="stable")
+        for (video, time_sec), rows in boxes.groupby(["video", "time_sec"]):
+            best: pd.DataFrame = rows[["x1", "y1", "x2", "y2"]].head(most)
+            found[_place(str(video), float(time_sec))] = best.to_numpy(np.float32)
+    return found
+
+
+def _place(video: str, time_sec: float) -> _Place:
+    """Film and millisecond: times come out of files."""
+    return video, round(time_sec * 1000)

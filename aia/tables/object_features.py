@@ -1,0 +1,80 @@
+"""What the detector saw of a film's objects, second by second: boxes with the features of its head.
+
+A Parquet table of boxes with one more column, `features`; float16, since they are remembered and
+not computed with any further. What the film spans and who saw it stands in the file's metadata.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from jaxtyping import Float
+
+from aia.errors import InputError
+from aia.tables.parquet_files import BOX_COLUMNS, read_table, write_table
+
+_DETECTOR = "detector_weights"
+
+
+class ObjectFeatures(NamedTuple):
+    """Objects of one film."""
+
+    video: str
+    seconds: tuple[int, int]
+    """First and last second that was looked at, also where nothing was found."""
+    boxes: pd.DataFrame
+    """Columns `BOX_COLUMNS`, by time."""
+    features: Float[np.ndarray, "boxes d"]
+    d: int
+    detector: str
+    """Hash of the detector's weights."""
+
+
+def write_object_features(
+    path: Path | str, seen: ObjectFeatures, *, provenance: Mapping[str, str]
+) -> None:
+    """Write them; `provenance` is that of the boxes, with the detector's hash."""
+    if seen.features.shape != (len(seen.boxes), seen.d):
+        raise ValueError(f"features {seen.features.shape}, {len(seen.boxes)} boxes, d = {seen.d}")
+    flat = pa.array(seen.features.astype(np.float16).ravel())
+    write_table(
+        path,
+        seen.boxes,
+        {"features": pa.FixedSizeListArray.from_arrays(flat, seen.d)},
+        {
+            "video": seen.video,
+            "seconds": list(seen.seconds),
+            "d": seen.d,
+            "provenance": {**provenance, _DETECTOR: seen.detector},
+        },
+    )
+
+
+def read_object_features(path: Path | str) -> ObjectFeatures:
+    """Read what `write_object_features` wrote.
+
+    Raises:
+        InputError: It is no such file.
+    """
+    table, ours = read_table(path, "objects with features", more=("features",))
+    try:
+        video, d = str(ours["video"]), int(ours["d"])
+        first, last = map(int, ours["seconds"])
+        detector = str(ours["provenance"][_DETECTOR])
+    except (KeyError, TypeError, ValueError):
+        raise InputError(
+            f"{path}: says nothing of its film and detector; was it written by `aia detect` with "
+            "--object-features?"
+        ) from None
+    flat = table["features"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
+    return ObjectFeatures(
+        video=video,
+        seconds=(first, last),
+        boxes=table.select(BOX_COLUMNS).to_pandas(types_mapper={pa.int32(): pd.Int32Dtype()}.get),
+        features=flat.reshape(len(table), d),
+        d=d,
+        detector=detector,
+    )
