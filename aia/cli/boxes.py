@@ -10,10 +10,10 @@ from aia.config import DetectorConfig, section
 
 
 def add_parsers(commands: Any) -> None:
-    """Add `finetune-detector`, `detect` and `boxes` to the commands of `aia`."""
+    """Add `finetune-detector`, `detect`, `remember-objects` and `boxes` to the commands."""
     command = add_command(commands, "finetune-detector", finetune_detector)
     command.add_argument("--frames", type=Path, nargs="*", required=True)
-    command.add_argument("--annotations", type=Path, required=True)
+    command.add_argument("--annotations", type=Path, help="without: all boxes are in --objects")
     command.add_argument("--excluded", type=Path)
     command.add_argument("--objects", type=Path)
     command.add_argument("--tracks", type=Path)
@@ -26,9 +26,16 @@ def add_parsers(commands: Any) -> None:
     command.add_argument("frames", type=Path)
     command.add_argument("--weights", type=Path, required=True)
     command.add_argument("--annotations", type=Path, nargs="+", default=[])
+    command.add_argument("--segments", type=Path, nargs="+", default=[], help="instead of those")
     command.add_argument("--seconds", type=Path, help="a list of more key frames")
     command.add_argument("--persons", type=Path, required=True)
     command.add_argument("--objects", type=Path, required=True)
+    command.add_argument("--threads", type=int, default=1)
+
+    command = add_command(commands, "remember-objects", remember_objects)
+    command.add_argument("frames", type=Path)
+    command.add_argument("--weights", type=Path, required=True)
+    command.add_argument("--output", type=Path, required=True)
     command.add_argument("--threads", type=int, default=1)
 
     boxes = commands.add_parser("boxes", help="boxes that others detected")
@@ -76,9 +83,23 @@ def detect(options: argparse.Namespace) -> None:
         store=options.frames,
         weights=options.weights,
         annotations=options.annotations,
+        segments=options.segments,
         seconds=options.seconds,
         persons=options.persons,
         objects=options.objects,
+        config=section(DetectorConfig, options.settings, "detector"),
+        threads=options.threads,
+    )
+
+
+def remember_objects(options: argparse.Namespace) -> None:
+    """What the detector sees of the objects of every second of a film, for a memory of them."""
+    from aia.detect.remember import remember_to_file
+
+    remember_to_file(
+        store=options.frames,
+        weights=options.weights,
+        output=options.output,
         config=section(DetectorConfig, options.settings, "detector"),
         threads=options.threads,
     )

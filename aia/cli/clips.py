@@ -68,6 +68,36 @@ def clips_of_films(
     return kept
 
 
+def segments(options: argparse.Namespace, labels: Any, *, most_objects: int) -> list[Any]:
+    """The clips of the segments, with the hands and objects that were detected there."""
+    from aia.datasets.segments import segment_clips, with_detected
+
+    return with_detected(
+        segment_clips(options.annotations, task=options.task, labels=labels),
+        hands=options.hands,
+        objects=options.object_boxes,
+        hand_threshold=options.hand_threshold,
+        object_threshold=options.object_threshold,
+        most_objects=most_objects,
+    )
+
+
+def remembered_objects(options: argparse.Namespace, memory: Any, device: Any) -> Any:
+    """The memory of a run that remembers objects; None without any."""
+    if not options.object_features:
+        return None
+    import torch
+
+    from aia.memory import object_bank
+
+    return object_bank(
+        options.object_features,
+        per_clip=memory.persons_per_clip,
+        dtype=getattr(torch, memory.dtype),
+        device=device,
+    )
+
+
 def add_objects(clips: list[Any], options: argparse.Namespace, *, most: int) -> list[Any]:
     """The clips with their objects, annotated or detected, at most `most` in each."""
     from aia.datasets.ava import with_objects

@@ -43,6 +43,16 @@ def add_clip_inputs(command: argparse.ArgumentParser) -> None:
     add_clips_per_sec(command)
 
 
+def add_segment_inputs(command: argparse.ArgumentParser) -> None:
+    """Add what data labelled by segment have beside their segments and objects (§6)."""
+    command.add_argument("--task", choices=("verb", "noun"), help="--annotations are segments")
+    command.add_argument("--hands", type=Path, nargs="+", default=[], help="detected boxes")
+    command.add_argument("--hand-threshold", type=float, default=0.8)
+    command.add_argument(
+        "--object-features", type=Path, nargs="+", default=[], help="of a memory of objects"
+    )
+
+
 def add_clips_per_sec(command: argparse.ArgumentParser) -> None:
     """Add how many key frames a second has."""
     command.add_argument(

@@ -5,8 +5,19 @@ from pathlib import Path
 from typing import Any
 
 from aia import log
-from aia.cli.clips import add_objects, clips_of_films, key_frames
-from aia.cli.options import add_clip_inputs, add_clips_per_sec, add_command
+from aia.cli.clips import (
+    add_objects,
+    clips_of_films,
+    key_frames,
+    remembered_objects,
+    segments,
+)
+from aia.cli.options import (
+    add_clip_inputs,
+    add_clips_per_sec,
+    add_command,
+    add_segment_inputs,
+)
 from aia.config import ScoreConfig, section
 from aia.errors import InputError
 
@@ -19,6 +30,7 @@ def add_parsers(commands: Any) -> None:
     films.add_argument("--annotations", type=Path)
     films.add_argument("--films", type=Path, help="films that nobody annotated, one a line")
     add_clip_inputs(command)
+    add_segment_inputs(command)
     command.add_argument(
         "--persons", type=Path, nargs="+", help="detected boxes; without: annotated ones"
     )
@@ -90,15 +102,19 @@ def score(options: argparse.Namespace) -> None:
             f"({len(labels)} against {len(trained.labels)}); is it of another data set?"
         )
     stores = readable_stores(options.frames)
-    clips = annotated = key_frames(options, labels)
-    if options.persons:
-        clips = detected_clips(
-            clips,
-            options.persons,
-            threshold=options.person_threshold,
-            per_sec=options.clips_per_sec,
-        )
-    clips = add_objects(clips, options, most=options.max_objects)
+    if options.task:
+        _refuse_with_segments(options)
+        clips = annotated = segments(options, labels, most_objects=options.max_objects)
+    else:
+        clips = annotated = key_frames(options, labels)
+        if options.persons:
+            clips = detected_clips(
+                clips,
+                options.persons,
+                threshold=options.person_threshold,
+                per_sec=options.clips_per_sec,
+            )
+        clips = add_objects(clips, options, most=options.max_objects)
     clips = clips_of_films(clips, stores, options, span=trained.backbone.span)
     wanted = choose_clips(annotated, options.attention_clips) if options.attention else []
     scored, attention = score_clips(
@@ -110,6 +126,7 @@ def score(options: argparse.Namespace) -> None:
         device=device,
         view=view,
         attention_of=wanted,
+        bank=remembered_objects(options, trained.memory, device),
     )
     write_scores(
         options.output,
@@ -119,12 +136,19 @@ def score(options: argparse.Namespace) -> None:
         provenance={
             "run": str(trained.name),
             "model": trained.digest,
-            "boxes": "detected" if options.persons else "ground truth",
+            "boxes": "detected" if options.persons or options.task else "ground truth",
             "view": str(view),
         },
     )
     if options.attention:
         write_attention(options.attention, attention)
+
+
+def _refuse_with_segments(options: argparse.Namespace) -> None:
+    """What has no meaning where segments are scored."""
+    for name in ("persons", "seconds", "films", "attention", "objects"):
+        if getattr(options, name):
+            raise InputError(f"--{name}: belongs to boxes on key frames, not to --task")
 
 
 def fuse(options: argparse.Namespace) -> None:

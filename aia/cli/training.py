@@ -5,9 +5,10 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-from aia.cli.clips import add_objects, clips_of_films
-from aia.cli.options import add_clip_inputs, add_command, run_sections
+from aia.cli.clips import add_objects, clips_of_films, remembered_objects, segments
+from aia.cli.options import add_clip_inputs, add_command, add_segment_inputs, run_sections
 from aia.config import RunName, ScoreConfig, parse_run
+from aia.errors import InputError
 
 
 def add_parsers(commands: Any) -> None:
@@ -16,6 +17,7 @@ def add_parsers(commands: Any) -> None:
     command.add_argument("--run", dest="name", required=True, help="name of the run")
     command.add_argument("--annotations", type=Path, required=True)
     add_clip_inputs(command)
+    add_segment_inputs(command)
     command.add_argument("--init", type=Path, help="weights that the backbone begins with")
     command.add_argument("--work", type=Path, required=True, help="folder of the checkpoints")
     command.add_argument("--output-dir", type=Path, required=True)
@@ -33,7 +35,7 @@ def train(options: argparse.Namespace) -> None:
     from aia.datasets.ava import annotated_clips
     from aia.files import file_digest
     from aia.labels import read_labels
-    from aia.train.run import train_run
+    from aia.train.run import pick_device, train_run
     from aia.video.store import readable_stores
 
     run = parse_run(options.name)
@@ -43,16 +45,22 @@ def train(options: argparse.Namespace) -> None:
         sections = sections._replace(train=config)
     labels = read_labels(options.labels)
     stores = readable_stores(options.frames)
-    clips = annotated_clips(
-        options.annotations,
-        labels=labels,
-        excluded=options.excluded,
-        per_sec=options.clips_per_sec,
-    )
-    clips = add_objects(clips, options, most=sections.network.max_objects)
+    most = sections.network.max_objects
+    if options.task:
+        clips = segments(options, labels, most_objects=most)
+    else:
+        clips = annotated_clips(
+            options.annotations,
+            labels=labels,
+            excluded=options.excluded,
+            per_sec=options.clips_per_sec,
+        )
+        clips = add_objects(clips, options, most=most)
     clips = clips_of_films(clips, stores, options, span=sections.backbone.span)
     inputs = [options.annotations, options.labels, options.excluded, options.objects, options.init]
-    digests = {str(path): file_digest(path) for path in [*inputs, *options.object_boxes] if path}
+    inputs += [*options.object_boxes, *options.hands, *options.object_features]
+    digests = {str(path): file_digest(path) for path in inputs if path}
+    digests |= {"task": options.task} if options.task else {}
     if options.clips_per_sec != 1:  # other key frames share a place in the memory
         digests["clips a second"] = str(options.clips_per_sec)
     digests |= {f"film {name}": str(store.fingerprint["sha256"]) for name, store in stores.items()}
@@ -67,6 +75,7 @@ def train(options: argparse.Namespace) -> None:
         work=options.work,
         output=options.output_dir,
         validate=_validation(run, sections, labels, options),
+        bank=remembered_objects(options, sections.memory, pick_device(sections.train.device)),
     )
 
 
@@ -74,6 +83,11 @@ def _validation(run: RunName, sections: Any, labels: Any, options: argparse.Name
     """What gives the points of the mAP curve; None without annotations to validate on."""
     if options.val_annotations is None:
         return None
+    if options.task:
+        raise InputError(
+            "--val-annotations: there is no curve of data labelled by segment; set "
+            "train.validate_every: null"
+        )
     from aia.datasets.ava import annotated_clips, with_objects
     from aia.evaluate.validation import Validation
     from aia.video.store import readable_stores

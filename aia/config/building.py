@@ -67,12 +67,13 @@ def _build_union(kind: Any, value: Any, *, source: str, path: str) -> Any:
     if value is None and type(None) in choices:
         return None
     choices = tuple(choice for choice in choices if choice is not type(None))
-    if len(choices) > 1 and dataclasses.is_dataclass(choices[0]):  # told apart by their family
-        families = {get_args(get_type_hints(choice)["family"])[0]: choice for choice in choices}
-        family = value.get("family") if isinstance(value, Mapping) else None
-        if family not in families:
-            raise _wrong(source, f"{path}.family", family, f"one of {', '.join(families)}")
-        return build(families[family], value, source=source, path=path)
+    if len(choices) > 1 and dataclasses.is_dataclass(choices[0]):  # told apart by a word of theirs
+        word = "family" if "family" in get_type_hints(choices[0]) else "format"
+        known = {get_args(get_type_hints(choice)[word])[0]: choice for choice in choices}
+        given = value.get(word) if isinstance(value, Mapping) else None
+        if given not in known:
+            raise _wrong(source, f"{path}.{word}", given, f"one of {', '.join(known)}")
+        return build(known[given], value, source=source, path=path)
     mappings = [choice for choice in choices if get_origin(choice) is dict]
     if mappings and isinstance(value, Mapping):  # a list, or a mapping
         return build(mappings[0], value, source=source, path=path)

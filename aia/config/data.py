@@ -69,10 +69,26 @@ class SourceConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class EpicSourceConfig:
+    """EPIC-Kitchens' tables, which `aia prepare` writes as segments of two splits."""
+
+    format: Literal["epic55"]
+    annotations: str
+    verbs: str
+    nouns: str
+    videos: str
+    train: str
+    """Participants, such as P01-P25."""
+    val: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class DataConfig:
     """Where a data set in AVA's format lies."""
 
-    source: SourceConfig | None
+    source: SourceConfig | EpicSourceConfig | None
+    tasks: dict[str, str] | None
+    """Of data labelled by segment: the class list of each task; a variant of its name trains it."""
     fetch: Literal["ava_v2.1", "ava_v2.2"] | None
     films: str
     labels: str
@@ -96,6 +112,10 @@ class DataConfig:
         if not (self.annotations.train and self.annotations.val):
             raise ValueError("annotations: both train and val need a file")
         at_least(self, clips_per_sec=0.01)
+        if self.tasks is not None and set(self.tasks) != {"verb", "noun"}:
+            raise ValueError(
+                f"tasks: {', '.join(self.tasks)}; data labelled by segment have verb and noun"
+            )
         if self.test.films and not self.seconds:
             raise ValueError("test.films: needs seconds, the list of those that are scored")
 

@@ -83,6 +83,7 @@ class EvaluateConfig:
     tube_protocol: Literal["voc", "yowo", "act"]
     frames: Literal["all", "annotated"]
     iou: float
+    noun_prior: bool
 
     def __post_init__(self) -> None:
         share(self, "iou")

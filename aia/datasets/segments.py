@@ -11,7 +11,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 from jaxtyping import Float
 
 from aia.clip import ClipKey, segment_times
@@ -68,10 +67,10 @@ def with_detected(
     objects: Iterable[Path | str] = (),
     hand_threshold: float = 0.0,
     object_threshold: float = 0.0,
-    most_hands: int,
-    most_objects: int,
+    most_hands: int | None = None,
+    most_objects: int | None = None,
 ) -> list[ClipSample]:
-    """The clips with what was detected at their times: the best hands and objects by score."""
+    """The clips with what was detected at their times, the best first: at most so many of each."""
     hands_at = _by_place(hands, threshold=hand_threshold, most=most_hands)
     objects_at = _by_place(objects, threshold=object_threshold, most=most_objects)
     none = np.zeros((0, 4), np.float32)
@@ -89,7 +88,7 @@ def with_detected(
 
 
 def _by_place(
-    paths: Iterable[Path | str], *, threshold: float, most: int
+    paths: Iterable[Path | str], *, threshold: float, most: int | None
 ) -> Mapping[_Place, Float[np.ndarray, "boxes 4"]]:
     """Boxes by film and time, best first."""
     found: dict[_Place, Float[np.ndarray, "boxes 4"]] = {}
@@ -98,8 +97,8 @@ def _by_place(
         boxes = boxes[boxes["score"] >= threshold]
         boxes = boxes.sort_values("score", ascending=False, kind="stable")
         for (video, time_sec), rows in boxes.groupby(["video", "time_sec"]):
-            best: pd.DataFrame = rows[["x1", "y1", "x2", "y2"]].head(most)
-            found[_place(str(video), float(time_sec))] = best.to_numpy(np.float32)
+            best = rows[["x1", "y1", "x2", "y2"]].to_numpy(np.float32)[:most]
+            found[_place(str(video), float(time_sec))] = best
     return found
 
 

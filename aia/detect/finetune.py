@@ -6,12 +6,13 @@ nothing. AdamW, a linear warm-up, then a cosine down to zero; half of the frames
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import NamedTuple, Protocol, TextIO, runtime_checkable
 
 import numpy as np
+import pandas as pd
 import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
@@ -22,6 +23,7 @@ from aia.config import DetectorConfig
 from aia.detect.faster_rcnn import Boxes, Detector
 from aia.detect.model import Reader, build_detector, compute_on, save_detector
 from aia.detect.source import (
+    LABEL_COLUMNS,
     LabelledFrame,
     LabelledFrames,
     key_frame_labels,
@@ -32,7 +34,7 @@ from aia.errors import InputError
 from aia.files import write_text
 from aia.log import Pace, say
 from aia.tables import read_actions, read_excluded, read_objects, read_tracks
-from aia.video.store import readable_stores
+from aia.video.store import FrameStore, readable_stores
 
 WARMUP_SHARE = 0.1  # of the steps; all of this is ours
 WEIGHT_DECAY = 1e-4
@@ -59,7 +61,7 @@ class Example(NamedTuple):
 def finetune_on_files(
     *,
     stores: Sequence[Path | str],
-    annotations: Path | str,
+    annotations: Path | str | None = None,
     excluded: Path | str | None = None,
     objects: Path | str | None = None,
     tracks: Path | str | None = None,
@@ -74,7 +76,8 @@ def finetune_on_files(
 
     Args:
         stores: frames of the split's films.
-        annotations: the split's actions, whose boxes are the persons'.
+        annotations: the split's actions, whose boxes are the persons'; None: all boxes are among
+            the objects, those of the first class too.
         excluded: seconds to leave out.
         objects: boxes of objects on the key frames.
         tracks: persons on every frame of the only film, instead of those on the key frames.
@@ -100,17 +103,14 @@ def finetune_on_files(
             write_text(metrics, "")
         return
     films = readable_stores(stores)
-    actions = without_seconds(read_actions(annotations), read_excluded(excluded))
-    person = config.classes[0]
-    if tracks:
-        if len(films) != 1:
-            raise InputError(f"{tracks}: are the tracks of one film, but {len(films)} are given")
-        (store,) = films.values()
-        labels = track_labels(read_tracks(tracks), actions, store=store, person=person)
-    else:
-        labels = key_frame_labels(
-            actions, read_objects(objects) if objects else None, person=person
-        )
+    labels = _labels_of(
+        films,
+        annotations=annotations,
+        excluded=read_excluded(excluded),
+        objects=read_objects(objects) if objects else None,
+        tracks=tracks,
+        person=config.classes[0],
+    )
     source = LabelledFrames(films, labels, classes=config.classes, max_images=config.max_images)
     finetune_detector(
         source,
@@ -121,6 +121,32 @@ def finetune_on_files(
         metrics=metrics,
         read=read,
     )
+
+
+def _labels_of(
+    films: Mapping[str, FrameStore],
+    *,
+    annotations: Path | str | None,
+    excluded: set[tuple[str, int]],
+    objects: pd.DataFrame | None,
+    tracks: Path | str | None,
+    person: str,
+) -> pd.DataFrame:
+    """Which boxes there are, as a table of `LABEL_COLUMNS`."""
+    if annotations is None:
+        if objects is None:
+            raise InputError(
+                "detector.finetune: true needs boxes to learn from; give data.annotations or "
+                "data.objects, or the weights of a detector with finetune: false"
+            )
+        return without_seconds(objects, excluded)[LABEL_COLUMNS]
+    actions = without_seconds(read_actions(annotations), excluded)
+    if not tracks:
+        return key_frame_labels(actions, objects, person=person)
+    if len(films) != 1:
+        raise InputError(f"{tracks}: are the tracks of one film, but {len(films)} are given")
+    (store,) = films.values()
+    return track_labels(read_tracks(tracks), actions, store=store, person=person)
 
 
 def finetune_detector(

@@ -5,7 +5,6 @@ reads the boxes, so that trying another one runs no network.
 """
 
 import json
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,6 +15,7 @@ import torch
 from jaxtyping import Float, Int, UInt8
 
 from aia import boxes
+from aia.clip import segment_times
 from aia.config import DetectorConfig
 from aia.detect.faster_rcnn import Boxes, Detector
 from aia.detect.model import compute_on, load_detector
@@ -25,11 +25,10 @@ from aia.files import file_digest
 from aia.log import progress, say
 from aia.tables import (
     BOX_COLUMNS,
-    ObjectFeatures,
     read_actions,
     read_seconds,
+    read_segments,
     write_boxes,
-    write_object_features,
 )
 from aia.video.layout import skipped_reason
 from aia.video.store import FrameStore
@@ -47,10 +46,10 @@ def detect_to_files(
     store: Path | str,
     weights: Path | str,
     annotations: Sequence[Path | str] = (),
+    segments: Sequence[Path | str] = (),
     seconds: Path | str | None = None,
     persons: Path | str,
     objects: Path | str,
-    object_features: Path | str | None = None,
     config: DetectorConfig,
     threads: int = 1,
 ) -> None:
@@ -60,108 +59,40 @@ def detect_to_files(
         store: the film's frames.
         weights: a file of `save_detector`.
         annotations: AVA CSVs, of all splits that the film is in; their seconds are key frames.
+        segments: tables of segments, whose key frames are where their clips may lie.
         seconds: a list of more key frames, which need no annotation.
         persons: the table of persons to write.
         objects: the table of everything else.
-        object_features: what the detector saw of the objects of every second of the film, for a
-            memory of objects (§6.1), to be written too.
-        config: only `max_objects` and `object_threshold` are read; the network is what the weights
-            say.
+        config: only `max_objects` is read; the network is what the weights say.
         threads: of the arithmetic on a CPU; more than the machine has are not used.
     """
     if skipped_reason(Path(store)) is not None:
         say(f"{store}: its film was skipped, so there is nothing to detect")
         for output in (persons, objects):
             write_boxes(output, pd.DataFrame(columns=list(BOX_COLUMNS)), provenance={})
-        if object_features is not None:
-            _write_nothing_seen(object_features, load_detector(weights), store, weights)
         return
     device = compute_on(threads=threads)
     film = FrameStore(store)
     tables = [read_actions(path) for path in annotations]
     times_sec = [table.loc[table["video"] == film.video, "time_sec"] for table in tables]
+    for path in segments:
+        own = read_segments(path)
+        own = own[own["video"] == film.video]
+        bounds = zip(own["start_sec"], own["stop_sec"], strict=True)
+        times_sec.append(pd.Series([time for ends in bounds for time in segment_times(*ends)]))
     if seconds is not None:
         times_sec.append(pd.Series(read_seconds(seconds)))
     if not any(map(len, times_sec)):
-        names = ", ".join(map(str, annotations))
+        names = ", ".join(map(str, [*annotations, *segments]))
         raise InputError(f"{names}: no key frame of {film.video}; is that the film's name there?")
     detector = load_detector(weights).to(device)
     found = detect_film(film, detector, np.concatenate(times_sec), max_objects=config.max_objects)
     provenance = detector_provenance(detector, weights)
     write_boxes(persons, found.persons, provenance=provenance)
     write_boxes(objects, found.objects, provenance=provenance)
-    if object_features is not None:
-        seen = see_objects(
-            film,
-            detector,
-            most=config.max_objects,
-            threshold=config.object_threshold,
-            weights_digest=provenance["detector_weights"],
-        )
-        write_object_features(object_features, seen, provenance=provenance)
 
 
-def see_objects(
-    store: FrameStore,
-    detector: Detector,
-    *,
-    most: int,
-    threshold: float,
-    weights_digest: str,
-    batch: int = 4,
-) -> ObjectFeatures:
-    """The best objects of every whole second of a film, with the features of the box head.
-
-    Args:
-        store: the film's frames.
-        detector: on the device where it is to compute; its first class is no object.
-        most: of each second.
-        threshold: lowest score of an object.
-        weights_digest: hash of the detector's weights.
-        batch: frames a batch.
-    """
-    first, last = math.ceil(store.times_sec[0]), math.floor(store.times_sec[-1])
-    seconds = np.arange(first, last + 1)
-    device = next(detector.parameters()).device
-    rows: list[pd.DataFrame] = []
-    features: list[np.ndarray] = [np.zeros((0, detector.d), np.float32)]
-    starts = range(0, len(seconds), batch)
-    for start in progress(starts, what=f"{store.video}: seconds remembered", total=len(starts)):
-        some = seconds[start : start + batch]
-        frames = read_key_frames(store, some.astype(float))
-        with torch.inference_mode():
-            found = detector.eval().find(list(torch.from_numpy(frames).to(device)))
-        for second, (boxes_, own) in zip(some.tolist(), found, strict=True):
-            xyxy, label, score = (part.cpu().numpy() for part in boxes_)
-            kept = (label != 0) & (score >= threshold) & boxes.valid(xyxy)
-            kept = np.flatnonzero(kept)[:most]  # best first, as the detector gives them
-            rows.append(_table(store.video, second, xyxy[kept], label[kept], score[kept], detector))
-            features.append(own.cpu().numpy()[kept])
-    return ObjectFeatures(
-        video=store.video,
-        seconds=(first, max(first, last)),
-        boxes=pd.concat(rows, ignore_index=True),
-        features=np.concatenate(features),
-        d=detector.d,
-        detector=weights_digest,
-    )
-
-
-def _write_nothing_seen(
-    path: Path | str, detector: Detector, store: Path | str, weights: Path | str
-) -> None:
-    seen = ObjectFeatures(
-        video=Path(store).stem,
-        seconds=(0, 0),
-        boxes=pd.DataFrame(columns=list(BOX_COLUMNS)),
-        features=np.zeros((0, detector.d), np.float32),
-        d=detector.d,
-        detector=file_digest(weights),
-    )
-    write_object_features(path, seen, provenance={})
-
-
-def _table(
+def box_table(
     video: str,
     times_sec: Any,
     xyxy: Float[np.ndarray, "boxes 4"],
@@ -217,7 +148,7 @@ def detect_film(
     xyxy = torch.cat([torch.zeros(0, 4), *(frame.xyxy for frame in found)]).numpy()
     label = torch.cat([torch.zeros(0).long(), *(frame.label for frame in found)]).numpy()
     score = torch.cat([torch.zeros(0), *(frame.score for frame in found)]).numpy()
-    table = _table(store.video, np.repeat(times_sec, counts), xyxy, label, score, detector)
+    table = box_table(store.video, np.repeat(times_sec, counts), xyxy, label, score, detector)
     kept = boxes.valid(xyxy)  # a sliver at the edge may have no width as a fraction
     persons = table[kept & (label == 0)]
     objects = table[kept & (label != 0)].groupby("time_sec").head(max_objects)

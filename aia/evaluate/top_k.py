@@ -48,7 +48,7 @@ def evaluate_epic(
             by p(noun|verb) as it is among them (LFB does that, the paper does not say so).
         ks: Which k.
     """
-    truth = _read_pairs(labels)
+    truth = read_pairs(labels)
     p, scored = zip(
         *(_read_scores(path, rows=len(truth), labels=labels) for path in (verbs, nouns)),
         strict=True,
@@ -57,7 +57,7 @@ def evaluate_epic(
     _check_classes(truth, shape, labels)
     weights = None
     if prior is not None:
-        pairs = _read_pairs(prior)
+        pairs = read_pairs(prior)
         _check_classes(pairs, shape, prior)
         weights = noun_given_verb(pairs, shape)
     return top_k(p[0], p[1], truth, prior=weights, ks=ks, scored=scored)
@@ -88,7 +88,7 @@ def top_k(
         verbs: p(verb).
         nouns: p(noun).
         truth: Verb and noun.
-        prior: p(noun|verb) as a further factor of an action, or None.
+        prior: A further factor of each action, such as p(noun|verb), or None.
         ks: Which k.
         scored: Which segments have a verb's scores, and which a noun's; None: all. The others
             are missed, and an action needs both.
@@ -135,7 +135,8 @@ def _rank(
     return ((scores > own) | ((scores == own) & before)).sum(axis=1)
 
 
-def _read_pairs(path: Path | str) -> Int[np.ndarray, "segments 2"]:
+def read_pairs(path: Path | str) -> Int[np.ndarray, "segments 2"]:
+    """Verb and noun of each segment, from a CSV with these columns among others."""
     try:
         table = pd.read_csv(path)
         pairs = table[["verb", "noun"]].to_numpy()
@@ -201,7 +202,9 @@ def _aligned(
     places = found.reindex(wanted["segment"])
     scored = places.notna().to_numpy()
     if not scored.all():
-        say(f"{path}: lacks {int((~scored).sum())} of {len(scored)} segments, which count as missed")
+        say(
+            f"{path}: lacks {int((~scored).sum())} of {len(scored)} segments, which count as missed"
+        )
     scores = np.zeros((len(wanted), max(table.class_ids) + 1))
     rows = places[scored].to_numpy(int)
     scores[np.ix_(scored, table.class_ids)] = table.scores[rows]
