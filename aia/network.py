@@ -142,8 +142,9 @@ class Network(nn.Module):
             return Features(self._queries(maps, batch), self._places(maps, batch.sizes_hw), None)
         # Hands take the persons' place among the boxes where the query is no box.
         whole = self.query == "segment"
-        first = (batch.hands_xyxy, batch.hands_filled) if whole else None
-        xyxy, filled = first or (batch.persons_xyxy, batch.persons_filled)
+        xyxy, filled = batch.persons_xyxy, batch.persons_filled
+        if whole and batch.hands_xyxy is not None and batch.hands_filled is not None:
+            xyxy, filled = batch.hands_xyxy, batch.hands_filled
         rois = self._rois(
             maps,
             torch.cat([xyxy, batch.objects_xyxy], dim=1),

@@ -59,7 +59,8 @@ class Batch(NamedTuple):
         return self._map(lambda tensor: tensor.pin_memory())
 
     def _map(self, change: Callable[[Tensor], Tensor]) -> "Batch":
-        return Batch(*(change(part) if isinstance(part, Tensor) else part for part in self))
+        tensors = {name: part for name, part in self._asdict().items() if isinstance(part, Tensor)}
+        return self._replace(**{name: change(part) for name, part in tensors.items()})
 
 
 class Draw(NamedTuple):

@@ -42,9 +42,10 @@ def segment_clips(path: Path | str, *, task: str, labels: ClassList) -> list[Cli
     table = table.sort_values(["video", "middle", "segment"], kind="stable")
     clips = []
     for video, rows in table.groupby("video", sort=False):
-        for t, row in enumerate(rows.itertuples(index=False)):
+        columns = (rows[name].tolist() for name in ("segment", "start_sec", "stop_sec", task))
+        for t, (segment, start_sec, stop_sec, action) in enumerate(zip(*columns, strict=True)):
             marks = np.zeros((1, len(labels)), np.uint8)
-            marks[0, labels.index[int(getattr(row, task))]] = 1
+            marks[0, labels.index[action]] = 1
             middle, *others = [
                 ClipSample(
                     key=ClipKey(str(video), t),
@@ -52,9 +53,9 @@ def segment_clips(path: Path | str, *, task: str, labels: ClassList) -> list[Cli
                     persons_xyxy=WHOLE,
                     persons_score=np.ones(1, np.float32),
                     labels=marks,
-                    segment=int(row.segment),
+                    segment=segment,
                 )
-                for time_sec in segment_times(float(row.start_sec), float(row.stop_sec))
+                for time_sec in segment_times(start_sec, stop_sec)
             ]
             clips.append(replace(middle, places=(middle, *others)) if others else middle)
     return clips
@@ -96,9 +97,12 @@ def _by_place(
         boxes = read_boxes(path)
         boxes = boxes[boxes["score"] >= threshold]
         boxes = boxes.sort_values("score", ascending=False, kind="stable")
-        for (video, time_sec), rows in boxes.groupby(["video", "time_sec"]):
-            best = rows[["x1", "y1", "x2", "y2"]].to_numpy(np.float32)[:most]
-            found[_place(str(video), float(time_sec))] = best
+        xyxy = boxes[["x1", "y1", "x2", "y2"]].to_numpy(np.float32)
+        places = zip(boxes["video"].tolist(), boxes["time_sec"].tolist(), strict=True)
+        rows_at: dict[_Place, list[int]] = {}
+        for row, (video, time_sec) in enumerate(places):
+            rows_at.setdefault(_place(video, time_sec), []).append(row)
+        found |= {place: xyxy[rows[:most]] for place, rows in rows_at.items()}
     return found
 
 

@@ -207,7 +207,7 @@ def _aligned(
         )
     scores = np.zeros((len(wanted), max(table.class_ids) + 1))
     rows = places[scored].to_numpy(int)
-    scores[np.ix_(scored, table.class_ids)] = table.scores[rows]
+    scores[np.ix_(np.flatnonzero(scored), np.array(table.class_ids))] = table.scores[rows]
     return scores, scored
 
 
