@@ -13,6 +13,7 @@ from aia.tables.csv_files import (
     check_video_id,
     read_actions,
     read_excluded,
+    read_key_times,
     read_metrics,
     read_objects,
     read_tracks,
@@ -31,11 +32,13 @@ from aia.tables.parquet_files import (
     write_scores,
 )
 from aia.tables.predicted_boxes import read_predicted_boxes
+from aia.tables.segments import SEGMENT_COLUMNS, read_segments, write_segments
 
 __all__ = [
     "ACTION_COLUMNS",
     "BOX_COLUMNS",
     "OBJECT_COLUMNS",
+    "SEGMENT_COLUMNS",
     "TRACK_COLUMNS",
     "DetectionBlock",
     "ScoreTable",
@@ -51,14 +54,17 @@ __all__ = [
     "read_foreign_boxes",
     "read_frame_boxes",
     "read_images",
+    "read_key_times",
     "read_metrics",
     "read_objects",
     "read_predicted_boxes",
     "read_scores",
     "read_seconds",
+    "read_segments",
     "read_tracks",
     "tubes_of",
     "write_boxes",
     "write_metrics",
     "write_scores",
+    "write_segments",
 ]

@@ -2,6 +2,7 @@
 
 annotations   video,second,x1,y1,x2,y2,action[,person]    no header; §4.1
 excluded      video,second
+key times     video,second
 objects       video,second,x1,y1,x2,y2,label
 tracks        frame,id,x1,y1,x2,y2                        with this header
 metrics       metric,class_id,class_name,value            with this header
@@ -101,6 +102,19 @@ def read_excluded(path: Path | str | None) -> set[tuple[str, int]]:
     return set(zip(table["video"].to_pylist(), second.astype(int).tolist(), strict=True))
 
 
+def read_key_times(path: Path | str) -> dict[str, list[float]]:
+    """Moments of films that are asked for, in rising order: lines of video,second, at least one."""
+    rows = Rows(path, Layout("key times", {"video": NAME, "second": pa.float64()}))
+    check_file(path, rows.layout.what)
+    table = read_table(path, rows.layout)
+    check_videos_and_times(table, rows)
+    times: dict[str, set[float]] = {}
+    pairs = zip(table["video"].to_pylist(), table["second"].to_pylist(), strict=True)
+    for video, second in pairs:
+        times.setdefault(video, set()).add(second)
+    return {video: sorted(seconds) for video, seconds in times.items()}
+
+
 def read_objects(path: Path | str) -> pd.DataFrame:
     """Boxes of objects on key frames: video, time_sec, x1, y1, x2, y2, label; may be empty."""
     columns = {"video": NAME, "second": pa.float64(), **_BOX, "label": pa.string()}
@@ -168,8 +182,8 @@ def read_metrics(path: Path | str) -> pd.DataFrame:
     return frame
 
 
-def check_videos_and_times(table: pa.Table | pa.RecordBatch, rows: Rows) -> None:
-    """Check the columns video and second."""
+def check_videos(table: pa.Table | pa.RecordBatch, rows: Rows) -> None:
+    """Check the column video."""
     for video in table["video"].unique().to_pylist():
         try:
             check_video_id(video, "")
@@ -177,6 +191,11 @@ def check_videos_and_times(table: pa.Table | pa.RecordBatch, rows: Rows) -> None
             same = pc.equal(table["video"].cast(pa.string()), video).to_numpy(zero_copy_only=False)
             message = str(problem).removeprefix(": ").replace("{", "{{").replace("}", "}}")
             rows.refuse(same, message)
+
+
+def check_videos_and_times(table: pa.Table | pa.RecordBatch, rows: Rows) -> None:
+    """Check the columns video and second."""
+    check_videos(table, rows)
     second = table["second"].to_numpy()
     wrong = ~((second >= 0) & (second <= LONGEST_SEC))  # not a number is wrong, too
     rows.refuse(
