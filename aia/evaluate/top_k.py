@@ -46,13 +46,13 @@ def evaluate_epic(
             by p(noun|verb) as it is among them (LFB does that, the paper does not say so).
         ks: Which k.
     """
-    truth = _read_pairs(labels)
+    truth = read_pairs(labels)
     p = [_read_scores(path, rows=len(truth), name=labels) for path in (verbs, nouns)]
     shape = p[0].shape[1], p[1].shape[1]
     _check_classes(truth, shape, labels)
     weights = None
     if prior is not None:
-        pairs = _read_pairs(prior)
+        pairs = read_pairs(prior)
         _check_classes(pairs, shape, prior)
         weights = noun_given_verb(pairs, shape)
     return top_k(p[0], p[1], truth, prior=weights, ks=ks)
@@ -82,7 +82,7 @@ def top_k(
         verbs: p(verb).
         nouns: p(noun).
         truth: Verb and noun.
-        prior: p(noun|verb) as a further factor of an action, or None.
+        prior: A further factor of each action, such as p(noun|verb), or None.
         ks: Which k.
     """
     wanted = truth[:, 0] * nouns.shape[1] + truth[:, 1]
@@ -120,7 +120,8 @@ def _rank(
     return ((scores > own) | ((scores == own) & before)).sum(axis=1)
 
 
-def _read_pairs(path: Path | str) -> Int[np.ndarray, "segments 2"]:
+def read_pairs(path: Path | str) -> Int[np.ndarray, "segments 2"]:
+    """Verb and noun of each segment, from a CSV with these columns among others."""
     try:
         table = pd.read_csv(path)
         pairs = table[["verb", "noun"]].to_numpy()
