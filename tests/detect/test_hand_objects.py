@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
+from aia.cli import main
 from aia.detect.hand_objects import read_hand_objects
 from aia.detect.imported import import_boxes
 from aia.errors import InputError
@@ -206,3 +207,14 @@ def test_files_that_do_not_go_together_are_refused(write, frame, tmp_path):
         import_boxes([other], **options, times={"P01_01": [0.0]})
     with pytest.raises(InputError, match=r"is of none of 1 film \(P09_09\)"):
         import_boxes([film], **options | {"films": ["P09_09"]})
+
+
+def test_the_command_takes_films_from_the_key_times(write, frame, tmp_path, capsys):
+    path = write([frame(n) for n in range(1, 128)])
+    times = write(b"P01_01,1.25\nP01_01,0.5\nP02_02,3\n", "times.csv")
+    command = ["boxes", "import", str(path), "--kind", "persons", "--output-dir", str(tmp_path)]
+    assert main([*command, "--times", str(times)]) == 0
+    assert read_boxes(tmp_path / "P01_01.parquet")["time_sec"].tolist() == [0.5, 1.25]
+    assert read_boxes(tmp_path / "P02_02.parquet").empty
+    assert main(command) == 2
+    assert "one must say which films get a file" in capsys.readouterr().err
