@@ -7,6 +7,7 @@ from typing import Any
 from aia.cli.clips import films_of
 from aia.cli.options import add_command
 from aia.config import DetectorConfig, section
+from aia.errors import InputError
 
 
 def add_parsers(commands: Any) -> None:
@@ -41,11 +42,17 @@ def add_parsers(commands: Any) -> None:
     boxes = commands.add_parser("boxes", help="boxes that others detected")
     kinds = boxes.add_subparsers(required=True, metavar="WHAT")
     command = add_command(kinds, "import", boxes_import)
-    command.add_argument("files", type=Path, nargs="+", help="JSON, CSV or Parquet")
+    command.add_argument("files", type=Path, nargs="+", help="JSON, CSV, Parquet or pickles")
     command.add_argument("--kind", choices=("persons", "objects"), required=True)
-    films = command.add_mutually_exclusive_group(required=True)
+    films = command.add_mutually_exclusive_group()
     films.add_argument("--annotations", type=Path, nargs="+", help="whose films get a file")
     films.add_argument("--films", type=Path, help="a list of them, one a line")
+    command.add_argument(
+        "--times",
+        type=Path,
+        help="CSV of video,second: all that is kept of EPIC-Kitchens' pickles, which have every "
+        "frame; its films get a file where no others are named",
+    )
     command.add_argument(
         "--images", type=Path, help="what image ids mean: AlphAction's annotations or list of films"
     )
@@ -108,12 +115,21 @@ def remember_objects(options: argparse.Namespace) -> None:
 def boxes_import(options: argparse.Namespace) -> None:
     """Published boxes, in whatever layout, as one table for each film."""
     from aia.detect.imported import import_boxes
+    from aia.tables import read_key_times
 
+    times = read_key_times(options.times) if options.times else None
+    if options.films or options.annotations:
+        films = films_of(options.films, options.annotations)
+    elif times:
+        films = sorted(times)
+    else:
+        raise InputError("--films, --annotations or --times: one must say which films get a file")
     import_boxes(
         options.files,
         kind=options.kind,
-        films=films_of(options.films, options.annotations),
+        films=films,
         output_dir=options.output_dir,
         images=options.images,
         frame_sizes=options.frame_sizes,
+        times=times,
     )

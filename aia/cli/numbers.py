@@ -46,6 +46,11 @@ def add_parsers(commands: Any) -> None:
     command.add_argument("--prior", type=Path, help="CSV of the training segments: verb,noun")
     command.add_argument("--output", type=Path, required=True)
 
+    command = add_command(kinds, "epic-majority", evaluate_epic_majority)
+    command.add_argument("--labels", type=Path, required=True, help="CSV: verb,noun")
+    command.add_argument("--train", type=Path, required=True, help="of the training segments")
+    command.add_argument("--output", type=Path, required=True)
+
     command = add_command(kinds, "persons", evaluate_persons)
     command.add_argument("--groundtruth", type=Path, required=True)
     command.add_argument("--excluded", type=Path)
@@ -139,6 +144,20 @@ def evaluate_epic(options: argparse.Namespace) -> None:
 
     result = evaluate(options.labels, options.verbs, options.nouns, prior=options.prior)
     write_top_k(options.output, result)
+    _say_top_k(result)
+
+
+def evaluate_epic_majority(options: argparse.Namespace) -> None:
+    """The floor of EPIC-Kitchens: how often the training set has each verb, noun and action."""
+    from aia.evaluate.majority import evaluate_majority
+    from aia.evaluate.top_k import write_top_k
+
+    result = evaluate_majority(options.labels, options.train)
+    write_top_k(options.output, result)
+    _say_top_k(result)
+
+
+def _say_top_k(result: Any) -> None:
     for name, values in result._asdict().items():
         log.say(f"{name}: " + ", ".join(f"top-{k} {100 * v:.2f}" for k, v in values.items()))
 

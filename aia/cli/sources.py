@@ -38,13 +38,31 @@ def add_parsers(commands: Any) -> None:
     command.add_argument("--lists", type=Path, nargs="+", required=True)
     command.add_argument("--folder", type=Path, required=True)
 
-    preparing = commands.add_parser("prepare", help="annotations of other forms in AVA's")
+    preparing = commands.add_parser("prepare", help="annotations of other forms in ours")
     kinds = preparing.add_subparsers(required=True, metavar="KIND")
     command = add_command(kinds, "ucf24", prepare_ucf24)
     command.add_argument("annotations", type=Path, help="pyannot.pkl")
     command.add_argument("--val", type=Path, required=True, help="list of films: testlist01.txt")
     command.add_argument("--train", type=Path, help="list of films; without: all others")
     command.add_argument("--output-dir", type=Path, required=True)
+
+    command = add_command(kinds, "epic", prepare_epic)
+    command.add_argument("actions", type=Path, help="EPIC_train_action_labels.csv")
+    command.add_argument("--verbs", type=Path, required=True, help="EPIC_verb_classes.csv")
+    command.add_argument("--nouns", type=Path, required=True, help="EPIC_noun_classes.csv")
+    command.add_argument("--videos", type=Path, required=True, help="EPIC_video_info.csv")
+    command.add_argument("--train", help="participants; without: those of the paper, P01-P25")
+    command.add_argument("--val", help="participants; without: those of the paper, P26-P31")
+    command.add_argument("--output-dir", type=Path, required=True)
+    command = add_command(kinds, "epic-objects", prepare_epic_objects)
+    command.add_argument("objects", type=Path, help="EPIC_train_object_labels.csv")
+    command.add_argument("--nouns", type=Path, required=True, help="EPIC_noun_classes.csv")
+    command.add_argument("--videos", type=Path, required=True, help="EPIC_video_info.csv")
+    command.add_argument("--participants", help="without: those to train on, P01-P25")
+    command.add_argument("--output", type=Path, required=True, help="CSV of boxes")
+    command.add_argument(
+        "--output-frames", type=Path, help="CSV of video,second: also the frames without a box"
+    )
 
     command = add_command(commands, "frames", frames)
     command.add_argument("film", type=Path)
@@ -102,6 +120,44 @@ def prepare_ucf24(options: argparse.Namespace) -> None:
     log.say(
         f"{options.output_dir}: {len(films['train'])} films to train on, "
         f"{len(films['val'])} to score"
+    )
+
+
+def prepare_epic(options: argparse.Namespace) -> None:
+    """EPIC-Kitchens-55's segments and classes in the form that all else reads."""
+    from aia.datasets.epic55 import TRAIN, VAL, prepare
+
+    counts = prepare(
+        options.actions,
+        verbs=options.verbs,
+        nouns=options.nouns,
+        videos=options.videos,
+        train=options.train or TRAIN,
+        val=options.val or VAL,
+        output=options.output_dir,
+    )
+    log.say(
+        f"{options.output_dir}: {counts['train']} segments to train on, {counts['val']} to score"
+    )
+
+
+def prepare_epic_objects(options: argparse.Namespace) -> None:
+    """EPIC-Kitchens-55's boxes of objects as those that the detector is fine-tuned on."""
+    from aia.datasets.epic55 import TRAIN
+    from aia.datasets.epic55_objects import prepare_objects
+
+    found = prepare_objects(
+        options.objects,
+        nouns=options.nouns,
+        videos=options.videos,
+        whose=options.participants or TRAIN,
+        output=options.output,
+        frames=options.output_frames,
+    )
+    log.say(
+        f"{options.output}: {found.boxes} boxes on {found.frames} frames"
+        + (f"; {found.cut} cut at the frame's edge" if found.cut else "")
+        + (f"; {found.empty} without an area left out" if found.empty else "")
     )
 
 

@@ -5,7 +5,7 @@ checkpoint, or loads with more processes, therefore sees the same clips with the
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -59,8 +59,8 @@ class Batch(NamedTuple):
         return self._map(lambda tensor: tensor.pin_memory())
 
     def _map(self, change: Callable[[Tensor], Tensor]) -> "Batch":
-        tensors = {name: part for name, part in self._asdict().items() if isinstance(part, Tensor)}
-        return self._replace(**{name: change(part) for name, part in tensors.items()})
+        changed: list[Any] = [change(part) if isinstance(part, Tensor) else part for part in self]
+        return Batch(*changed)
 
 
 class Draw(NamedTuple):

@@ -1,17 +1,19 @@
 """Boxes that others detected and published, as the files that our detector would have written.
 
-The layout of a file is known by its content: AlphAction's JSON, PySlowFast's and LFB's CSV, or
-Parquet with the columns of our boxes. No threshold is applied here: that of §4.1 is applied by
-whoever reads the boxes.
+The layout of a file is known by its content: AlphAction's JSON, PySlowFast's and LFB's CSV,
+Parquet with the columns of our boxes, or EPIC-Kitchens' pickles of hands and objects. No threshold
+is applied here: that of §4.1 is applied by whoever reads the boxes.
 """
 
-from collections.abc import Collection, Sequence
+import re
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
 
+from aia.detect.hand_objects import read_hand_objects
 from aia.errors import InputError
 from aia.files import file_digest
 from aia.log import say
@@ -47,8 +49,12 @@ def import_boxes(
     output_dir: Path | str,
     images: Path | str | None = None,
     frame_sizes: Path | str | None = None,
+    times: Mapping[str, Sequence[float]] | None = None,
 ) -> None:
     """Write one table of boxes for each film, `output_dir`/{film}.parquet; empty ones, too.
+
+    Pickles are films with all of their frames: each is written before the next one is read, so that
+    those before a wrong one are there. Of other layouts nothing is written if anything is wrong.
 
     Args:
         files: published boxes, each of any layout.
@@ -57,10 +63,24 @@ def import_boxes(
         output_dir: the folder.
         images: what AlphAction's image ids mean: its annotations, or its list of films.
         frame_sizes: a CSV of video,width,height, for boxes in pixels.
+        times: moments of each film that alone are kept of pickles, in seconds; None: all frames.
 
     Raises:
         InputError: a file is not what it should be, or has no box of any of the films.
     """
+    layouts = [layout_of(file) for file in files]
+    if "pickle" in layouts:
+        if other := [
+            str(f) for f, layout in zip(files, layouts, strict=True) if layout != "pickle"
+        ]:
+            raise InputError(f"{other[0]}: is no pickle, but others are; import them by themselves")
+        _import_films(files, kind=kind, films=films, output_dir=output_dir, times=times)
+        return
+    if times is not None:
+        raise InputError(
+            f"{files[0]}: key times are for pickles, which have every frame; "
+            f"{_LAYOUTS[layouts[0]]} has key frames already"
+        )
     tables = []
     for file in files:
         found = read_any(file, kind=kind, films=films, images=images, frame_sizes=frame_sizes)
@@ -72,14 +92,53 @@ def import_boxes(
     without = [film for film in films if film not in groups]
     if without:
         say(f"no {kind} in {_some(without)}: nothing will be found there")
-    provenance = {
+    provenance = _provenance(files)
+    for film in films:
+        table = groups.get(film, boxes.iloc[:0]).reset_index(drop=True)
+        write_boxes(Path(output_dir) / f"{film}.parquet", table, provenance=provenance)
+
+
+def _import_films(
+    files: Sequence[Path | str],
+    *,
+    kind: Kind,
+    films: Sequence[str],
+    output_dir: Path | str,
+    times: Mapping[str, Sequence[float]] | None,
+) -> None:
+    """Pickles of hands and objects, one film after the other."""
+    sources: dict[str, Path | str] = {}
+    for file in files:
+        found = read_hand_objects(file, kind=kind, times=times)
+        if found.video in sources:
+            raise InputError(f"{file}: is of {found.video}, as {sources[found.video]} is")
+        if found.video not in films:
+            say(f"{file}: of {found.video}, which is not asked for; left out")
+            continue
+        sources[found.video] = file
+        notes = [f"no frame at {found.missing} key times"] if found.missing else []
+        boxes = _within_frame(file, _checked(file, found.boxes), np.zeros((1, 2)), notes)
+        boxes = boxes.sort_values("time_sec", kind="stable").reset_index(drop=True)
+        said = f"{file}: {found.frames} frames of {found.video}, {len(boxes)} {kind}"
+        say("; ".join([said, *notes]))
+        provenance = _provenance([file])
+        write_boxes(Path(output_dir) / f"{found.video}.parquet", boxes, provenance=provenance)
+    if not sources:
+        raise InputError(f"{files[0]}: is of none of {_some(sorted(films))}, nor is another file")
+    without = [film for film in films if film not in sources]
+    if without:
+        say(f"no file of {_some(without)}: nothing will be found there")
+    for film in without:
+        empty = pd.DataFrame({name: [] for name in BOX_COLUMNS if name != "track"})
+        write_boxes(Path(output_dir) / f"{film}.parquet", empty, provenance={"boxes": "imported"})
+
+
+def _provenance(files: Sequence[Path | str]) -> dict[str, str]:
+    return {
         "boxes": "imported",
         "files": ", ".join(Path(file).name for file in files),
         "sha256": ", ".join(file_digest(file) for file in files),
     }
-    for film in films:
-        table = groups.get(film, boxes.iloc[:0]).reset_index(drop=True)
-        write_boxes(Path(output_dir) / f"{film}.parquet", table, provenance=provenance)
 
 
 def read_any(
@@ -92,6 +151,8 @@ def read_any(
 ) -> Found:
     """Boxes of one file of any layout; arguments as in `import_boxes`."""
     layout = layout_of(path)
+    if layout == "pickle":
+        raise InputError(f"{path}: is a pickle of a whole film; `import_boxes` takes it")
     notes: list[str] = []
     pixel, unlisted = np.zeros((1, 2)), 0
     if layout == "json":
@@ -137,24 +198,26 @@ _LAYOUTS = {
     "json": "AlphAction's JSON",
     "csv": "CSV as PySlowFast's and LFB's",
     "parquet": "Parquet",
+    "pickle": "a pickle of EPIC-Kitchens' hands and objects",
 }
 
 
-def layout_of(path: Path | str) -> Literal["json", "csv", "parquet"]:
+def layout_of(path: Path | str) -> Literal["json", "csv", "parquet", "pickle"]:
     """Which layout a file has, by its first bytes."""
     if not Path(path).is_file():
-        raise InputError(f"{path}: there is no such file; boxes expected (JSON, CSV or Parquet)")
+        raise InputError(
+            f"{path}: there is no such file; boxes expected (JSON, CSV, Parquet or pickle)"
+        )
     with open(path, "rb") as file:
         start = file.read(64)
     if start.startswith(b"PAR1"):
         return "parquet"
     if start.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] in (b"[", b"{"):
         return "json"
+    if re.match(rb"\x80[\x02-\x05]", start):
+        return "pickle"
     if b"\0" in start or start.startswith(b"\x80"):
-        raise InputError(
-            f"{path}: is neither JSON, nor CSV, nor Parquet; pickles of boxes are not read, "
-            "they could run code"
-        )
+        raise InputError(f"{path}: is neither JSON, nor CSV, nor Parquet, nor a pickle")
     return "csv"
 
 

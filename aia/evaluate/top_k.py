@@ -193,7 +193,7 @@ def _aligned(
     if found.index.has_duplicates:
         again = found.index[found.index.duplicated()][0]
         raise InputError(f"{path}: scores segment {again} twice")
-    strangers = found.index.difference(wanted["segment"])
+    strangers = found.index.difference(pd.Index(wanted["segment"]))
     if len(strangers):
         raise InputError(
             f"{path}: scores segment {strangers[0]} and {len(strangers) - 1} more that {labels} "

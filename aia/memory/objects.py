@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
-from torch import Tensor
 
 from aia.clip import ClipKey, Slots, clip_key
 from aia.errors import InputError
@@ -64,15 +63,18 @@ def object_bank(
     for file in files.values():
         if not len(file.features):
             continue
-        by_second = file.boxes.groupby("time_sec").indices
-        features = torch.zeros(len(by_second), per_clip, file.d)
-        filled = torch.zeros(len(by_second), per_clip, dtype=torch.bool)
-        for place, rows in enumerate(by_second.values()):
-            best = rows[file.boxes["score"].to_numpy()[rows].argsort(kind="stable")[::-1]]
-            best = best[:per_clip]
+        seconds = file.boxes["time_sec"].round().astype(int)
+        order = file.boxes.assign(second=seconds).sort_values("score", ascending=False)
+        rows_at: dict[int, list[int]] = {}
+        for row, second in zip(order.index.tolist(), order["second"].tolist(), strict=True):
+            rows_at.setdefault(second, []).append(row)
+        features = torch.zeros(len(rows_at), per_clip, file.d)
+        filled = torch.zeros(len(rows_at), per_clip, dtype=torch.bool)
+        for place, rows in enumerate(rows_at.values()):
+            best = rows[:per_clip]
             features[place, : len(best)] = torch.from_numpy(file.features[best]).float()
             filled[place, : len(best)] = True
-        keys = [ClipKey(file.video, round(float(time))) for time in by_second]
+        keys = [ClipKey(file.video, second) for second in rows_at]
         pool.write(keys, Slots(features.to(device), filled.to(device)), loss_tag=1.0, step=0)
     return ObjectBank(pool, files[first].detector)
 
@@ -95,5 +97,4 @@ def recall_objects(
         reuse: As in `recall`.
     """
     seconds = [clip_key(key.video, time) for key, time in zip(keys, times_sec, strict=True)]
-    err: float | Tensor = 1.0
-    return recall(pool, seconds, None, err=err, reach=reach, penalty=False, reuse=reuse).slots
+    return recall(pool, seconds, None, err=1.0, reach=reach, penalty=False, reuse=reuse).slots

@@ -70,7 +70,8 @@ def read_table(
         what: What it should hold, for messages.
         more: Names of the further columns.
     """
-    return _read(path, _BOXES | dict.fromkeys(more), what)
+    columns: dict[str, pa.DataType | None] = {**_BOXES, **dict.fromkeys(more)}
+    return _read(path, columns, what)
 
 
 def read_boxes(path: Path | str) -> pd.DataFrame:

@@ -1,5 +1,6 @@
 import pytest
 
+from aia.cli import main
 from aia.datasets.epic55 import (
     participants,
     prepare,
@@ -9,7 +10,7 @@ from aia.datasets.epic55 import (
 )
 from aia.errors import InputError
 from aia.labels import read_labels
-from aia.tables import read_segments
+from aia.tables import read_metrics, read_segments
 
 ACTIONS = (
     "uid,participant_id,video_id,narration,start_timestamp,stop_timestamp,start_frame,stop_frame,"
@@ -159,6 +160,28 @@ def test_a_file_that_is_no_text_or_not_there_is_refused(write, tmp_path):
         prepared(paths, tmp_path / "out")
     with pytest.raises(InputError, match=r"none\.csv: cannot be read"):
         prepared(paths | {"verbs": tmp_path / "none.csv"}, tmp_path / "out")
+
+
+def test_the_command_and_what_it_writes_can_be_evaluated(write, tmp_path, capsys):
+    paths, out = write(), tmp_path / "out"
+    command = ["prepare", "epic", str(paths["actions"]), "--output-dir", str(out)]
+    for name in ("verbs", "nouns", "videos"):
+        command += [f"--{name}", str(paths[name])]
+    assert main(command) == 0
+    assert "1 segments to train on, 1 to score" in capsys.readouterr().err
+    assert main([*command, "--train", "P02"]) == 2
+    assert "has no segment of the train participants P02" in capsys.readouterr().err
+    (tmp_path / "v.csv").write_text("2,1\n")
+    (tmp_path / "n.csv").write_text("0,1,2\n")
+    scores = ["--verbs", str(tmp_path / "v.csv"), "--nouns", str(tmp_path / "n.csv")]
+    labels, table = ["--labels", str(out / "val.csv")], ["--output", str(tmp_path / "top.csv")]
+    assert main(["evaluate", "epic", *labels, *scores, *table]) == 0
+    values = read_metrics(tmp_path / "top.csv").set_index("metric")["value"]
+    assert (values["verb top-1"], values["noun top-1"]) == (1, 0)
+    train = ["--train", str(out / "train.csv")]
+    assert main(["evaluate", "epic-majority", *labels, *train, *table]) == 0
+    values = read_metrics(tmp_path / "top.csv").set_index("metric")["value"]
+    assert (values["verb top-1"], values["verb top-5"]) == (0, 1)
 
 
 def test_the_counts_of_the_published_files_are_the_papers(shared_data, tmp_path):

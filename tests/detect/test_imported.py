@@ -60,12 +60,14 @@ def test_each_layout_is_known_by_its_content(write):
     assert layout_of(write("a-film,0902,0.1,0.2,0.5,0.75,,0.9\n")) == "csv"
     assert layout_of(write("")) == "csv"
     assert layout_of(write(table())) == "parquet"
-    pickled = write("")
-    pickled.write_bytes(b"\x80\x04\x95")
-    with pytest.raises(InputError, match="pickles of boxes are not read"):
-        layout_of(pickled)
+    binary = write("")
+    binary.write_bytes(b"\x80\x04\x95")
+    assert layout_of(binary) == "pickle"
+    binary.write_bytes(b"\x80\x00\x95")
+    with pytest.raises(InputError, match="neither JSON, nor CSV, nor Parquet, nor a pickle"):
+        layout_of(binary)
     with pytest.raises(InputError, match="there is no such file"):
-        layout_of(pickled.parent / "none")
+        layout_of(binary.parent / "none")
 
 
 def test_pixels_with_the_last_one_included_become_fractions(write, images):
