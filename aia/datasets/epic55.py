@@ -149,6 +149,18 @@ def participants(text: str) -> set[str]:
     return found
 
 
+def split_films(actions: Path | str, *, train: str = TRAIN, val: str = VAL) -> dict[str, list[str]]:
+    """The films that have segments, of each split, by the participants; nothing else is checked."""
+    groups = {"train": participants(train), "val": participants(val)}
+    films: dict[str, set[str]] = {split: set() for split in groups}
+    for where, line in read_lines(actions, ("participant_id", "video_id")):
+        check_video_id(line["video_id"], where)
+        for split, group in groups.items():
+            if line["participant_id"] in group:
+                films[split].add(line["video_id"])
+    return {split: sorted(found) for split, found in films.items()}
+
+
 def prepare(
     actions: Path | str,
     *,

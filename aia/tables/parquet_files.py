@@ -52,7 +52,7 @@ def write_boxes(path: Path | str, boxes: pd.DataFrame, *, provenance: Mapping[st
 
 
 def write_table(
-    path: Path | str, boxes: pd.DataFrame, more: Mapping[str, pa.Array], ours: dict[str, Any]
+    path: Path | str, boxes: pd.DataFrame, more: dict[str, pa.Array], ours: dict[str, Any]
 ) -> None:
     """Write boxes with more columns beside theirs, and what is said of the file in `ours`."""
     if "track" not in boxes:

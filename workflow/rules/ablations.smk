@@ -5,7 +5,7 @@ rule ablation_table:
     """Metrics of the runs of one part of Table 1 -> its rows, with the spread over seeds."""
     input:
         detected=run_files("metrics/{run}.val.csv"),
-        groundtruth=run_files("metrics/{run}.val-gt.csv"),
+        groundtruth=unless_segments(run_files("metrics/{run}.val-gt.csv")),
         costs=costs,
         labels=data_file("labels"),
         maybe_skipped=when_films_may_be_skipped(
@@ -42,7 +42,7 @@ rule ablation_table:
         runtime=10,
     params:
         optional=optional_flags,
-        rows=table_rows("val-gt", "val"),
+        rows=table_rows,
         paper=paper_numbers,
     shell:
         "aia table --rows {params.rows:q} --labels {input.labels}"

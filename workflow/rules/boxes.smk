@@ -5,7 +5,7 @@ rule finetune_detector:
     """Training key frames with their boxes -> weights of the detector (§4.1)."""
     input:
         frames=when_finetuned(per_video("frames/{video}.h5", "train")),
-        annotations=data_file("annotations", "train"),
+        annotations=key_frames("train"),
         excluded=data_file("excluded", "train"),
         objects=data_file("objects", "train"),
         tracks=data_file("tracks"),
@@ -24,13 +24,13 @@ rule finetune_detector:
         runtime=600,
         gpu=gpus,
     params:
-        optional=optional_flags,
+        optional=flags_of(*OPTIONAL, "annotations"),
         settings=detector_settings(
             "person_threshold", "object_threshold", "max_objects"
         ),
         version=VERSIONS["detector"],
     shell:
-        "aia finetune-detector --frames {input.frames} --annotations {input.annotations}"
+        "aia finetune-detector --frames {input.frames}"
         " {params.optional} --output {output.weights} --metrics {output.metrics}"
         " --settings {params.settings:q} --seed 0 --threads {threads} --log {log}"
 
@@ -41,6 +41,7 @@ rule detect_boxes:
         frames="results/{dataset}/frames/{video}.h5",
         weights="results/{dataset}/detector.safetensors",
         annotations=annotations_of_film,
+        segments=segments_of_film,
         seconds=seconds_of_film,
     output:
         persons="results/{dataset}/persons/{video}.parquet",
@@ -55,12 +56,36 @@ rule detect_boxes:
         runtime=120,
         gpu=gpus,
     params:
-        key_frames=flags_of("annotations", "seconds"),
+        key_frames=flags_of("annotations", "segments", "seconds"),
         settings=detector_settings("person_threshold", "object_threshold"),
         version=VERSIONS["detector"],
     shell:
         "aia detect {input.frames} --weights {input.weights} {params.key_frames}"
         " --persons {output.persons} --objects {output.objects}"
+        " --settings {params.settings:q} --threads {threads} --log {log}"
+
+
+rule remember_objects:
+    """Every second of a film -> what the detector sees of its objects, for a memory of them (§6.1)."""
+    input:
+        frames="results/{dataset}/frames/{video}.h5",
+        weights="results/{dataset}/detector.safetensors",
+    output:
+        objects="results/{dataset}/object_features/{video}.parquet",
+    log:
+        "logs/{dataset}/remember_objects/{video}.log",
+    conda:
+        "../../envs/aia.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=240,
+        gpu=gpus,
+    params:
+        settings=detector_settings("person_threshold"),
+        version=VERSIONS["detector"],
+    shell:
+        "aia remember-objects {input.frames} --weights {input.weights} --output {output.objects}"
         " --settings {params.settings:q} --threads {threads} --log {log}"
 
 

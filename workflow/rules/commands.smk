@@ -12,6 +12,8 @@ OPTIONAL = (
     "films",
     "seconds",
     "persons",
+    "hands",
+    "object_features",
     "val_annotations",
     "val_frames",
     "val_excluded",
@@ -52,25 +54,51 @@ def one_by_one(wildcards, files):
 def evaluated_against(wildcards):
     """The ground truth, in the form in which it was published."""
     source = settings(wildcards.dataset).data.source
-    return source.annotations if source else data_file("annotations", "val")(wildcards)
+    if source is None or has_segments(wildcards.dataset):
+        return data_file("annotations", "val")(wildcards)
+    return source.annotations
 
 
 def evaluated_films(wildcards):
     """The list of the films that are scored, where the ground truth has others too."""
     source = settings(wildcards.dataset).data.source
-    return source.val if source else []
+    return source.val if source and not has_segments(wildcards.dataset) else []
+
+
+def noun_prior(wildcards):
+    """The training segments, where they weigh the nouns of a verb."""
+    wanted = (
+        has_segments(wildcards.dataset)
+        and settings(wildcards.dataset).evaluate.noun_prior
+    )
+    return data_file("annotations", "train")(wildcards) if wanted else []
 
 
 def evaluator(wildcards, input):
-    """The command that scores this data, with what it alone needs."""
+    """The command that evaluates this data, with its scores and the truth."""
+    if has_segments(wildcards.dataset):
+        verbs, nouns = input.scores
+        files = [
+            "epic",
+            "--labels",
+            input.groundtruth,
+            "--verbs",
+            verbs,
+            "--nouns",
+            nouns,
+        ]
+        return shlex.join(map(str, files))
+    files = ["--groundtruth", input.groundtruth, "--detections", str(input.scores)]
     if settings(wildcards.dataset).data.source:
-        return f"ucf24 --split {shlex.quote(str(input.split))}"
-    return shlex.join(["ava", "--labels", str(input.labels)])
+        return shlex.join(["ucf24", *files, "--split", str(input.split)])
+    return shlex.join(["ava", *files, "--labels", str(input.labels)])
 
 
 def evaluation_rules(wildcards):
     """What counts as found."""
     rules = settings(wildcards.dataset).evaluate
+    if has_segments(wildcards.dataset):
+        return ""
     if settings(wildcards.dataset).data.source:
         return f"--protocol {rules.tube_protocol} --frames {rules.frames} --iou {rules.iou}"
     return f"--protocol {rules.protocol} --iou {rules.iou}"

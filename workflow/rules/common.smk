@@ -36,7 +36,7 @@ wildcard_constraints:
     video=r"[A-Za-z0-9_.-]+",
     split="train|val|test",
     kind="persons|objects",
-    run=r"[a-z0-9_]+-(?:none|nl|(?:parallel|serial|dense|lfb)-[POM]+-(?:none|amu|frozen))-s\d+(?:-[a-z0-9_]+)?",
+    run=r"[a-z0-9_]+-(?:none|nl|(?:parallel|serial|dense|lfb)-[POM]+-(?:none|amu|frozen|objects))-s\d+(?:-[a-z0-9_]+)?",
     ensemble=r"[a-z0-9_]+",  # never a run's name: those have a - in it
     scorer=r"[a-z0-9_]+(?:-[A-Za-z0-9_-]+)?",  # a run or an ensemble
     boxes="val|val-gt",

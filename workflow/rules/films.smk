@@ -30,6 +30,12 @@ def test_videos(dataset):
 def prepared_films(dataset):
     """Ids of each split's films, where annotations have a form of their own."""
     source = settings(dataset).data.source
+    if source.format == "epic55":
+        from aia.datasets import epic55
+
+        return epic55.split_films(
+            source.annotations, train=source.train, val=source.val
+        )
     known = ucf101_24.read_annotations(source.annotations)
     films = ucf101_24.split_films(known, val=source.val, train=source.train)
     return {
@@ -171,6 +177,17 @@ def per_video(pattern, split):
             f"{folder}/{pattern.replace('{video}', video)}"
             for video in videos(wildcards.dataset, split)
         ]
+
+    return paths
+
+
+def when_tested(function):
+    """An input function that gives nothing where no film is without labels."""
+
+    def paths(wildcards):
+        return (
+            function(wildcards) if settings(wildcards.dataset).data.test.films else []
+        )
 
     return paths
 

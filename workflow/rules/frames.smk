@@ -31,8 +31,8 @@ rule check_films:
     input:
         train=per_video("frames/{video}.h5", "train"),
         val=per_video("frames/{video}.h5", "val"),
-        train_annotations=data_file("annotations", "train"),
-        val_annotations=data_file("annotations", "val"),
+        test=when_tested(per_video("frames/{video}.h5", "test")),
+        annotations=key_frames("train", "val"),
         fingerprints=known_fingerprints,
     output:
         films="results/{dataset}/films.csv",
@@ -47,5 +47,5 @@ rule check_films:
     params:
         settings=sections("frames", "check"),
     shell:
-        "aia check-films --frames {input.train} {input.val} --annotations {input.train_annotations} {input.val_annotations}"
+        "aia check-films --frames {input.train} {input.val} {input.test} --annotations {input.annotations}"
         " --output {output.films} --settings {params.settings:q} --log {log}"

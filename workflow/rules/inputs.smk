@@ -22,6 +22,21 @@ def data_file(name, split=None):
     return path
 
 
+def datasets_from(form):
+    """Names of the data sets whose annotations have this form of their own, as a pattern."""
+    names = {
+        path.stem
+        for folder in ("config", REPOSITORY / "config")
+        for path in Path(folder).glob("*.yaml")
+    }
+    found = []
+    for name in sorted(names | {config["dataset"]}):
+        source = raw_settings(name).get("data", {}).get("source") or {}
+        if source.get("format") == form:
+            found.append(re.escape(name))
+    return "|".join(found) or "(?!)"
+
+
 def source_file(name):
     """An input function: what data.source.NAME says; nothing where null."""
 
@@ -43,11 +58,33 @@ def evaluated_labels(wildcards):
     return data.evaluated or data.labels
 
 
+def has_segments(dataset):
+    """Whether the data are labelled by segment rather than on key frames."""
+    return settings(dataset).data.tasks is not None
+
+
+def key_frames(*splits):
+    """An input function: who does what on key frames; nothing of data labelled by segment."""
+
+    def paths(wildcards):
+        if has_segments(wildcards.dataset):
+            return []
+        return [data_file("annotations", split)(wildcards) for split in splits]
+
+    return paths
+
+
 def annotations_of_film(wildcards):
     """The annotations that name this film: their seconds are its key frames."""
-    annotations = settings(wildcards.dataset).data.annotations
-    splits = splits_of_film(wildcards)
-    return [getattr(annotations, split) for split in splits if split != "test"]
+    return key_frames(*{"train", "val"} & {*splits_of_film(wildcards)})(wildcards)
+
+
+def segments_of_film(wildcards):
+    """The segments that name this film: its key frames are where their clips may lie."""
+    if not has_segments(wildcards.dataset):
+        return []
+    splits = [split for split in splits_of_film(wildcards) if split != "test"]
+    return [data_file("annotations", split)(wildcards) for split in splits]
 
 
 def seconds_of_film(wildcards):

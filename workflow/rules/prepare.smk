@@ -1,8 +1,8 @@
 # Annotations of another form become AVA's, once; all else reads that form alone.
 
 
-rule prepare_annotations:
-    """Annotations as they were published -> class list, and who does what on every key frame."""
+rule prepare_tubes:
+    """Tubes as they were published -> class list, and who does what on every key frame."""
     input:
         annotations=source_file("annotations"),
         train=source_file("train"),
@@ -12,7 +12,9 @@ rule prepare_annotations:
         train="results/{dataset}/prepared/train.csv",
         val="results/{dataset}/prepared/val.csv",
     log:
-        "logs/{dataset}/prepare_annotations.log",
+        "logs/{dataset}/prepare_tubes.log",
+    wildcard_constraints:
+        dataset=datasets_from("ucf101_24"),
     conda:
         "../../envs/aia.yaml"
     threads: 1
@@ -25,3 +27,36 @@ rule prepare_annotations:
         version=VERSIONS["prepare"],
     shell:
         "aia prepare ucf24 {input.annotations} {params.lists} --output-dir {params.folder} --log {log}"
+
+
+rule prepare_segments:
+    """EPIC-Kitchens' tables -> the classes of each task, and the segments of two splits (§6)."""
+    input:
+        annotations=source_file("annotations"),
+        verbs=source_file("verbs"),
+        nouns=source_file("nouns"),
+        videos=source_file("videos"),
+    output:
+        verbs="results/{dataset}/prepared/verbs.pbtxt",
+        nouns="results/{dataset}/prepared/nouns.pbtxt",
+        train="results/{dataset}/prepared/train.csv",
+        val="results/{dataset}/prepared/val.csv",
+    log:
+        "logs/{dataset}/prepare_segments.log",
+    wildcard_constraints:
+        dataset=datasets_from("epic55"),
+    conda:
+        "../../envs/aia.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        folder=subpath(output.verbs, parent=True),
+        train=lambda wildcards: settings(wildcards.dataset).data.source.train,
+        val=lambda wildcards: settings(wildcards.dataset).data.source.val,
+        version=VERSIONS["prepare"],
+    shell:
+        "aia prepare epic {input.annotations} --verbs {input.verbs} --nouns {input.nouns}"
+        " --videos {input.videos} --train {params.train} --val {params.val}"
+        " --output-dir {params.folder} --log {log}"

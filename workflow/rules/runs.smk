@@ -146,6 +146,99 @@ def conversion_settings(wildcards, input):
 # --- what a run sees --------------------------------------------------------------------
 
 
+def task_of(dataset, run):
+    """What a run tells of segments: its variant's name; runs of other variants learn the first."""
+    tasks = settings(dataset).data.tasks
+    variant = aia.config.parse_run(run).variant
+    return variant if variant in tasks else next(iter(tasks))
+
+
+def labels_of_run(wildcards):
+    """The classes that a run tells apart."""
+    data = settings(wildcards.dataset).data
+    if not has_segments(wildcards.dataset):
+        return data.labels
+    return data.tasks[task_of(wildcards.dataset, wildcards.run)]
+
+
+def task_rules(wildcards):
+    """Of segments: what is told of them, and from which score hands are used."""
+    if not has_segments(wildcards.dataset):
+        return ""
+    threshold = settings(wildcards.dataset).detector.person_threshold
+    return f"--task {task_of(wildcards.dataset, wildcards.run)} --hand-threshold {threshold}"
+
+
+def hands(split):
+    """An input function: hands in segments, for a run with a P-Block."""
+
+    def paths(wildcards):
+        wanted = has_segments(wildcards.dataset)
+        wanted &= "P" in aia.config.parse_run(wildcards.run).blocks
+        return boxes("persons", split)(wildcards) if wanted else []
+
+    return paths
+
+
+def remembered_objects(split):
+    """An input function: what the detector saw, for a run that remembers it."""
+
+    def paths(wildcards):
+        if aia.config.parse_run(wildcards.run).memory != "objects":
+            return []
+        return per_video("object_features/{video}.parquet", split)(wildcards)
+
+    return paths
+
+
+def detected_persons(split):
+    """An input function: who is scored where the truth is not given; segments are given."""
+
+    def paths(wildcards):
+        return (
+            []
+            if has_segments(wildcards.dataset)
+            else boxes("persons", split)(wildcards)
+        )
+
+    return paths
+
+
+@one_message
+def runs_of_tasks(dataset, row):
+    """The runs whose scores make a row's actions: of its verbs and of its nouns (§6.1).
+
+    A row that remembers has AMU for verbs and the detector's objects for nouns.
+    """
+    name = aia.config.parse_run(row)
+    if name.variant is not None:
+        raise InputError(
+            f"{row}: the rows of data labelled by segment are runs without a variant"
+        )
+    memory = {
+        "verb": name.memory,
+        "noun": "none" if name.memory == "none" else "objects",
+    }
+    return [
+        str(name._replace(memory=memory[task], variant=task))
+        for task in settings(dataset).data.tasks
+    ]
+
+
+def evaluated_scores(wildcards):
+    """The scores that a metric is made of: of a run, or of its verbs and its nouns."""
+    start, end = (
+        f"results/{wildcards.dataset}/scores",
+        f"{wildcards.boxes}{wildcards.views}.parquet",
+    )
+    if not has_segments(wildcards.dataset):
+        return f"{start}/{wildcards.scorer}.{end}"
+    return [
+        f"{start}/{run}.{end}"
+        for run in runs_of_tasks(wildcards.dataset, wildcards.scorer)
+    ]
+
+
 def has_object_block(run):
     return "O" in aia.config.parse_run(run).blocks
 
@@ -156,6 +249,7 @@ def objects(stage, split):
     def path(wildcards):
         choice = getattr(settings(wildcards.dataset), stage).objects
         wanted = has_object_block(wildcards.run) and choice == "groundtruth"
+        wanted &= not has_segments(wildcards.dataset)
         return data_file("objects", split)(wildcards) if wanted else []
 
     return path
@@ -242,6 +336,25 @@ def rows_of(wildcards):
 
 def run_file(wildcards, pattern, run):
     return f"results/{wildcards.dataset}/{pattern.replace('{run}', run)}"
+
+
+def kinds_of_boxes(dataset):
+    """On which boxes runs are evaluated: annotated and detected ones; segments have none."""
+    return ("val",) if has_segments(dataset) else ("val-gt", "val")
+
+
+def person_metrics(wildcards):
+    """How well persons are found."""
+    return f"results/{wildcards.dataset}/metrics/persons.csv"
+
+
+def unless_segments(function):
+    """An input function that gives nothing of data labelled by segment."""
+
+    def paths(wildcards):
+        return [] if has_segments(wildcards.dataset) else function(wildcards)
+
+    return paths
 
 
 def run_files(pattern, *, with_starts=False):
@@ -381,27 +494,22 @@ def run_in_words(dataset, run):
     }
 
 
-def table_rows(*boxes):
-    """A params function: a table's rows with the metrics files of each, as JSON."""
-
-    def rows(wildcards):
-        called = settings(wildcards.dataset).table(table_name(wildcards)).rows
-        described = []
-        for method, runs in rows_of(wildcards).items():
-            metrics = {
-                kind: [
-                    run_file(wildcards, f"metrics/{{run}}.{kind}.csv", run)
-                    for run in runs
-                ]
-                for kind in boxes
-            }
-            words = run_in_words(wildcards.dataset, runs[0]) | {"row": called[method]}
-            if costs(wildcards):
-                words["cost"] = run_file(wildcards, "metrics/{run}.cost.csv", runs[0])
-            described.append({"method": method, "metrics": metrics, **words})
-        return as_json(described)
-
-    return rows
+def table_rows(wildcards):
+    """A table's rows with the metrics files of each, as JSON."""
+    called = settings(wildcards.dataset).table(table_name(wildcards)).rows
+    described = []
+    for method, runs in rows_of(wildcards).items():
+        metrics = {
+            kind: [
+                run_file(wildcards, f"metrics/{{run}}.{kind}.csv", run) for run in runs
+            ]
+            for kind in kinds_of_boxes(wildcards.dataset)
+        }
+        words = run_in_words(wildcards.dataset, runs[0]) | {"row": called[method]}
+        if costs(wildcards):
+            words["cost"] = run_file(wildcards, "metrics/{run}.cost.csv", runs[0])
+        described.append({"method": method, "metrics": metrics, **words})
+    return as_json(described)
 
 
 def costs(wildcards):

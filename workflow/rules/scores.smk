@@ -2,16 +2,18 @@
 
 
 rule score_detected:
-    """Detected persons -> their scores, in two passes: first the memory, then the actions."""
+    """Detected persons, or segments -> their scores, in two passes: first the memory, then the actions."""
     input:
         model="results/{dataset}/runs/{run}/model.safetensors",
         frames=per_video("frames/{video}.h5", "val"),
         annotations=data_file("annotations", "val"),
         excluded=data_file("excluded", "val"),
-        labels=data_file("labels"),
+        labels=labels_of_run,
         seconds=data_file("seconds"),
-        persons=boxes("persons", "val"),
+        persons=detected_persons("val"),
+        hands=hands("val"),
         object_boxes=detected_objects("val"),
+        object_features=remembered_objects("val"),
     output:
         scores="results/{dataset}/scores/{run}.val{view}.parquet",
     log:
@@ -33,11 +35,12 @@ rule score_detected:
         view=view_flags,
         most=most_objects,
         rate=clip_rate,
+        task=task_rules,
         version=VERSIONS["score"],
     shell:
         "aia score --model {input.model} --frames {input.frames}"
         " --annotations {input.annotations} --labels {input.labels} {params.optional}"
-        " {params.persons} {params.objects} --max-objects {params.most} {params.rate}"
+        " {params.persons} {params.objects} {params.task} --max-objects {params.most} {params.rate}"
         " --output {output.scores}"
         " --settings {params.settings:q} --device {params.device} {params.view} --threads {threads}"
         " --log {log}"
@@ -85,11 +88,12 @@ rule score_groundtruth:
 
 
 rule evaluate:
-    """Scores -> frame mAP and the AP of each class, under the data set's protocol (§4.1)."""
+    """Scores -> frame mAP and the AP of each class, under the data set's protocol (§4.1); or top-k (§6)."""
     input:
-        scores="results/{dataset}/scores/{scorer}.{boxes}{views}.parquet",
+        scores=evaluated_scores,
         groundtruth=evaluated_against,
         split=evaluated_films,
+        prior=noun_prior,
         excluded=data_file("excluded", "val"),
         labels=evaluated_labels,
     output:
@@ -103,12 +107,11 @@ rule evaluate:
         mem_mb=4000,
         runtime=60,
     params:
-        optional=optional_flags,
+        optional=flags_of("excluded", "prior"),
         evaluator=evaluator,
         rules=evaluation_rules,
     shell:
-        "aia evaluate {params.evaluator} --groundtruth {input.groundtruth}"
-        " --detections {input.scores} {params.optional} {params.rules}"
+        "aia evaluate {params.evaluator} {params.optional} {params.rules}"
         " --output {output.metrics} --log {log}"
 
 

@@ -5,8 +5,8 @@ rule result_table:
     """Metrics of all runs -> the table of the data set, as CSV and for the report as HTML."""
     input:
         detected=run_files("metrics/{run}.val.csv"),
-        groundtruth=run_files("metrics/{run}.val-gt.csv"),
-        persons="results/{dataset}/metrics/persons.csv",
+        groundtruth=unless_segments(run_files("metrics/{run}.val-gt.csv")),
+        persons=unless_segments(person_metrics),
         labels=data_file("labels"),
         maybe_skipped=when_films_may_be_skipped(
             per_video("frames/{video}.h5", "train"),
@@ -36,7 +36,7 @@ rule result_table:
         runtime=10,
     params:
         optional=optional_flags,
-        rows=table_rows("val-gt", "val"),
+        rows=table_rows,
         paper=paper_numbers,
     shell:
         "aia table --rows {params.rows:q} --labels {input.labels}"

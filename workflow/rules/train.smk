@@ -48,9 +48,11 @@ rule train:
         frames=per_video("frames/{video}.h5", "train"),
         annotations=data_file("annotations", "train"),
         excluded=data_file("excluded", "train"),
-        labels=data_file("labels"),
+        labels=labels_of_run,
         objects=objects("train", "train"),
         object_boxes=object_boxes("train", "train"),
+        hands=hands("train"),
+        object_features=remembered_objects("train"),
         init=init,
         checked=checked,
         val_annotations=when_validated(data_file("annotations", "val")),
@@ -79,12 +81,13 @@ rule train:
         folder="results/{dataset}/runs/{run}",
         optional=optional_flags,
         boxes=object_rules_where_seen("train", "train"),
+        task=task_rules,
         rate=clip_rate,
         settings=training_settings,
         recipe=training_recipe,
         version=VERSIONS["train"],
     shell:
         "aia train --run {wildcards.run} --frames {input.frames}"
-        " --annotations {input.annotations} --labels {input.labels} {params.optional} {params.boxes} {params.rate}"
+        " --annotations {input.annotations} --labels {input.labels} {params.optional} {params.boxes} {params.task} {params.rate}"
         " --work {params.work} --output-dir {params.folder}"
         " --settings {params.settings:q} --threads {threads} --log {log}"
