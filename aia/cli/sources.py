@@ -38,6 +38,16 @@ def add_parsers(commands: Any) -> None:
     command.add_argument("--lists", type=Path, nargs="+", required=True)
     command.add_argument("--folder", type=Path, required=True)
 
+    command = add_command(kinds, "epic55-annotations", fetch_epic55_annotations)
+    command.add_argument("--objects", action="store_true", help="boxes of objects, too")
+    command.add_argument("--address", help="of a mirror; without: the publishers'")
+    command.add_argument("--folder", type=Path, required=True)
+    command = add_command(kinds, "epic55-films", fetch_epic55_films)
+    command.add_argument("videos", nargs="*", metavar="ID", help="none: all that are labelled")
+    command.add_argument("--actions", type=Path, required=True, help="EPIC_train_action_labels.csv")
+    command.add_argument("--address", help="of a mirror; without: the publishers'")
+    command.add_argument("--folder", type=Path, required=True)
+
     preparing = commands.add_parser("prepare", help="annotations of other forms in ours")
     kinds = preparing.add_subparsers(required=True, metavar="KIND")
     command = add_command(kinds, "ucf24", prepare_ucf24)
@@ -108,6 +118,24 @@ def fetch_ava_films(options: argparse.Namespace) -> None:
 
     config = whole_section(FetchConfig, options.settings, "fetch")
     fetch_films(options.videos, options.lists, options.folder, config=config)
+
+
+def fetch_epic55_annotations(options: argparse.Namespace) -> None:
+    """Fetch EPIC-Kitchens-55's tables of segments, classes and films."""
+    from aia.datasets.epic55_files import ANNOTATIONS_ADDRESS, fetch_annotations
+
+    config = whole_section(FetchConfig, options.settings, "fetch")
+    address = options.address or ANNOTATIONS_ADDRESS
+    fetch_annotations(options.folder, config=config, address=address, objects=options.objects)
+
+
+def fetch_epic55_films(options: argparse.Namespace) -> None:
+    """Fetch films of EPIC-Kitchens-55 by their ids, or all that are labelled."""
+    from aia.datasets.epic55_files import FILMS_ADDRESS, fetch_films
+
+    config = whole_section(FetchConfig, options.settings, "fetch")
+    address = options.address or FILMS_ADDRESS
+    fetch_films(options.videos, options.actions, options.folder, config=config, address=address)
 
 
 def prepare_ucf24(options: argparse.Namespace) -> None:
