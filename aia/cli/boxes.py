@@ -1,6 +1,7 @@
 """Where persons and objects are: detected (§4.1), or detected by others."""
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,9 @@ def add_parsers(commands: Any) -> None:
     boxes = commands.add_parser("boxes", help="boxes that others detected")
     kinds = boxes.add_subparsers(required=True, metavar="WHAT")
     command = add_command(kinds, "import", boxes_import)
-    command.add_argument("files", type=Path, nargs="+", help="JSON, CSV, Parquet or pickles")
+    command.add_argument(
+        "files", type=Path, nargs="+", help="JSON, CSV, Parquet or pickles, or a folder of them"
+    )
     command.add_argument("--kind", choices=("persons", "objects"), required=True)
     films = command.add_mutually_exclusive_group()
     films.add_argument("--annotations", type=Path, nargs="+", help="whose films get a file")
@@ -52,6 +55,9 @@ def add_parsers(commands: Any) -> None:
         type=Path,
         help="CSV of video,second: all that is kept of EPIC-Kitchens' pickles, which have every "
         "frame; its films get a file where no others are named",
+    )
+    command.add_argument(
+        "--segments", type=Path, nargs="+", default=[], help="the times are those of their clips"
     )
     command.add_argument(
         "--images", type=Path, help="what image ids mean: AlphAction's annotations or list of films"
@@ -115,17 +121,22 @@ def remember_objects(options: argparse.Namespace) -> None:
 def boxes_import(options: argparse.Namespace) -> None:
     """Published boxes, in whatever layout, as one table for each film."""
     from aia.detect.imported import import_boxes
+    from aia.detect.predict import key_times
     from aia.tables import read_key_times
 
     times = read_key_times(options.times) if options.times else None
+    for path in options.segments:
+        times = (times or {}) | key_times(path)
     if options.films or options.annotations:
         films = films_of(options.films, options.annotations)
     elif times:
         films = sorted(times)
     else:
-        raise InputError("--films, --annotations or --times: one must say which films get a file")
+        raise InputError(
+            "--films, --annotations, --segments or --times: one must say which films get a file"
+        )
     import_boxes(
-        options.files,
+        _files_in(options.files),
         kind=options.kind,
         films=films,
         output_dir=options.output_dir,
@@ -133,3 +144,13 @@ def boxes_import(options: argparse.Namespace) -> None:
         frame_sizes=options.frame_sizes,
         times=times,
     )
+
+
+def _files_in(paths: Sequence[Path]) -> list[Path]:
+    """The files, those of a folder in the order of their names."""
+    return [
+        file
+        for path in paths
+        for file in (sorted(path.iterdir()) if path.is_dir() else [path])
+        if not file.name.startswith(".")
+    ]

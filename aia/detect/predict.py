@@ -75,11 +75,7 @@ def detect_to_files(
     film = FrameStore(store)
     tables = [read_actions(path) for path in annotations]
     times_sec = [table.loc[table["video"] == film.video, "time_sec"] for table in tables]
-    for path in segments:
-        own = read_segments(path)
-        own = own[own["video"] == film.video]
-        bounds = zip(own["start_sec"], own["stop_sec"], strict=True)
-        times_sec.append(pd.Series([time for ends in bounds for time in segment_times(*ends)]))
+    times_sec += [pd.Series(key_times(path).get(film.video, [])) for path in segments]
     if seconds is not None:
         times_sec.append(pd.Series(read_seconds(seconds)))
     if not any(map(len, times_sec)):
@@ -111,6 +107,16 @@ def box_table(
             "track": pd.Series([pd.NA] * len(score), dtype="Int32"),
         }
     )[list(BOX_COLUMNS)]
+
+
+def key_times(segments: Path | str) -> dict[str, list[float]]:
+    """Where the clips of a table of segments may lie, of each film."""
+    table = read_segments(segments)
+    times: dict[str, list[float]] = {}
+    columns = (table[name].tolist() for name in ("video", "start_sec", "stop_sec"))
+    for video, start_sec, stop_sec in zip(*columns, strict=True):
+        times.setdefault(video, []).extend(segment_times(start_sec, stop_sec))
+    return times
 
 
 def detect_frames(detector: Detector, frames: UInt8[np.ndarray, "frames h w 3"]) -> list[Boxes]:

@@ -93,7 +93,8 @@ rule import_boxes:
     """Boxes that others published -> the same of each film of a split, instead of detected ones."""
     input:
         boxes=published_boxes,
-        annotations=published("annotations", "train", "val"),
+        annotations=unless_segments(published("annotations", "train", "val")),
+        segments=when_segments(published("annotations", "train", "val")),
         films=published("films", "test"),
         images=published("box_images", "train", "val", "test"),
         frame_sizes=data_file("frame_sizes"),
@@ -108,7 +109,7 @@ rule import_boxes:
         mem_mb=8000,
         runtime=60,
     params:
-        given=flags_of("annotations", "films", "images", "frame_sizes"),
+        given=flags_of("annotations", "segments", "films", "images", "frame_sizes"),
     shell:
         "aia boxes import {input.boxes} --kind {wildcards.kind} {params.given}"
         " --output-dir {output.folder} --log {log}"

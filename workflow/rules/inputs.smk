@@ -63,6 +63,24 @@ def has_segments(dataset):
     return settings(dataset).data.tasks is not None
 
 
+def unless_segments(function):
+    """An input function that gives nothing of data labelled by segment."""
+
+    def paths(wildcards):
+        return [] if has_segments(wildcards.dataset) else function(wildcards)
+
+    return paths
+
+
+def when_segments(function):
+    """An input function that gives something only of data labelled by segment."""
+
+    def paths(wildcards):
+        return function(wildcards) if has_segments(wildcards.dataset) else []
+
+    return paths
+
+
 def key_frames(*splits):
     """An input function: who does what on key frames; nothing of data labelled by segment."""
 

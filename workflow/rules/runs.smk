@@ -348,15 +348,6 @@ def person_metrics(wildcards):
     return f"results/{wildcards.dataset}/metrics/persons.csv"
 
 
-def unless_segments(function):
-    """An input function that gives nothing of data labelled by segment."""
-
-    def paths(wildcards):
-        return [] if has_segments(wildcards.dataset) else function(wildcards)
-
-    return paths
-
-
 def run_files(pattern, *, with_starts=False):
     """An input function: one file of each run of a table."""
 
