@@ -2,6 +2,7 @@ import pytest
 
 from aia.cli import main
 from aia.datasets.epic55_objects import prepare_objects
+from aia.detect.source import key_frame_labels
 from aia.errors import InputError
 from aia.tables import read_actions, read_objects
 
@@ -52,6 +53,17 @@ def test_frames_without_a_box_are_key_frames_too(prepared, tmp_path):
     prepared(frames=tmp_path / "frames.csv")
     assert (tmp_path / "frames.csv").read_text() == "P01_01,1.001\nP01_01,1.5015\nP02_01,2.0\n"
     assert (read_actions(tmp_path / "frames.csv")["action"] == -1).all()
+
+
+def test_a_detector_of_objects_alone_learns_from_both_files(prepared, tmp_path):
+    prepared(frames=tmp_path / "frames.csv")
+    labels = key_frame_labels(
+        read_actions(tmp_path / "frames.csv"),
+        read_objects(tmp_path / "out" / "objects.csv"),
+        person="cup",  # the first of detector.classes
+    )
+    assert labels[["video", "time_sec"]].drop_duplicates().shape[0] == 3
+    assert sorted(labels.loc[labels["x1"].notna(), "label"]) == ["bag:paper", "bag:paper", "cup"]
 
 
 def test_boxes_are_cut_at_the_frame_and_left_out_without_an_area(prepared, tmp_path):
