@@ -61,10 +61,18 @@ def evaluated_films(wildcards):
     return source.val if source else []
 
 
+def source_rules(wildcards):
+    """What data in UCF101-24's form has otherwise than that."""
+    data = settings(wildcards.dataset).data
+    labels = shlex.join(["--labels", data.source.labels]) if data.source.labels else ""
+    return f"{labels} --fps {data.clips_per_sec:g}".strip()
+
+
 def evaluator(wildcards, input):
     """The command that scores this data, with what it alone needs."""
     if settings(wildcards.dataset).data.source:
-        return f"ucf24 --split {shlex.quote(str(input.split))}"
+        split = shlex.quote(str(input.split))
+        return f"ucf24 --split {split} {source_rules(wildcards)}"
     return shlex.join(["ava", "--labels", str(input.labels)])
 
 
