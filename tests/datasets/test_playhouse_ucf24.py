@@ -7,16 +7,18 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+import yaml
 
 from aia.config import PlayhouseConfig
 from aia.datasets import playhouse_ucf24, ucf101_24
 from aia.datasets.ava import annotated_clips, with_objects
 from aia.datasets.playhouse import draw_playhouse, key_frames, video_names
-from aia.datasets.playhouse_draw import draw_cast, frames
+from aia.datasets.playhouse_draw import draw_cast, frames, moment
 from aia.datasets.playhouse_script import Script, State, write_script
 from aia.datasets.playhouse_ucf24 import CLASSES, actions, annotate, class_list
 from aia.labels import read_labels
 from aia.pickles import read_pickle
+from tests.conftest import REPOSITORY
 
 FPS = 3
 SMALL = PlayhouseConfig(
@@ -67,6 +69,31 @@ def test_what_is_left_undone_is_a_class_of_its_own(on: bool) -> None:
     done = [actions(script, person=0, second=second) for second in range(5)]
     sits, ear = ("watch_tv", "answer_phone") if on else ("rest", "call")
     assert done == [("wait",), (sits,), ("talk", sits), (ear,), ("walk",)]
+
+
+def test_frame_by_frame_the_memory_reaches_what_tells_and_nothing_that_contradicts() -> None:
+    fps, acts = 4, 0
+    config = yaml.safe_load((REPOSITORY / "config" / "playhouse_ucf24.yaml").read_text())
+    reach = config["memory"]["reach"]
+    assert config["playhouse"]["fps"] == config["data"]["clips_per_sec"] == fps
+    for script in scripts(20):
+        second = np.array([moment(frame, fps=fps)[0] for frame in range(30 * fps)])
+        states = script.states[:, second]
+        for person, frame in np.argwhere(np.isin(states, (State.REACH, State.STIR))):
+            acts += 1
+            own = set(states[person, max(0, frame - reach) : frame])
+            later = set(states[person, frame + 1 : frame + reach + 1])
+            all_seen = set(states[:, max(0, frame - reach) : frame + reach + 1].flat)
+            answer = actions(script, person=int(person), second=int(second[frame]))[-1]
+            right, wrong = {
+                "open": (State.DRINK in later, State.DRINK in own),
+                "close": (State.DRINK in own, State.DRINK in later),
+                "cook": (State.CHOP in own | later, State.BRUSH in all_seen),
+                "paint": (State.BRUSH in own | later, State.CHOP in all_seen),
+            }[answer]
+            assert right
+            assert not wrong
+    assert acts > 1000
 
 
 def test_tubes_are_unbroken_and_two_things_at_once_are_two_tubes_of_the_same_boxes() -> None:
