@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from aia.budget.rates import Rates
 from aia.config import PlayhouseConfig, build_section, read_sections
-from aia.datasets.playhouse import SPLITS, video_names
+from aia.datasets.playhouse import SPLITS, key_frames, video_names
 from aia.errors import InputError
 
 LOOKED_AT = 12
@@ -156,7 +156,7 @@ class Facts:
     ) -> dict[str, KeyFrames]:
         drawn = self._drawn.get(annotations.parent.parent)
         if drawn:
-            clips = drawn.seconds - 1
+            clips = key_frames(drawn)
             persons = round(clips * self.rates["playhouse.persons"])
             names = [video for split in SPLITS for video in video_names(drawn, split)]
             return dict.fromkeys(names, KeyFrames(clips, persons, clips))

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from aia import log
-from aia.cli.options import add_command
+from aia.cli.options import add_command, add_ucf24
 
 _PROTOCOLS = ("paper", "activitynet", "slowfast", "mmaction", "acar")
 
@@ -37,6 +37,7 @@ def add_parsers(commands: Any) -> None:
     command.add_argument("--protocol", default="voc", choices=("voc", "yowo", "act"))
     command.add_argument("--iou", type=float, default=0.5)
     command.add_argument("--video-iou", default="0.2,0.5,0.5:0.95", help="of tubes")
+    add_ucf24(command)
     command.add_argument("--output", type=Path, required=True)
 
     command = add_command(kinds, "epic", evaluate_epic)
@@ -129,6 +130,8 @@ def evaluate_ucf24(options: argparse.Namespace) -> None:
         protocol=options.protocol,
         iou=options.iou,
         video_ious=options.video_iou.split(","),
+        labels=options.labels,
+        fps=options.fps,
     )
     write_ucf24(options.output, result)
     frames = options.frames or f"the frames of protocol {options.protocol}"

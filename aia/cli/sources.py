@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from aia import log
-from aia.cli.options import add_command, whole_section
+from aia.cli.options import add_command, add_ucf24, whole_section
 from aia.config import (
     CheckConfig,
     FetchConfig,
@@ -54,6 +54,7 @@ def add_parsers(commands: Any) -> None:
     command.add_argument("annotations", type=Path, help="pyannot.pkl")
     command.add_argument("--val", type=Path, required=True, help="list of films: testlist01.txt")
     command.add_argument("--train", type=Path, help="list of films; without: all others")
+    add_ucf24(command)
     command.add_argument("--output-dir", type=Path, required=True)
 
     command = add_command(kinds, "epic", prepare_epic)
@@ -143,7 +144,12 @@ def prepare_ucf24(options: argparse.Namespace) -> None:
     from aia.datasets.ucf101_24 import prepare
 
     films = prepare(
-        options.annotations, val=options.val, train=options.train, output=options.output_dir
+        options.annotations,
+        val=options.val,
+        train=options.train,
+        labels=options.labels,
+        fps=options.fps,
+        output=options.output_dir,
     )
     log.say(
         f"{options.output_dir}: {len(films['train'])} films to train on, "

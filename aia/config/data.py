@@ -11,6 +11,8 @@ from aia.config.checks import at_least, at_most, share
 class PlayhouseConfig:
     """The embedded data set, drawn from a seed."""
 
+    form: Literal["ava", "ucf101_24", "epic_kitchens"]
+    """Whose files it is written as."""
     seed: int
     train_films: int
     val_films: int
@@ -64,6 +66,8 @@ class SourceConfig:
 
     format: Literal["ucf101_24"]
     annotations: str
+    labels: str | None
+    """The classes, where they are others than the form's own."""
     train: str | None
     val: str
 

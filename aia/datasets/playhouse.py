@@ -8,21 +8,26 @@ A folder of films and annotations in AVA's format, all from one seed:
     annotations/{split}_objects.csv  things on the wall: video,second,x1,y1,x2,y2,label
     annotations/{split}_excluded.csv seconds in which the light is out: video,second
 
-playhouse_script.py writes the plays, playhouse_draw.py draws them.
+playhouse_script.py writes the plays, playhouse_draw.py draws them. The same films may be annotated
+in the form of another data set (`playhouse.form`): playhouse_ucf24.py has UCF101-24's.
 """
 
 import multiprocessing
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from aia.config import PlayhouseConfig
 from aia.errors import InputError
 from aia.files import atomic_path, write_text
 from aia.labels import ClassList, write_labels
 from aia.log import progress
+
+if TYPE_CHECKING:
+    from aia.datasets.playhouse_draw import Cast
+    from aia.datasets.playhouse_script import Script
 
 # The workflow asks for the names in each of its jobs, so whatever draws is imported where it draws.
 
@@ -37,7 +42,7 @@ class _Film(NamedTuple):
 
 
 class _Rows(NamedTuple):
-    """A film's lines of the three CSV files."""
+    """A film's lines of AVA's three CSV files."""
 
     actions: list[str]
     objects: list[str]
@@ -49,11 +54,17 @@ def video_names(config: PlayhouseConfig, split: str) -> list[str]:
     if split not in SPLITS:
         raise InputError(f"playhouse has the splits {' and '.join(SPLITS)}, not {split!r}")
     count = {"train": config.train_films, "val": config.val_films}[split]
-    return [f"playhouse_{split}_{number:03d}" for number in range(count)]
+    prefix = {"ucf101_24": "v_"}.get(config.form, "")
+    return [f"{prefix}playhouse_{split}_{number:03d}" for number in range(count)]
+
+
+def key_frames(config: PlayhouseConfig) -> int:
+    """How many of a film are annotated."""
+    return config.seconds * config.fps if config.form == "ucf101_24" else config.seconds - 1
 
 
 def class_list() -> ClassList:
-    """The classes, in the order of their ids."""
+    """The classes of AVA's form, in the order of their ids."""
     from aia.datasets.playhouse_script import CLASSES
 
     names, groups = zip(*CLASSES, strict=True)
@@ -71,7 +82,7 @@ def draw_playhouse(folder: Path, *, config: PlayhouseConfig, processes: int) -> 
             "even, and below 32 pixels nothing can be told apart"
         )
     annotations = folder / "annotations"
-    for old in annotations.glob("*.csv"):
+    for old in (*annotations.glob("*.csv"), *annotations.glob("*.pkl")):
         old.unlink()
     films = [
         _Film(split, number)
@@ -79,17 +90,28 @@ def draw_playhouse(folder: Path, *, config: PlayhouseConfig, processes: int) -> 
         for number in range(len(video_names(config, split)))
     ]
     draw = partial(_draw_film, folder / "films", config)
-    rows = list(progress(_spread(draw, films, processes), what="films", total=len(films)))
+    drawn = list(progress(_spread(draw, films, processes), what="films", total=len(films)))
+    of_split = {
+        split: [rows for film, rows in zip(films, drawn, strict=True) if film.split == split]
+        for split in SPLITS
+    }
+    if config.form == "ucf101_24":
+        from aia.datasets import playhouse_ucf24
 
-    write_labels(annotations / "actions.pbtxt", class_list())
-    for split in SPLITS:
-        own = [row for film, row in zip(films, rows, strict=True) if film.split == split]
+        playhouse_ucf24.write_annotations(annotations, of_split)
+    else:
+        _write_ava(annotations, of_split)
+
+
+def _write_ava(folder: Path, films: Mapping[str, Sequence[_Rows]]) -> None:
+    write_labels(folder / "actions.pbtxt", class_list())
+    for split, own in films.items():
         for kind, suffix in (("objects", "_objects"), ("excluded", "_excluded"), ("actions", "")):
             lines = [line for row in own for line in getattr(row, kind)]
-            write_text(annotations / f"{split}{suffix}.csv", "".join(lines))
+            write_text(folder / f"{split}{suffix}.csv", "".join(lines))
 
 
-def _spread(draw: "partial[_Rows]", films: list[_Film], processes: int) -> Iterator[_Rows]:
+def _spread(draw: "partial[Any]", films: list[_Film], processes: int) -> Iterator[Any]:
     if processes <= 1 or len(films) == 1:
         yield from map(draw, films)
         return
@@ -99,17 +121,20 @@ def _spread(draw: "partial[_Rows]", films: list[_Film], processes: int) -> Itera
         yield from pool.map(draw, films, chunksize=4)
 
 
-def _draw_film(folder: Path, config: PlayhouseConfig, film: _Film) -> _Rows:
-    """Draw one film; what it shows follows from the seed, its split and its number alone."""
+def _draw_film(folder: Path, config: PlayhouseConfig, film: _Film) -> Any:
+    """Draw one film; what it shows follows from the seed, its split and its number alone.
+
+    Returns what its annotations say, in whichever form: `_Rows`, or `playhouse_ucf24.DrawnFilm`.
+    """
     import numpy as np
 
-    from aia.datasets import playhouse_draw, playhouse_script
+    from aia.datasets import playhouse_draw, playhouse_script, playhouse_ucf24
 
     split, number = SPLITS.index(film.split), film.number
     streams = [np.random.default_rng([config.seed, split, number, use]) for use in range(3)]
-    script = playhouse_script.write_script(
-        streams[0], seconds=config.seconds, blackout=number % BLACKOUT_EVERY == 0
-    )
+    # UCF101-24 has no list of what is left out, so the light stays on.
+    blackout = number % BLACKOUT_EVERY == 0 and config.form != "ucf101_24"
+    script = playhouse_script.write_script(streams[0], seconds=config.seconds, blackout=blackout)
     persons, columns = script.states.shape
     cast = playhouse_draw.draw_cast(streams[1], persons=persons, seconds=columns)
     video = video_names(config, film.split)[number]
@@ -118,14 +143,22 @@ def _draw_film(folder: Path, config: PlayhouseConfig, film: _Film) -> _Rows:
     )
     with atomic_path(folder / f"{video}.mp4") as path:
         _encode(path, pictures, fps=config.fps, size_hw=config.size_hw)
+    if config.form == "ucf101_24":
+        return playhouse_ucf24.annotate(video, script, cast, fps=config.fps)
+    return _annotate(video, script, cast, config)
+
+
+def _annotate(video: str, script: "Script", cast: "Cast", config: PlayhouseConfig) -> _Rows:
+    """A film's lines in AVA's form."""
+    from aia.datasets import playhouse_draw, playhouse_script
 
     ids = {name: number for number, (name, _) in enumerate(playhouse_script.CLASSES, start=1)}
     rows = _Rows([], [], [])
     for second in range(1, config.seconds):
         where = f"{video},{second:04d}"
-        for person in range(persons):
+        for person in range(len(script.states)):
             xyxy = playhouse_draw.person_xyxy(
-                script, cast, person=person, second=second, fps=config.fps
+                script, cast, person=person, frame=second * config.fps, fps=config.fps
             )
             for name in playhouse_script.actions(script, person=person, second=second):
                 rows.actions.append(f"{where},{_four(xyxy)},{ids[name]},{person}\n")

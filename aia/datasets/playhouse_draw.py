@@ -69,9 +69,7 @@ def frames(
     noise = rng.normal(0, 2.5, (height + 16, width + 16, 3)).round().astype(np.int16)
     sprites = _Sprites(cast, fps)
     for frame in range((script.states.shape[1] - 1) * fps):
-        # A second of the script begins half a second before its key frame; in half frames.
-        second, half_frames = divmod(2 * frame + fps, 2 * fps)
-        phase = half_frames // 2
+        second, phase = moment(frame, fps=fps)
         picture = cast.backdrop.copy()
         for thing in cast.things:
             _light(picture, thing, script, second, phase / fps)
@@ -90,13 +88,26 @@ def frames(
         yield grainy
 
 
+def moment(frame: int, *, fps: int) -> tuple[int, int]:
+    """Which second of the script a frame shows, and which frame of that second it is.
+
+    A second of the script begins half a second before its key frame.
+
+    >>> moment(0, fps=8), moment(3, fps=8), moment(4, fps=8)
+    ((0, 4), (0, 7), (1, 0))
+    """
+    second, half_frames = divmod(2 * frame + fps, 2 * fps)
+    return second, half_frames // 2
+
+
 def person_xyxy(
-    script: Script, cast: Cast, *, person: int, second: int, fps: int
+    script: Script, cast: Cast, *, person: int, frame: int, fps: int
 ) -> Float[np.ndarray, "4"]:
-    """The tight box of a person and what it holds at the key frame of a second."""
+    """The tight box of a person and what it holds on a frame, as fractions of the frame."""
+    second, phase = moment(frame, fps=fps)
     state = State(script.states[person, second])
     sprites = _Sprites(cast, fps)
-    sprite = sprites.get(person, state, cast.facing_right[person][second], fps // 2)
+    sprite = sprites.get(person, state, cast.facing_right[person][second], phase)
     ys, xs = np.nonzero(sprite[..., 3])
     left, top = _sprite_corner(cast.persons[person])
     x1, x2 = left + int(xs.min()), left + int(xs.max()) + 1

@@ -5,6 +5,7 @@ first and a last. Boxes are given for films of 320 x 240, as x, y, width and hei
 the numbers are small integers without a sign, which overflow where they are added as they are.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,7 +15,7 @@ from jaxtyping import Float
 
 from aia.errors import InputError
 from aia.files import write_text
-from aia.labels import ClassList, write_labels
+from aia.labels import ClassList, read_labels, write_labels
 from aia.pickles import read_pickle
 from aia.tables import Tube, check_video_id
 
@@ -80,15 +81,21 @@ class Annotations(NamedTuple):
         )
 
 
-def read_annotations(path: Path | str) -> Annotations:
+def read_annotations(path: Path | str, *, labels: Path | str | None = None) -> Annotations:
     """Read `pyannot.pkl`, running nothing that it names.
 
     Films are named as the file does, `Basketball/v_Basketball_g01_c01`. A class that has no film
     keeps its number.
 
+    Args:
+        path: The file.
+        labels: Its classes as a `.pbtxt`, of a data set that has others than UCF101-24.
+
     Raises:
-        InputError: It is no such file, or a film in it makes no sense.
+        InputError: It is no such file, a film in it makes no sense, or shows a class that is not in
+            `labels`.
     """
+    listed = None if labels is None else read_labels(labels)
     films = read_pickle(Path(path))
     if not isinstance(films, dict) or not films:
         raise InputError(
@@ -112,10 +119,17 @@ def read_annotations(path: Path | str) -> Annotations:
         for tube in found:
             _check(tube, frames[film], where)
             names.setdefault(tube.label, film.split("/")[0])
+            if listed is not None and tube.label not in listed.index:
+                raise InputError(
+                    f"{where}: label {tube.label} is not a class of {labels} (it has "
+                    f"{min(listed.ids)} to {max(listed.ids)}); do its ids begin elsewhere?"
+                )
         tubes += found
+    if listed is not None:
+        return Annotations(tubes, frames, listed)
     ids = tuple(sorted(names))
-    labels = ClassList(ids, tuple(names[i] for i in ids), ("",) * len(ids))
-    return Annotations(tubes, frames, labels)
+    known = ClassList(ids, tuple(names[i] for i in ids), ("",) * len(ids))
+    return Annotations(tubes, frames, known)
 
 
 def read_split(path: Path | str) -> list[str]:
@@ -148,6 +162,8 @@ def prepare(
     *,
     val: Path | str,
     train: Path | str | None = None,
+    labels: Path | str | None = None,
+    fps: float = FPS,
     output: Path | str,
 ) -> dict[str, list[str]]:
     """Write the annotations in the form that all else reads: actions.pbtxt, train.csv, val.csv.
@@ -158,12 +174,14 @@ def prepare(
         annotations: `pyannot.pkl`.
         val: The list of the films that are scored, such as `testlist01.txt`.
         train: The list of those to learn from; None: all others.
+        labels: Its classes as a `.pbtxt`; None: UCF101-24's.
+        fps: Frames a second of the films.
         output: The folder.
 
     Returns:
         The ids of the films of each split.
     """
-    known = read_annotations(annotations)
+    known = read_annotations(annotations, labels=labels)
     films = split_films(known, val=val, train=train)
     output = Path(output)
     write_labels(output / "actions.pbtxt", known.labels)
@@ -174,7 +192,7 @@ def prepare(
         lines = [
             line
             for film in names
-            for line in _lines(film, of_film.get(film, []), known.frames[film])
+            for line in _lines(film, of_film.get(film, []), known.frames[film], fps)
         ]
         write_text(output / f"{split}.csv", "".join(lines))
     return {split: [video_id(film) for film in names] for split, names in films.items()}
@@ -201,15 +219,26 @@ def split_films(
     return {"train": learned, "val": list(scored)}
 
 
-def _lines(film: str, tubes: Sequence[Tube], frames: int) -> Iterator[str]:
-    """A film's lines in AVA's format, frame after frame."""
+def _lines(film: str, tubes: Sequence[Tube], frames: int, fps: float) -> Iterator[str]:
+    """A film's lines in AVA's format, frame after frame.
+
+    Tubes of one box are one person who does several things, unless it is the same thing twice.
+    """
     boxes: list[list[str]] = [[] for _ in range(frames)]
-    for person, tube in enumerate(tubes):
+    persons: dict[tuple[int, str], list[int]] = {}
+    again: Counter[tuple[int, str, int]] = Counter()
+    for number, tube in enumerate(tubes):
         for offset, xyxy in enumerate(to_fractions(tube.boxes_xyxy).tolist()):
+            frame = tube.first_frame + offset
             corners = ",".join(f"{value:.6f}" for value in xyxy)
-            boxes[tube.first_frame + offset].append(f"{corners},{tube.label},{person}")
+            sharing = persons.setdefault((frame, corners), [])
+            before = again[frame, corners, tube.label]
+            if before == len(sharing):
+                sharing.append(number)
+            again[frame, corners, tube.label] += 1
+            boxes[frame].append(f"{corners},{tube.label},{sharing[before]}")
     for frame, found in enumerate(boxes):
-        key = f"{video_id(film)},{frame / FPS:g}"
+        key = f"{video_id(film)},{frame / fps:g}"
         yield from (f"{key},{box}\n" for box in found) if found else (f"{key}\n",)
 
 

@@ -7,7 +7,7 @@ new one; a tube that finds nothing for some frames has ended. Boxes of frames in
 straight line.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import cast
 
 import numpy as np
@@ -16,6 +16,7 @@ from jaxtyping import Float, Int
 from torch import from_numpy
 from torchvision.ops import box_iou
 
+from aia.datasets.ucf101_24 import FPS
 from aia.tables import Tube
 
 _XYXY = ["x1", "y1", "x2", "y2"]
@@ -37,6 +38,18 @@ class LinkRules:
     """Tubes of fewer frames are dropped; ACT has 15."""
     best: int = 40
     """A tube's score is the mean of so many of its best boxes' scores; Singh et al."""
+
+    def at(self, fps: float) -> "LinkRules":
+        """The same, in time, for films of so many frames a second; these are for UCF101-24's 25.
+
+        >>> LinkRules().at(4.0).patience, LinkRules().at(25.0) == LinkRules()
+        (1, True)
+        """
+        frames = {
+            name: max(1, round(getattr(self, name) * fps / FPS))
+            for name in ("patience", "shortest", "best")
+        }
+        return replace(self, **frames)
 
 
 @dataclass

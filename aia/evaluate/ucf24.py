@@ -62,6 +62,8 @@ def evaluate_ucf24(
     iou: float = 0.5,
     video_ious: Sequence[str] = ("0.2", "0.5", SWEEP),
     linking: LinkRules | None = None,
+    labels: Path | str | None = None,
+    fps: float = FPS,
 ) -> Ucf24Result:
     """Evaluate a file of detections.
 
@@ -76,14 +78,16 @@ def evaluate_ucf24(
         protocol: How boxes are measured and matched: voc, yowo or act.
         iou: Least overlap of a box, for frame mAP.
         video_ious: Least overlaps of a tube, each a number or `0.5:0.95`.
-        linking: How detections become tubes.
+        linking: How detections become tubes; None: the default rules, at the films' rate.
+        labels: The classes of a `pyannot.pkl` as a `.pbtxt`; None: UCF101-24's.
+        fps: Frames a second of the films.
     """
     rules = RULES[protocol]
     if frames is not None:
         rules = dataclasses.replace(rules, frames=frames)
     thresholds = {text: _thresholds(text) for text in video_ious}
-    truth = read_truth(groundtruth, split=split)
-    found = read_frame_detections(detections, truth)
+    truth = read_truth(groundtruth, split=split, labels=labels)
+    found = read_frame_detections(detections, truth, fps=fps)
     known = set(truth.boxes["video"])
     elsewhere = ~found["video"].isin(known)
     if elsewhere.any():
@@ -96,18 +100,23 @@ def evaluate_ucf24(
         say(f"{groundtruth}: has no column tube, so there is no video mAP")
         return Ucf24Result(frame, {})
     given = "tube" in found
-    tubes = tubes_of(found, detections) if given else link(found, linking or LinkRules())
+    tubes = tubes_of(found, detections) if given else link(found, linking or LinkRules().at(fps))
     flat = [value for values in thresholds.values() for value in values]
     results = iter(video_map(truth.tubes, tubes, truth.labels, rules=rules, ious=flat))
     video = {text: [next(results) for _ in values] for text, values in thresholds.items()}
     return Ucf24Result(frame, video)
 
 
-def read_truth(groundtruth: Path | str, *, split: Path | str | None = None) -> Truth:
+def read_truth(
+    groundtruth: Path | str,
+    *,
+    split: Path | str | None = None,
+    labels: Path | str | None = None,
+) -> Truth:
     """Ground truth of `pyannot.pkl` or of a CSV, of the films in `split`."""
     films = None if split is None else read_split(split)
     if Path(groundtruth).suffix == ".pkl":
-        annotations = read_annotations(groundtruth)
+        annotations = read_annotations(groundtruth, labels=labels)
         if films is not None and split is not None:
             annotations = annotations.only(films, split)
         return Truth(boxes_of(annotations.tubes), annotations.tubes, annotations.labels)
@@ -118,17 +127,17 @@ def read_truth(groundtruth: Path | str, *, split: Path | str | None = None) -> T
     if boxes.empty:
         raise InputError(f"{groundtruth}: no box is left; is {split} a list of its films?")
     ids_ = tuple(sorted(boxes["label"].unique().tolist()))
-    labels = ClassList(ids_, tuple(f"action {i}" for i in ids_), ("",) * len(ids_))
-    return Truth(boxes, tubes_of(boxes, groundtruth) if "tube" in boxes else None, labels)
+    known = ClassList(ids_, tuple(f"action {i}" for i in ids_), ("",) * len(ids_))
+    return Truth(boxes, tubes_of(boxes, groundtruth) if "tube" in boxes else None, known)
 
 
-def read_frame_detections(path: Path | str, truth: Truth) -> pd.DataFrame:
+def read_frame_detections(path: Path | str, truth: Truth, *, fps: float = FPS) -> pd.DataFrame:
     """Detections in the ground truth's pixels, by its names of the films.
 
-    A file of `aia score` has fractions of the frame and seconds.
+    A file of `aia score` has fractions of the frame and seconds, of films of `fps` frames a second.
     """
     if Path(path).suffix == ".parquet":
-        found = _of_scores(path)
+        found = _of_scores(path, fps)
     else:
         found = read_frame_boxes(path, needs="score")
     known = truth.boxes["video"].unique()
@@ -181,14 +190,14 @@ def _thresholds(text: str) -> list[float]:
     return [value]
 
 
-def _of_scores(path: Path | str) -> pd.DataFrame:
+def _of_scores(path: Path | str, fps: float) -> pd.DataFrame:
     """One row for each box and class of a score file."""
     table = read_scores(path)
     classes = len(table.class_ids)
     height, width = ANNOTATED_SIZE_HW
     boxes = table.boxes
     pixels = boxes[["x1", "y1", "x2", "y2"]].to_numpy(float) * [width, height, width, height]
-    frame = np.rint(boxes["time_sec"].to_numpy() * FPS).astype(np.int64)
+    frame = np.rint(boxes["time_sec"].to_numpy() * fps).astype(np.int64)
     return pd.DataFrame(
         {
             "video": np.repeat(boxes["video"].to_numpy(object), classes),

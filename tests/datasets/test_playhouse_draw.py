@@ -60,7 +60,7 @@ def test_neither_others_nor_the_wall_change_a_pixel_that_a_persons_feature_sees(
     states[target] = EVERY_STATE
     calm = film(script(*states), actors)
     boxes = [
-        person_xyxy(script(*states), actors, person=target, second=second, fps=FPS)
+        person_xyxy(script(*states), actors, person=target, frame=second * FPS, fps=FPS)
         for second in range(SECONDS)
     ]
     for other in State:
@@ -87,7 +87,7 @@ def test_a_box_holds_the_person_tightly_at_its_key_frame() -> None:
         play, rest = script(*states), script(*[int(State.IDLE)] * 2)
         differs = (film(play, actors) != film(rest, without)).any(axis=3)[::FPS]
         for second in range(SECONDS):
-            box = person_xyxy(play, actors, person=person, second=second, fps=FPS)
+            box = person_xyxy(play, actors, person=person, frame=second * FPS, fps=FPS)
             # Each side touches the person, but for a pixel that happens to match the wall.
             ys, xs = np.nonzero(differs[second])
             drawn = np.array([xs.min(), ys.min(), xs.max() + 1, ys.max() + 1])

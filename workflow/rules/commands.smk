@@ -74,6 +74,13 @@ def noun_prior(wildcards):
     return data_file("annotations", "train")(wildcards) if wanted else []
 
 
+def source_rules(wildcards):
+    """What data in UCF101-24's form has otherwise than that."""
+    data = settings(wildcards.dataset).data
+    labels = shlex.join(["--labels", data.source.labels]) if data.source.labels else ""
+    return f"{labels} --fps {data.clips_per_sec:g}".strip()
+
+
 def evaluator(wildcards, input):
     """The command that evaluates this data, with its scores and the truth."""
     if has_segments(wildcards.dataset):
@@ -90,7 +97,8 @@ def evaluator(wildcards, input):
         return shlex.join(map(str, files))
     files = ["--groundtruth", input.groundtruth, "--detections", str(input.scores)]
     if settings(wildcards.dataset).data.source:
-        return shlex.join(["ucf24", *files, "--split", str(input.split)])
+        words = shlex.join(["ucf24", *files, "--split", str(input.split)])
+        return f"{words} {source_rules(wildcards)}"
     return shlex.join(["ava", *files, "--labels", str(input.labels)])
 
 

@@ -13,6 +13,26 @@ def is_drawn(dataset):
 
 
 @one_message
+def playhouse_form(dataset):
+    """In which form Playhouse draws a data set, from its own settings alone: they are read early."""
+    path = settings_file(f"config/{dataset}.yaml")
+    layers = (
+        workflow.config_settings.overwrite_config,
+        aia.config.read_yaml(path) if path else {},
+        config,
+    )
+    said = [layer.get("playhouse") or {} for layer in layers]
+    return next(playhouse["form"] for playhouse in said if "form" in playhouse)
+
+
+def drawn_as(form):
+    """The data sets that Playhouse draws in a form, as a pattern of their names."""
+    files = [*(REPOSITORY / "config").glob("*.yaml"), *Path("config").glob("*.yaml")]
+    names = {config["dataset"], *(path.stem for path in files)}
+    return "|".join(sorted(n for n in names if playhouse_form(n) == form)) or "(?!)"
+
+
+@one_message
 def test_videos(dataset):
     """Ids of the films without labels."""
     from aia.tables import read_films
@@ -36,7 +56,7 @@ def prepared_films(dataset):
         return epic55.split_films(
             source.annotations, train=source.train, val=source.val
         )
-    known = ucf101_24.read_annotations(source.annotations)
+    known = ucf101_24.read_annotations(source.annotations, labels=source.labels)
     films = ucf101_24.split_films(known, val=source.val, train=source.train)
     return {
         split: [ucf101_24.video_id(film) for film in names]

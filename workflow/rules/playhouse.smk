@@ -13,6 +13,37 @@ rule draw_playhouse:
         ),
     log:
         "logs/{dataset}/draw_playhouse.log",
+    wildcard_constraints:
+        dataset=drawn_as("ava"),
+    conda:
+        "../../envs/aia.yaml"
+    threads: 8
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    params:
+        settings=sections("playhouse"),
+        version=VERSIONS["playhouse"],
+    shell:
+        "aia playhouse results/{wildcards.dataset} --processes {threads}"
+        " --settings {params.settings:q} --log {log}"
+
+
+rule draw_playhouse_ucf24:
+    """A seed -> the same films with every frame labelled: who does what as tubes (§5)."""
+    output:
+        films=directory("results/{dataset}/films"),
+        labels="results/{dataset}/annotations/actions.pbtxt",
+        tubes="results/{dataset}/annotations/pyannot.pkl",
+        val="results/{dataset}/annotations/testlist01.txt",
+        objects=expand(
+            "results/{{dataset}}/annotations/{split}_objects.csv",
+            split=["train", "val"],
+        ),
+    log:
+        "logs/{dataset}/draw_playhouse_ucf24.log",
+    wildcard_constraints:
+        dataset=drawn_as("ucf101_24"),
     conda:
         "../../envs/aia.yaml"
     threads: 8

@@ -7,6 +7,7 @@ rule prepare_tubes:
         annotations=source_file("annotations"),
         train=source_file("train"),
         val=source_file("val"),
+        labels=source_file("labels"),
     output:
         labels="results/{dataset}/prepared/actions.pbtxt",
         train="results/{dataset}/prepared/train.csv",
@@ -24,9 +25,11 @@ rule prepare_tubes:
     params:
         folder=subpath(output.labels, parent=True),
         lists=flags_of("train", "val"),
+        rules=source_rules,
         version=VERSIONS["prepare"],
     shell:
-        "aia prepare ucf24 {input.annotations} {params.lists} --output-dir {params.folder} --log {log}"
+        "aia prepare ucf24 {input.annotations} {params.lists} {params.rules}"
+        " --output-dir {params.folder} --log {log}"
 
 
 rule prepare_segments:

@@ -1,0 +1,74 @@
+"""Table 3 on a drawn data set in UCF101-24's form: from films whose every frame is labelled."""
+
+import csv
+from pathlib import Path
+
+import pytest
+
+from tests.test_workflow import message, overlay, planned, snakemake
+
+TARGET = "results/small_ucf24.csv"
+METHODS = ["C2D (ours)", "AIA-Dense-Serial"]
+
+
+def test_all_of_table_3_is_planned_before_anything_is_drawn(tmp_path: Path) -> None:
+    assert planned(snakemake(TARGET, "-n", cwd=tmp_path)) == {
+        "draw_playhouse_ucf24": 1,
+        "prepare_annotations": 1,
+        "store_frames": 3,
+        "finetune_detector": 1,
+        "detect_boxes": 1,
+        "train": 4,  # three methods, and the backbone that all begin with
+        "score_detected": 3,
+        "score_groundtruth": 3,
+        "evaluate": 6,
+        "evaluate_persons": 1,
+        "result_table": 1,
+        "table": 1,
+    }
+
+
+def test_avas_files_of_a_data_set_that_is_drawn_as_tubes_are_nowhere_to_come_from(
+    tmp_path: Path,
+) -> None:
+    target = "results/small_ucf24/annotations/train_excluded.csv"
+    assert "MissingRuleException" in message(snakemake(target, "-n", cwd=tmp_path))
+    form = overlay(tmp_path / "form.yaml", {"playhouse": {"form": "ava"}})
+    jobs = planned(snakemake(target, "-n", "--configfile", form, cwd=tmp_path))
+    assert jobs == {"draw_playhouse": 1}
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which the tiny data set went from films to the table, with two methods."""
+    folder = tmp_path_factory.mktemp("small_ucf24")
+    less = {
+        "playhouse": {"train_films": 1},
+        "train": {"init": "scratch"},
+        "results": {"runs": {"AIA-Serial": None}},
+    }
+    options = ("--configfile", overlay(folder / "less.yaml", less))
+    result = snakemake(TARGET, *options, cwd=folder)
+    assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-6000:]
+    return folder
+
+
+def test_the_table_has_frame_and_video_map_of_each_method(finished: Path) -> None:
+    with open(finished / TARGET, newline="") as file:
+        table = list(csv.DictReader(file))
+    assert list(dict.fromkeys(line["row"] for line in table))[:2] == METHODS
+    metrics = {line["metric"].split(" (")[0] for line in table}
+    groups = {f"frame_mAP@0.5 {name}" for name in ("APPEARANCE", "PERSON", "OBJECT", "MEMORY")}
+    video = {f"video_mAP@{iou}" for iou in ("0.2", "0.5", "0.5:0.95")}
+    assert {"frame_mAP@0.5", "person AP@0.5"} | groups | video <= metrics
+    assert all(line["input"] == "1x1" for line in table if line["row"] in METHODS)
+
+
+def test_what_is_scored_are_all_frames_at_the_films_own_rate(finished: Path) -> None:
+    with open(finished / "results/small_ucf24/prepared/val.csv", newline="") as file:
+        seconds = sorted({float(line[1]) for line in csv.reader(file)})
+    assert seconds == [frame / 2 for frame in range(22)]
+    log = finished / "logs/small_ucf24/evaluate"
+    for text in (path.read_text() for path in log.iterdir()):
+        assert "no detection" not in text
+        assert "films that are not evaluated" not in text
