@@ -116,7 +116,13 @@ def _film_rates(film: Path, config: FramesConfig) -> dict[str, float]:
         else:
             say(f"{film} is not there yet: films of Playhouse are measured instead")
             drawn = PlayhouseConfig(
-                seed=0, train_films=1, val_films=1, seconds=20, fps=8, size_hw=(112, 160)
+                form="ava",
+                seed=0,
+                train_films=1,
+                val_films=1,
+                seconds=20,
+                fps=8,
+                size_hw=(112, 160),
             )
             draw_playhouse(folder, config=drawn, processes=1)
             cut = next((folder / "films").glob("*.mp4"))

@@ -11,6 +11,8 @@ from aia.config.checks import at_least, at_most, share
 class PlayhouseConfig:
     """The embedded data set, drawn from a seed."""
 
+    form: Literal["ava", "ucf101_24", "epic_kitchens"]
+    """Whose files it is written as."""
     seed: int
     train_films: int
     val_films: int

@@ -8,15 +8,16 @@ A folder of films and annotations in AVA's format, all from one seed:
     annotations/{split}_objects.csv  things on the wall: video,second,x1,y1,x2,y2,label
     annotations/{split}_excluded.csv seconds in which the light is out: video,second
 
-playhouse_script.py writes the plays, playhouse_draw.py draws them.
+playhouse_script.py writes the plays, playhouse_draw.py draws them. `playhouse.form` may ask for
+another form, with its own world: playhouse_epic.py has EPIC-Kitchens-55's.
 """
 
 import multiprocessing
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from aia.config import PlayhouseConfig
 from aia.errors import InputError
@@ -24,9 +25,14 @@ from aia.files import atomic_path, write_text
 from aia.labels import ClassList, write_labels
 from aia.log import progress
 
+if TYPE_CHECKING:
+    from aia.datasets import playhouse_epic
+
 # The workflow asks for the names in each of its jobs, so whatever draws is imported where it draws.
 
 SPLITS = ("train", "val")
+EPIC_PARTICIPANTS = {"train": (1, 25), "val": (26, 31)}
+"""Of EPIC-Kitchens-55's form: first and last, as the published films are split."""
 BLACKOUT_EVERY = 3
 """One film in so many has a second without light, which is excluded."""
 
@@ -49,6 +55,13 @@ def video_names(config: PlayhouseConfig, split: str) -> list[str]:
     if split not in SPLITS:
         raise InputError(f"playhouse has the splits {' and '.join(SPLITS)}, not {split!r}")
     count = {"train": config.train_films, "val": config.val_films}[split]
+    if config.form == "epic_kitchens":
+        first, last = EPIC_PARTICIPANTS[split]
+        persons = last - first + 1
+        return [
+            f"P{first + number % persons:02d}_{1 + number // persons:02d}"
+            for number in range(count)
+        ]
     return [f"playhouse_{split}_{number:03d}" for number in range(count)]
 
 
@@ -70,6 +83,8 @@ def draw_playhouse(folder: Path, *, config: PlayhouseConfig, processes: int) -> 
             f"playhouse.size_hw is {list(config.size_hw)}: height and width of an H.264 film are "
             "even, and below 32 pixels nothing can be told apart"
         )
+    if config.form == "ucf101_24":
+        raise InputError("playhouse.form is ucf101_24, which cannot be drawn yet")
     annotations = folder / "annotations"
     for old in annotations.glob("*.csv"):
         old.unlink()
@@ -79,17 +94,28 @@ def draw_playhouse(folder: Path, *, config: PlayhouseConfig, processes: int) -> 
         for number in range(len(video_names(config, split)))
     ]
     draw = partial(_draw_film, folder / "films", config)
-    rows = list(progress(_spread(draw, films, processes), what="films", total=len(films)))
+    drawn = list(progress(_spread(draw, films, processes), what="films", total=len(films)))
+    of_split = {
+        split: [rows for film, rows in zip(films, drawn, strict=True) if film.split == split]
+        for split in SPLITS
+    }
+    if config.form == "epic_kitchens":
+        from aia.datasets import playhouse_epic
 
-    write_labels(annotations / "actions.pbtxt", class_list())
-    for split in SPLITS:
-        own = [row for film, row in zip(films, rows, strict=True) if film.split == split]
+        playhouse_epic.write_annotations(annotations, of_split)
+    else:
+        _write_ava(annotations, of_split)
+
+
+def _write_ava(folder: Path, films: Mapping[str, Sequence[_Rows]]) -> None:
+    write_labels(folder / "actions.pbtxt", class_list())
+    for split, own in films.items():
         for kind, suffix in (("objects", "_objects"), ("excluded", "_excluded"), ("actions", "")):
             lines = [line for row in own for line in getattr(row, kind)]
-            write_text(annotations / f"{split}{suffix}.csv", "".join(lines))
+            write_text(folder / f"{split}{suffix}.csv", "".join(lines))
 
 
-def _spread(draw: "partial[_Rows]", films: list[_Film], processes: int) -> Iterator[_Rows]:
+def _spread(draw: "partial[Any]", films: list[_Film], processes: int) -> Iterator[Any]:
     if processes <= 1 or len(films) == 1:
         yield from map(draw, films)
         return
@@ -99,8 +125,10 @@ def _spread(draw: "partial[_Rows]", films: list[_Film], processes: int) -> Itera
         yield from pool.map(draw, films, chunksize=4)
 
 
-def _draw_film(folder: Path, config: PlayhouseConfig, film: _Film) -> _Rows:
+def _draw_film(folder: Path, config: PlayhouseConfig, film: _Film) -> "_Rows | playhouse_epic.Rows":
     """Draw one film; what it shows follows from the seed, its split and its number alone."""
+    if config.form == "epic_kitchens":
+        return _draw_epic(folder, config, film)
     import numpy as np
 
     from aia.datasets import playhouse_draw, playhouse_script
@@ -134,6 +162,17 @@ def _draw_film(folder: Path, config: PlayhouseConfig, film: _Film) -> _Rows:
         if script.dark[second]:
             rows.excluded.append(f"{where}\n")
     return rows
+
+
+def _draw_epic(folder: Path, config: PlayhouseConfig, film: _Film) -> "playhouse_epic.Rows":
+    from aia.datasets import playhouse_epic
+
+    split, number = SPLITS.index(film.split), film.number
+    video = video_names(config, film.split)[number]
+    play = playhouse_epic.play_film(config, split=split, number=number, video=video)
+    with atomic_path(folder / f"{video}.mp4") as path:
+        _encode(path, play.pictures, fps=config.fps, size_hw=config.size_hw)
+    return play.rows
 
 
 def _four(xyxy: Iterable[float]) -> str:

@@ -16,7 +16,9 @@ from aia.datasets.playhouse_script import Script, State
 from aia.errors import InputError
 from aia.labels import read_labels
 
-SMALL = PlayhouseConfig(seed=3, train_films=3, val_films=2, seconds=12, fps=8, size_hw=(112, 160))
+SMALL = PlayhouseConfig(
+    form="ava", seed=3, train_films=3, val_films=2, seconds=12, fps=8, size_hw=(112, 160)
+)
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +104,9 @@ def test_two_processes_draw_the_same_bytes_as_one(drawn: Path, tmp_path: Path) -
 
 
 def test_a_film_does_not_depend_on_how_many_there_are(drawn: Path, tmp_path: Path) -> None:
-    one = PlayhouseConfig(seed=3, train_films=1, val_films=1, seconds=12, fps=8, size_hw=(112, 160))
+    one = PlayhouseConfig(
+        form="ava", seed=3, train_films=1, val_films=1, seconds=12, fps=8, size_hw=(112, 160)
+    )
     draw_playhouse(tmp_path, config=one, processes=1)
     for name in ("playhouse_train_000.mp4", "playhouse_val_000.mp4"):
         assert (tmp_path / "films" / name).read_bytes() == (drawn / "films" / name).read_bytes()
@@ -112,7 +116,7 @@ def test_other_seeds_other_splits_and_other_numbers_show_other_films(
     drawn: Path, tmp_path: Path
 ) -> None:
     other = PlayhouseConfig(
-        seed=4, train_films=1, val_films=1, seconds=12, fps=8, size_hw=(112, 160)
+        form="ava", seed=4, train_films=1, val_films=1, seconds=12, fps=8, size_hw=(112, 160)
     )
     draw_playhouse(tmp_path, config=other, processes=1)
     films = [*(drawn / "films").iterdir(), *(tmp_path / "films").iterdir()]
@@ -157,7 +161,9 @@ def test_compression_is_as_coarse_for_a_person_whatever_the_others_do(tmp_path: 
 
 @pytest.mark.parametrize("size_hw", [(111, 160), (112, 161), (16, 160)])
 def test_a_size_that_h264_cannot_hold_is_an_error(tmp_path: Path, size_hw: tuple[int, int]) -> None:
-    config = PlayhouseConfig(seed=0, train_films=1, val_films=1, seconds=4, fps=2, size_hw=size_hw)
+    config = PlayhouseConfig(
+        form="ava", seed=0, train_films=1, val_films=1, seconds=4, fps=2, size_hw=size_hw
+    )
     with pytest.raises(InputError, match="playhouse.size_hw"):
         draw_playhouse(tmp_path, config=config, processes=1)
 
@@ -165,7 +171,7 @@ def test_a_size_that_h264_cannot_hold_is_an_error(tmp_path: Path, size_hw: tuple
 @pytest.mark.parametrize(("seconds", "fps"), [(4, 2), (5, 25)])
 def test_the_smallest_and_other_rates_work(tmp_path: Path, seconds: int, fps: int) -> None:
     config = PlayhouseConfig(
-        seed=0, train_films=1, val_films=1, seconds=seconds, fps=fps, size_hw=(56, 80)
+        form="ava", seed=0, train_films=1, val_films=1, seconds=seconds, fps=fps, size_hw=(56, 80)
     )
     draw_playhouse(tmp_path, config=config, processes=1)
     assert len(decode(tmp_path / "films" / "playhouse_val_000.mp4")) == seconds * fps
