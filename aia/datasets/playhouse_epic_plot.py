@@ -28,6 +28,7 @@ from aia.datasets.playhouse_epic_script import (
 _EVIDENCE_SEGMENTS = 3  # it is that near, the opposite one farther away than REACH_SEGMENTS
 _SPACING_SEC = 3.5  # from one segment to the next, on average
 _OVERLAP_SEC = 0.5
+_TOOL_SEC = (3.5, 4.5, 5.5)  # a tool hangs there for so long
 _TRIES = 3000
 
 _ASKING = (Look.SIT, Look.EAR)
@@ -199,35 +200,28 @@ def _tools(
         act.answer: time for act, time in zip(acts, times, strict=True) if act.look is Look.STIR
     }
     spells: list[Spell] = []
+    starts, lengths = np.meshgrid(np.arange(0, seconds - 3, 0.5), _TOOL_SEC)
+    ends = starts + lengths
     for answer, tool in (("soup", "knife"), ("paint", "brush")):
         if stirs and answer not in stirs:
             continue
-        fits = [
-            Spell(start, start + length, tool)
-            for start in np.arange(0, seconds - 3, 0.5).tolist()
-            for length in (3.5, 4.5, 5.5)
-            if start + length <= seconds
-            and _agrees(start, start + length, stirs, answer)
-            and all(start + length + 1 < s.start_sec or s.stop_sec + 1 < start for s in spells)
-        ]
-        if fits:
-            spells.append(fits[int(rng.integers(len(fits)))])
+        fits = ends <= seconds
+        for spell in spells:
+            fits &= (ends + 1 < spell.start_sec) | (starts > spell.stop_sec + 1)
+        for name, (start, stop) in stirs.items():
+            fits &= (ends <= start - TOOL_CLEAR_SEC) | (starts >= stop + TOOL_CLEAR_SEC)
+            far = np.abs(np.stack([starts, ends]) - (start + stop) / 2)
+            if name == answer:
+                fits &= far.max(axis=0) <= REACH_SEC - 1
+            else:
+                fits &= far.min(axis=0) >= REACH_SEC + 1
+        (places,) = np.nonzero(fits.ravel())
+        if len(places):
+            place = places[int(rng.integers(len(places)))]
+            spells.append(Spell(float(starts.flat[place]), float(ends.flat[place]), tool))
         elif stirs:
             return None
     return sorted(spells)
-
-
-def _agrees(start: float, stop: float, stirs: dict[str, tuple[float, float]], answer: str) -> bool:
-    for name, (begin, end) in stirs.items():
-        if stop > begin - TOOL_CLEAR_SEC and start < end + TOOL_CLEAR_SEC:
-            return False
-        mid = (begin + end) / 2
-        if name == answer:
-            if max(abs(start - mid), abs(stop - mid)) > REACH_SEC - 1:
-                return False
-        elif min(abs(start - mid), abs(stop - mid)) < REACH_SEC + 1:
-            return False
-    return True
 
 
 def _bystander(rng: np.random.Generator, worker: Sequence[Spell], seconds: int) -> list[Spell]:
