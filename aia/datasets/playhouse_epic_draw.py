@@ -33,7 +33,7 @@ SIGHT = 31
 
 _FIGURE_HW = (SPRITE_HW[0], 45)
 _GROUND_Y = 109
-_HAND_Y = 52  # on the stage, of a hand that holds a pole
+_HAND_Y, _HAND_RADIUS = 52, 3  # on the stage, of a hand that holds a pole
 _SLOTS_X = (37, 80, 123)  # centres of the things: SIGHT from each other and from the edges
 _THING_HW = (46, 12)
 _THING_Y = 2
@@ -45,6 +45,7 @@ _GLOVE, _POLE, _STRIP = (255, 0, 200), (96, 74, 52), (128, 128, 132)
 _CYAN, _BLACK, _WHITE, _RED = (0, 235, 255), (8, 8, 10), (252, 252, 252), (255, 25, 25)
 _BLUE, _ORANGE, _LIME, _YELLOW = (30, 70, 255), (255, 140, 0), (130, 255, 40), (255, 228, 0)
 _VIOLET, _WOOD, _SILVER = (110, 20, 190), (120, 78, 42), (215, 225, 235)
+_GREEN, _MINT = (0, 150, 40), (0, 225, 170)
 _HEADS = {"tv": _VIOLET, "phone": (0, 130, 90)}
 
 
@@ -175,22 +176,28 @@ def _draw_figure(
     sleeve = tuple(int(0.8 * channel) for channel in person.shirt)
 
     hand = (x + 12, _HAND_Y - _top())
+    if look is Look.SIT:
+        _fill(body, x - 11, hip - 14, x - 8, _FIGURE_HW[0] - 1, _GREEN)
+        _fill(body, x - 11, hip + 2, x + 4, hip + 6, _GREEN)
+    elif look is Look.EAR:
+        _fill(body, x + 3, shoulder - 14, x + 10, shoulder - 2, _MINT)
     match look:
         case Look.DRINK_WATER | Look.DRINK_JUICE:
             hand = (x + 11, shoulder - 2 + beat)
             colour = _BLUE if look is Look.DRINK_WATER else _ORANGE
-            _fill(held, x + 6, hand[1] - 10, x + 16, hand[1] - 1, colour)
-            _fill(held, x + 6, hand[1] - 10, x + 16, hand[1] - 9, _WHITE)
+            _fill(held, x + 6, hand[1] - 14, x + 18, hand[1] - 1, colour)
+            _fill(held, x + 6, hand[1] - 14, x + 18, hand[1] - 13, _WHITE)
         case Look.REACH_JAR | Look.REACH_BOX:
             hand = (x + 12, shoulder + 4)
             colour = _SILVER if look is Look.REACH_JAR else _WOOD
-            _fill(held, x + 7, hand[1] + 2, x + 19, hand[1] + 14, colour)
-            _fill(held, x + 7, hand[1] + 2 + abs(swing), x + 19, hand[1] + 4 + abs(swing), _LIME)
+            lid = hand[1] + 2 + abs(swing)
+            _fill(held, x + 6, hand[1] + 2, x + 20, hand[1] + 17, colour)
+            _fill(held, x + 6, lid, x + 20, lid + 3, _LIME)
         case Look.STIR:
             hand = (x + 12, shoulder + 4)
             _line(held, hand, (x + 12 + swing, hand[1] + 10), _YELLOW, 2)
-            _fill(held, x + 6, hand[1] + 10, x + 19, hand[1] + 17, _YELLOW)
-            _fill(held, x + 8, hand[1] + 13, x + 17, hand[1] + 14, _RED)
+            _fill(held, x + 5, hand[1] + 10, x + 20, hand[1] + 21, _YELLOW)
+            _fill(held, x + 8, hand[1] + 14, x + 17, hand[1] + 17, _RED)
         case _:
             end = _FIGURE_HW[0] - 6
             _fill(held, x + 11, hand[1], x + 13, end, _POLE)
@@ -201,14 +208,14 @@ def _draw_figure(
     _line(arm, (x, shoulder + 3), hand, sleeve, 3)
     over = (arm[..., 3:] > 0) & ((look is not Look.EAR) | (body[..., 3:] == 0))
     np.copyto(body, arm, where=over)  # a hand at the ear stays before it
-    cv2.circle(held, hand, 2, (*hand_rgb, 255), -1)
+    cv2.circle(held, hand, _HAND_RADIUS, (*hand_rgb, 255), -1)
     return body, held
 
 
 def _tip(held: np.ndarray, look: Look, x: int, swing: int) -> None:
     """The lower end of a pole: foam or claws say wash or take, what is below cup or pot."""
     verb, noun = look.name.split("_")
-    top = _HAND_Y + 2 + SIGHT + 1 - _top()
+    top = _HAND_Y + _HAND_RADIUS + SIGHT - _top()
     if verb == "WASH":
         _fill(held, x + 6, top, x + 18, top + 8, _WHITE)
         for spot in (x + 8, x + 12, x + 16):
