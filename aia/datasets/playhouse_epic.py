@@ -34,6 +34,8 @@ ACTION_COLUMNS = (
     "start_frame", "stop_frame", "verb", "verb_class", "noun", "noun_class", "all_nouns",
     "all_noun_classes",
 )  # fmt: skip
+FRAMES_PER_SEC = 60
+"""Frames of the published table are counted so, whatever a film's own rate is."""
 _STREAM = 55
 """Sets this form's chance apart from the others' of the same seed."""
 
@@ -65,7 +67,7 @@ def play_film(config: PlayhouseConfig, *, split: int, number: int, video: str) -
     pictures = draw.frames(script, cast, rng=streams[2], fps=config.fps, size_hw=config.size_hw)
     height, width = config.size_hw
     rows = Rows(
-        actions=[_action(video, segment, config.fps) for segment in script.segments],
+        actions=[_action(video, segment) for segment in script.segments],
         info=(video, f"{width}x{height}", f"{config.seconds:.6f}", float(config.fps)),
         boxes=list(_boxes(video, script, cast, config.fps)),
     )
@@ -95,7 +97,7 @@ def write_annotations(folder: Path, films: Mapping[str, Sequence[Rows]]) -> None
     )
 
 
-def _action(video: str, segment: Segment, fps: int) -> tuple[object, ...]:
+def _action(video: str, segment: Segment) -> tuple[object, ...]:
     verb = [name for name, _ in VERBS].index(segment.verb)
     noun = [name for name, _ in NOUNS].index(segment.noun)
     return (
@@ -104,8 +106,8 @@ def _action(video: str, segment: Segment, fps: int) -> tuple[object, ...]:
         f"{segment.verb} {segment.noun}",
         _timestamp(segment.start_sec),
         _timestamp(segment.stop_sec),
-        int(segment.start_sec * fps),  # the published ones are cut, too
-        int(segment.stop_sec * fps),
+        _frame(segment.start_sec),
+        _frame(segment.stop_sec),
         segment.verb,
         verb,
         segment.noun,
@@ -120,6 +122,10 @@ def _timestamp(time_sec: float) -> str:
     minutes, hundredths = divmod(round(time_sec * 100), 6000)
     hours, minutes = divmod(minutes, 60)
     return f"{hours:02d}:{minutes:02d}:{hundredths // 100:02d}.{hundredths % 100:02d}"
+
+
+def _frame(time_sec: float) -> int:
+    return round(time_sec * 100) * FRAMES_PER_SEC // 100
 
 
 def _boxes(video: str, script: Script, cast: draw.Cast, fps: int) -> Iterator[str]:

@@ -79,8 +79,8 @@ def test_segments_have_the_published_columns_and_agree_with_themselves(drawn: Pa
     assert table["start_timestamp"].str.fullmatch(r"\d\d:\d\d:\d\d\.\d\d").all()
     start, stop = seconds(table["start_timestamp"]), seconds(table["stop_timestamp"])
     assert ((start >= 0) & (start < stop) & (stop <= 12)).all()
-    np.testing.assert_array_equal(table["start_frame"], np.floor(start * 8 + 1e-9))
-    np.testing.assert_array_equal(table["stop_frame"], np.floor(stop * 8 + 1e-9))
+    np.testing.assert_array_equal(table["start_frame"], np.floor(start * 60 + 1e-6))
+    np.testing.assert_array_equal(table["stop_frame"], np.floor(stop * 60 + 1e-6))
     for task, classes in (("verb", VERBS), ("noun", NOUNS)):
         names = [name for name, _ in classes]
         assert table[task].tolist() == [names[number] for number in table[f"{task}_class"]]
