@@ -8,8 +8,9 @@ A folder of films and annotations in AVA's format, all from one seed:
     annotations/{split}_objects.csv  things on the wall: video,second,x1,y1,x2,y2,label
     annotations/{split}_excluded.csv seconds in which the light is out: video,second
 
-playhouse_script.py writes the plays, playhouse_draw.py draws them. The same films may be annotated
-in the form of another data set (`playhouse.form`): playhouse_ucf24.py has UCF101-24's.
+playhouse_script.py writes the plays, playhouse_draw.py draws them. `playhouse.form` may ask for
+another form: playhouse_ucf24.py annotates the same films as UCF101-24 is, playhouse_epic.py has a
+world of its own in the form of EPIC-Kitchens-55.
 """
 
 import multiprocessing
@@ -26,12 +27,15 @@ from aia.labels import ClassList, write_labels
 from aia.log import progress
 
 if TYPE_CHECKING:
+    from aia.datasets import playhouse_epic
     from aia.datasets.playhouse_draw import Cast
     from aia.datasets.playhouse_script import Script
 
 # The workflow asks for the names in each of its jobs, so whatever draws is imported where it draws.
 
 SPLITS = ("train", "val")
+EPIC_PARTICIPANTS = {"train": (1, 25), "val": (26, 31)}
+"""Of EPIC-Kitchens-55's form: first and last, as the published films are split."""
 BLACKOUT_EVERY = 3
 """One film in so many has a second without light, which is excluded."""
 
@@ -54,6 +58,13 @@ def video_names(config: PlayhouseConfig, split: str) -> list[str]:
     if split not in SPLITS:
         raise InputError(f"playhouse has the splits {' and '.join(SPLITS)}, not {split!r}")
     count = {"train": config.train_films, "val": config.val_films}[split]
+    if config.form == "epic_kitchens":
+        first, last = EPIC_PARTICIPANTS[split]
+        persons = last - first + 1
+        return [
+            f"P{first + number % persons:02d}_{1 + number // persons:02d}"
+            for number in range(count)
+        ]
     prefix = {"ucf101_24": "v_"}.get(config.form, "")
     return [f"{prefix}playhouse_{split}_{number:03d}" for number in range(count)]
 
@@ -99,6 +110,10 @@ def draw_playhouse(folder: Path, *, config: PlayhouseConfig, processes: int) -> 
         from aia.datasets import playhouse_ucf24
 
         playhouse_ucf24.write_annotations(annotations, of_split)
+    elif config.form == "epic_kitchens":
+        from aia.datasets import playhouse_epic
+
+        playhouse_epic.write_annotations(annotations, of_split)
     else:
         _write_ava(annotations, of_split)
 
@@ -124,8 +139,11 @@ def _spread(draw: "partial[Any]", films: list[_Film], processes: int) -> Iterato
 def _draw_film(folder: Path, config: PlayhouseConfig, film: _Film) -> Any:
     """Draw one film; what it shows follows from the seed, its split and its number alone.
 
-    Returns what its annotations say, in whichever form: `_Rows`, or `playhouse_ucf24.DrawnFilm`.
+    Returns what its annotations say, in whichever form: `_Rows`, `playhouse_ucf24.DrawnFilm`, or
+    `playhouse_epic.Rows`.
     """
+    if config.form == "epic_kitchens":
+        return _draw_epic(folder, config, film)
     import numpy as np
 
     from aia.datasets import playhouse_draw, playhouse_script, playhouse_ucf24
@@ -167,6 +185,17 @@ def _annotate(video: str, script: "Script", cast: "Cast", config: PlayhouseConfi
         if script.dark[second]:
             rows.excluded.append(f"{where}\n")
     return rows
+
+
+def _draw_epic(folder: Path, config: PlayhouseConfig, film: _Film) -> "playhouse_epic.Rows":
+    from aia.datasets import playhouse_epic
+
+    split, number = SPLITS.index(film.split), film.number
+    video = video_names(config, film.split)[number]
+    play = playhouse_epic.play_film(config, split=split, number=number, video=video)
+    with atomic_path(folder / f"{video}.mp4") as path:
+        _encode(path, play.pictures, fps=config.fps, size_hw=config.size_hw)
+    return play.rows
 
 
 def _four(xyxy: Iterable[float]) -> str:

@@ -56,3 +56,32 @@ rule draw_playhouse_ucf24:
     shell:
         "aia playhouse results/{wildcards.dataset} --processes {threads}"
         " --settings {params.settings:q} --log {log}"
+
+
+rule draw_playhouse_epic:
+    """A seed -> a kitchen: films, segments with a verb and a noun, boxes of hands and things (§6)."""
+    output:
+        films=directory("results/{dataset}/films"),
+        tables=expand(
+            "results/{{dataset}}/annotations/EPIC_{table}.csv",
+            table=["train_action_labels", "verb_classes", "noun_classes", "video_info"],
+        ),
+        boxes=expand(
+            "results/{{dataset}}/annotations/{split}_boxes.csv", split=["train", "val"]
+        ),
+    log:
+        "logs/{dataset}/draw_playhouse_epic.log",
+    wildcard_constraints:
+        dataset=drawn_as("epic_kitchens"),
+    conda:
+        "../../envs/aia.yaml"
+    threads: 8
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    params:
+        settings=sections("playhouse"),
+        version=VERSIONS["playhouse"],
+    shell:
+        "aia playhouse results/{wildcards.dataset} --processes {threads}"
+        " --settings {params.settings:q} --log {log}"
