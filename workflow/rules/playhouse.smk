@@ -64,7 +64,12 @@ rule draw_playhouse_epic:
         films=directory("results/{dataset}/films"),
         tables=expand(
             "results/{{dataset}}/annotations/EPIC_{table}.csv",
-            table=["train_action_labels", "verb_classes", "noun_classes", "video_info"],
+            table=[
+                "train_action_labels",
+                "verb_classes",
+                "noun_classes",
+                "video_info",
+            ],
         ),
         boxes=expand(
             "results/{{dataset}}/annotations/{split}_boxes.csv", split=["train", "val"]
