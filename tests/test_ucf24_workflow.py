@@ -14,7 +14,7 @@ METHODS = ["C2D (ours)", "AIA-Dense-Serial"]
 def test_all_of_table_3_is_planned_before_anything_is_drawn(tmp_path: Path) -> None:
     assert planned(snakemake(TARGET, "-n", cwd=tmp_path)) == {
         "draw_playhouse_ucf24": 1,
-        "prepare_annotations": 1,
+        "prepare_tubes": 1,
         "store_frames": 3,
         "finetune_detector": 1,
         "detect_boxes": 1,
