@@ -107,3 +107,63 @@ def test_the_numbers_are_those_of_the_peers_evaluators(golden, prior, name):
     for values, wanted in zip(result, ("verb", "noun", name), strict=True):
         assert 100 * values[1] == pytest.approx(expected[wanted]["top1"], abs=1e-9)
         assert 100 * values[5] == pytest.approx(expected[wanted]["top5"], abs=1e-9)
+
+
+def score_table(path, segments, scores, class_ids):
+    from aia.tables import write_scores
+
+    boxes = pd.DataFrame({"segment": segments}).assign(
+        video="P01_01", time_sec=1.0, x1=0.0, y1=0.0, x2=1.0, y2=1.0, score=1.0
+    )
+    write_scores(path, boxes=boxes, scores=np.array(scores), class_ids=class_ids, provenance={})
+    return path
+
+
+@pytest.fixture
+def tables(tmp_path):
+    """Three segments; the scores stand in another order, and class 1 is not among the verbs."""
+    (tmp_path / "labels.csv").write_text("segment,verb,noun\n7,0,1\n8,2,0\n9,2,1\n")
+    score_table(tmp_path / "verbs.parquet", [9, 7, 8], [[0.1, 0.9], [0.8, 0.2], [0.7, 0.3]], (0, 2))
+    score_table(tmp_path / "nouns.parquet", [8, 9, 7], [[0.6, 0.4], [0.3, 0.7], [0.2, 0.8]], (0, 1))
+    return tmp_path
+
+
+def evaluate_tables(folder):
+    return evaluate_epic(
+        folder / "labels.csv", folder / "verbs.parquet", folder / "nouns.parquet", ks=(1, 2)
+    )
+
+
+def test_scores_of_a_network_belong_to_their_segments_whatever_their_order(tables):
+    result = evaluate_tables(tables)
+    assert result.verb == {1: pytest.approx(2 / 3), 2: 1.0}
+    assert result.noun == {1: 1.0, 2: 1.0}
+    # 8 is (0, 0) .42, (0, 1) .28, (2, 0) .18: its pair is the third
+    assert result.action == {1: pytest.approx(2 / 3), 2: pytest.approx(2 / 3)}
+
+
+def test_a_segment_without_scores_is_missed_and_said(tables, capsys):
+    score_table(tables / "nouns.parquet", [9, 7], [[0.3, 0.7], [0.2, 0.8]], (0, 1))
+    result = evaluate_tables(tables)
+    assert result.noun == {1: pytest.approx(2 / 3), 2: pytest.approx(2 / 3)}
+    assert result.action[1] == pytest.approx(2 / 3)
+    assert "lacks 1 of 3 segments" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("segments", "message"),
+    [
+        ([7, 7, 9], "scores segment 7 twice"),
+        ([7, 8, 10], "scores segment 10 and 0 more that .*labels.csv does not have"),
+    ],
+)
+def test_scores_of_other_segments_are_refused(tables, segments, message):
+    score_table(tables / "verbs.parquet", segments, [[0.1, 0.9]] * 3, (0, 2))
+    with pytest.raises(InputError, match=message):
+        evaluate_tables(tables)
+
+
+def test_a_table_of_scores_needs_labels_with_numbers(tables):
+    (tables / "labels.csv").write_text("verb,noun\n0,1\n1,0\n1,1\n")
+    with pytest.raises(InputError, match=r"labels.csv: has no column segment"):
+        evaluate_tables(tables)
