@@ -28,14 +28,9 @@ def test_all_of_table_3_is_planned_before_anything_is_drawn(tmp_path: Path) -> N
     }
 
 
-def test_avas_files_of_a_data_set_that_is_drawn_as_tubes_are_nowhere_to_come_from(
-    tmp_path: Path,
-) -> None:
+def test_a_data_set_that_is_drawn_as_tubes_has_no_list_of_dark_seconds(tmp_path: Path) -> None:
     target = "results/small_ucf24/annotations/train_excluded.csv"
     assert "MissingRuleException" in message(snakemake(target, "-n", cwd=tmp_path))
-    form = overlay(tmp_path / "form.yaml", {"playhouse": {"form": "ava"}})
-    jobs = planned(snakemake(target, "-n", "--configfile", form, cwd=tmp_path))
-    assert jobs == {"draw_playhouse": 1}
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +38,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder in which the tiny data set went from films to the table, with two methods."""
     folder = tmp_path_factory.mktemp("small_ucf24")
     less = {
+        "dataset": "small_ucf24",
         "playhouse": {"train_films": 1},
         "train": {"init": "scratch"},
         "results": {"runs": {"AIA-Serial": None}},
