@@ -113,6 +113,39 @@ def test_prepared_every_frame_is_a_clip_of_its_own(tmp_path):
     assert clips[2].labels[0].nonzero()[0].tolist() == [labels.index[1]]
 
 
+def test_tubes_of_one_box_are_one_person_unless_it_does_the_same_twice(tmp_path):
+    boxes = np.tile(np.uint16([160, 60, 80, 60]), (4, 1))
+    ends = [(3, 0, 2), (5, 1, 4), (5, 1, 3), (7, 3, 4)]
+    tubes = [{"label": n, "sf": a, "ef": b, "boxes": boxes[a:b]} for n, a, b in ends]
+    films = {
+        "Both/v_a": {"numf": 5, "annotations": tubes},
+        "Both/v_b": {"numf": 1, "annotations": []},
+    }
+    (tmp_path / "a.pkl").write_bytes(pickle.dumps(films))
+    (tmp_path / "val.txt").write_text("Both/v_a\n")
+    (tmp_path / "own.pbtxt").write_text(
+        "".join(f'label {{ name: "c{n}" label_id: {n} label_type: G }}\n' for n in (3, 5, 7))
+    )
+    given = {"val": tmp_path / "val.txt", "labels": tmp_path / "own.pbtxt", "output": tmp_path}
+    prepare(tmp_path / "a.pkl", fps=2.0, **given)
+    labels = read_labels(tmp_path / "actions.pbtxt")
+    assert (labels.names, labels.groups) == (("c3", "c5", "c7"), ("G",) * 3)
+    clips = annotated_clips(tmp_path / "val.csv", labels=labels, per_sec=2.0)
+    assert [(clip.key.t, clip.labels.tolist()) for clip in clips] == [
+        (0, [[1, 0, 0]]),
+        (1, [[1, 1, 0], [0, 1, 0]]),
+        (2, [[0, 1, 0], [0, 1, 0]]),
+        (3, [[0, 1, 1]]),
+        (4, []),
+    ]
+
+
+def test_a_tube_of_a_class_that_is_not_listed_is_refused(tmp_path):
+    (tmp_path / "own.pbtxt").write_text('label { name: "c" label_id: 3 }\n')
+    with pytest.raises(InputError, match="label 1 is not a class of .*own.pbtxt .it has 3 to 3"):
+        read_annotations(write(tmp_path / "a.pkl"), labels=tmp_path / "own.pbtxt")
+
+
 def test_a_split_that_leaves_nothing_to_train_on_is_refused(tmp_path):
     annotations, val = two_films(tmp_path)
     val.write_text("BasketballDunk/v_a\nDiving/v_b\n")

@@ -107,10 +107,11 @@ def test_tubes_of_perfect_detections_find_all(pack, tmp_path):
     assert evaluate_ucf24(truth, tmp_path / "det.csv").frame.mean == 1
 
 
-def test_scores_of_ours_are_read_as_fractions_and_seconds(tmp_path):
+@pytest.mark.parametrize("rate", [25.0, 4.0])
+def test_scores_of_ours_are_read_as_fractions_and_seconds_at_the_films_rate(tmp_path, rate):
     truth = write(tmp_path / "gt.csv", *[f"Diving/a,{t},5,32,24,64,48" for t in range(10)])
     box = {"x1": 0.1, "y1": 0.1, "x2": 0.2, "y2": 0.2, "score": 1.0}
-    boxes = pd.DataFrame([{"video": "a", "time_sec": t / 25, **box} for t in range(10)])
+    boxes = pd.DataFrame([{"video": "a", "time_sec": t / rate, **box} for t in range(10)])
     write_scores(
         tmp_path / "s.parquet",
         boxes=boxes,
@@ -118,7 +119,19 @@ def test_scores_of_ours_are_read_as_fractions_and_seconds(tmp_path):
         class_ids=(4, 5),
         provenance={},
     )
-    assert evaluate_ucf24(truth, tmp_path / "s.parquet").frame.mean == 1
+    assert evaluate_ucf24(truth, tmp_path / "s.parquet", fps=rate).frame.mean == 1
+    other = evaluate_ucf24(truth, tmp_path / "s.parquet", fps=29.0 - rate)
+    assert other.frame.mean < 1
+
+
+def test_the_linkers_frames_are_times(tmp_path):
+    """Two seconds without a box end a tube, and a tube of half a second is one, at any rate."""
+    rows = [f"a,{t},0,5,5,36,99,1" for t in (3, 4)] + [f"a,{t},0,5,5,36,99,2" for t in (13, 14)]
+    truth = write(tmp_path / "gt.csv", *rows, header=f"{HEADER},tube")
+    found = [row.rsplit(",", 1)[0] + ",0.9" for row in rows]
+    detections = write(tmp_path / "det.csv", *found, header=f"{HEADER},score")
+    assert mean_of(evaluate_ucf24(truth, detections, fps=4.0).video["0.5"]) == 1
+    assert mean_of(evaluate_ucf24(truth, detections).video["0.5"]) == 0  # 80 ms is no tube
 
 
 @pytest.mark.parametrize(
