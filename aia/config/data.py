@@ -108,6 +108,7 @@ class FramesConfig:
     start_sec: float
     end_sec: float | None
     fps: float
+    numbered: bool
     short_side: int
     codec: Literal["jpeg", "h264"]
     quality: int
@@ -129,6 +130,7 @@ class CheckConfig:
     source_fps: float | None
     missing_frames: int | None
     clock_start_sec: float | None
+    as_annotated: bool
     fingerprints: str | None
 
     def __post_init__(self) -> None:
@@ -139,7 +141,7 @@ class CheckConfig:
     @property
     def asks(self) -> bool:
         """Whether there is anything that a film could be wrong in."""
-        return any(
+        return self.as_annotated or any(
             value is not None
             for value in (
                 self.frames,
