@@ -41,7 +41,7 @@ def add_parsers(commands: Any) -> None:
     preparing = commands.add_parser("prepare", help="annotations of other forms in AVA's")
     kinds = preparing.add_subparsers(required=True, metavar="KIND")
     command = add_command(kinds, "ucf24", prepare_ucf24)
-    command.add_argument("annotations", type=Path, help="pyannot.pkl")
+    command.add_argument("annotations", type=Path, help="pyannot.pkl or finalAnnots.mat")
     command.add_argument("--val", type=Path, required=True, help="list of films: testlist01.txt")
     command.add_argument("--train", type=Path, help="list of films; without: all others")
     command.add_argument("--output-dir", type=Path, required=True)
