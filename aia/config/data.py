@@ -24,9 +24,11 @@ class PlayhouseConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class FetchConfig:
-    """Where AVA comes from, and how much patience fetching has."""
+    """Where published data come from, and how much patience fetching has."""
 
     address: str
+    ucf101_24_annotations: str
+    ucf101_films: str
     at_once: int
     attempts: int
     wait_sec: float
@@ -34,8 +36,11 @@ class FetchConfig:
 
     def __post_init__(self) -> None:
         at_least(self, at_once=1, attempts=1, wait_sec=0, stall_sec=0.1)
-        if not re.match(r"https?://[^/]", self.address):
-            raise ValueError(f"address: '{self.address}' does not begin with https://host")
+        for name in ("address", "ucf101_24_annotations"):
+            if not re.match(r"https?://[^/]", getattr(self, name)):
+                raise ValueError(
+                    f"{name}: '{getattr(self, name)}' does not begin with https://host"
+                )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +78,7 @@ class DataConfig:
     """Where a data set in AVA's format lies."""
 
     source: SourceConfig | None
-    fetch: Literal["ava_v2.1", "ava_v2.2"] | None
+    fetch: Literal["ava_v2.1", "ava_v2.2", "ucf101_24"] | None
     films: str
     labels: str
     evaluated: str | None
