@@ -75,16 +75,16 @@ class PaperNumbers:
         """
         if not self.comparable:
             return []
-        found = [
-            Published(row.row, row.metric, row.value, "", f"the paper, Table {row.table}")
-            for row in self._chosen.itertuples(index=False)
-            if row.row not in rows
-        ]
+        chosen = self._chosen[~self._chosen["row"].isin(list(rows))]
+        chosen = chosen.assign(
+            method=chosen["row"], protocol="", source="the paper, Table " + chosen["table"]
+        )
         others = _published()
         others = others[others["dataset"] == self._others]
-        return found + [
-            Published(row.method, row.metric, row.value, row.protocol, row.source)
-            for row in others.itertuples(index=False)
+        return [
+            Published(*(one[name] for name in Published._fields))
+            for table in (chosen, others)
+            for one in table.to_dict("records")
         ]
 
 

@@ -74,10 +74,11 @@ def _published(table: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
     order = table.groupby("metric", sort=False)["paper"].rank(ascending=False)
     metric = table["metric"].map({name: k for k, name in enumerate(table["metric"].unique())})
     known = table.assign(metric_place=metric, place=order).sort_values(["metric_place", "place"])
-    return heads, [
-        [row.method, row.metric, _cell(row.paper), row.protocol or "not stated", row.source]
-        for row in known.itertuples(index=False)
-    ]
+    lines = []
+    for one in known.to_dict("records"):
+        how = one["protocol"] or "not stated"
+        lines.append([one["method"], one["metric"], _cell(one["paper"]), how, one["source"]])
+    return heads, lines
 
 
 def _class_cells(classes: pd.DataFrame) -> list[list[str]]:

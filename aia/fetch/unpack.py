@@ -126,7 +126,9 @@ def _members(source: Path) -> Iterator[Member]:
         with zipfile.ZipFile(source) as opened:
             for info in opened.infolist():
                 if not info.is_dir():
-                    yield Member(info.filename, info.file_size, lambda info=info: opened.open(info))
+                    yield Member(
+                        info.filename, info.file_size, functools.partial(opened.open, info)
+                    )
     else:
         try:
             archive = tarfile.open(source)  # noqa: SIM115 (the block follows)
@@ -137,7 +139,9 @@ def _members(source: Path) -> Iterator[Member]:
         with archive:
             for entry in archive:
                 if entry.isreg():
-                    yield Member(entry.name, entry.size, lambda e=entry: archive.extractfile(e))
+                    yield Member(
+                        entry.name, entry.size, functools.partial(archive.extractfile, entry)
+                    )
 
 
 def _of_rar(source: Path) -> Iterator[Member]:
@@ -148,7 +152,7 @@ def _of_rar(source: Path) -> Iterator[Member]:
             say(f"{source.name}: is packed as one piece, so that each file takes longer")
         for info in opened.infolist():
             if info.is_file():
-                yield Member(info.filename, info.file_size, lambda info=info: opened.open(info))
+                yield Member(info.filename, info.file_size, functools.partial(opened.open, info))
 
 
 def _begins(path: Path, mark: bytes) -> bool:
