@@ -128,6 +128,7 @@ def rows(film: Path, folder: Path, *, rounds: int, clips: int) -> Iterator[tuple
             start_sec=0.0,
             end_sec=None,
             fps=info.fps,
+            numbered=False,
             short_side=SHORT_SIDE,
             codec=codec,
             quality=90,

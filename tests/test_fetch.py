@@ -20,7 +20,10 @@ from .serving import Served, Site, serving
 CONTENT = np.random.default_rng(3).bytes(20_011)
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
 FILM = b"\x1a\x45\xdf\xa3" + CONTENT
-SOON = FetchConfig(address="http://unused", at_once=3, attempts=3, wait_sec=0.01, stall_sec=0.4)
+SOON = FetchConfig(
+    address="http://unused", ucf101_24_annotations="http://unused", ucf101_films="http://unused/a.rar",
+    at_once=3, attempts=3, wait_sec=0.01, stall_sec=0.4,
+)  # fmt: skip
 
 
 @pytest.fixture

@@ -27,7 +27,10 @@ def add_parsers(commands: Any) -> None:
 
     command = add_command(kinds, "ucf24", evaluate_ucf24)
     command.add_argument(
-        "--groundtruth", type=Path, required=True, help="pyannot.pkl, or CSV of boxes by frame"
+        "--groundtruth",
+        type=Path,
+        required=True,
+        help="pyannot.pkl, finalAnnots.mat, or CSV of boxes by frame",
     )
     command.add_argument(
         "--detections", type=Path, required=True, help="CSV of boxes by frame, or scores (.parquet)"

@@ -37,6 +37,12 @@ def add_parsers(commands: Any) -> None:
     command.add_argument("videos", nargs="*", metavar="ID", help="none: all films of the lists")
     command.add_argument("--lists", type=Path, nargs="+", required=True)
     command.add_argument("--folder", type=Path, required=True)
+    command = add_command(kinds, "ucf101-24", fetch_ucf101_24)
+    command.add_argument("--folder", type=Path, required=True, help="films go to FOLDER/films")
+    command.add_argument("--annotations", type=Path, help="without: these are fetched, no films")
+    command.add_argument("--val", type=Path, help="list of films that are scored")
+    command.add_argument("--train", type=Path, help="list of films; without: all others")
+    command.add_argument("--output", type=Path, help="CSV of the films")
 
     command = add_command(kinds, "epic55-annotations", fetch_epic55_annotations)
     command.add_argument("--objects", action="store_true", help="boxes of objects, too")
@@ -51,7 +57,7 @@ def add_parsers(commands: Any) -> None:
     preparing = commands.add_parser("prepare", help="annotations of other forms in ours")
     kinds = preparing.add_subparsers(required=True, metavar="KIND")
     command = add_command(kinds, "ucf24", prepare_ucf24)
-    command.add_argument("annotations", type=Path, help="pyannot.pkl")
+    command.add_argument("annotations", type=Path, help="pyannot.pkl or finalAnnots.mat")
     command.add_argument("--val", type=Path, required=True, help="list of films: testlist01.txt")
     command.add_argument("--train", type=Path, help="list of films; without: all others")
     add_ucf24(command)
@@ -139,6 +145,26 @@ def fetch_epic55_films(options: argparse.Namespace) -> None:
     fetch_films(options.videos, options.actions, options.folder, config=config, address=address)
 
 
+def fetch_ucf101_24(options: argparse.Namespace) -> None:
+    """Fetch UCF101-24's annotations; or, given these, its films, of which some may be there."""
+    from aia.datasets.ucf101_24 import read_annotations, split_films, video_id
+    from aia.datasets.ucf101_24_files import fetch_annotations, fetch_films, write_film_list
+
+    config = whole_section(FetchConfig, options.settings, "fetch")
+    if options.annotations is None:
+        fetch_annotations(options.folder, config=config)
+        return
+    known = read_annotations(options.annotations)
+    films = list(known.frames)
+    if options.val:
+        split = split_films(known, val=options.val, train=options.train)
+        films = list(dict.fromkeys(film for names in split.values() for film in names))
+    paths = fetch_films([video_id(f) for f in films], options.folder / "films", config=config)
+    if options.output:
+        write_film_list(options.output, paths)
+    log.say(f"{options.folder / 'films'}: {len(paths)} films")
+
+
 def prepare_ucf24(options: argparse.Namespace) -> None:
     """UCF101-24's annotations in the form that all else reads."""
     from aia.datasets.ucf101_24 import prepare
@@ -204,7 +230,11 @@ def frames(options: argparse.Namespace) -> None:
     check = section(CheckConfig, options.settings, "check") if "check" in given else None
     try:
         info = make_store(
-            options.film, options.output, config=config, min_frames=options.min_frames, check=check
+            _film(options.film),
+            options.output,
+            config=config,
+            min_frames=options.min_frames,
+            check=check,
         )
     except InputError as error:
         if given.get("data", {}).get("bad_films") != "skip":
@@ -219,6 +249,19 @@ def frames(options: argparse.Namespace) -> None:
         f"{options.film}: {info.frames} frames of {width}x{height} in {info.bytes / 1e6:.1f} MB, "
         f"{info.duration_sec:.2f} s"
     )
+
+
+def _film(path: Path) -> Path:
+    """The one film that a path with a * means, whose ending is not known; else the path itself."""
+    from aia.fetch import NOT_YET
+
+    if "*" not in path.name:
+        return path
+    found = sorted(film for film in path.parent.glob(path.name) if not film.name.endswith(NOT_YET))
+    if len(found) != 1:
+        listed = f": {', '.join(film.name for film in found)}" if found else ""
+        raise InputError(f"{path}: expected one film, found {len(found)}{listed}")
+    return found[0]
 
 
 def check_films(options: argparse.Namespace) -> None:

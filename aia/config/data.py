@@ -26,9 +26,11 @@ class PlayhouseConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class FetchConfig:
-    """Where AVA comes from, and how much patience fetching has."""
+    """Where published data come from, and how much patience fetching has."""
 
     address: str
+    ucf101_24_annotations: str
+    ucf101_films: str
     at_once: int
     attempts: int
     wait_sec: float
@@ -36,8 +38,11 @@ class FetchConfig:
 
     def __post_init__(self) -> None:
         at_least(self, at_once=1, attempts=1, wait_sec=0, stall_sec=0.1)
-        if not re.match(r"https?://[^/]", self.address):
-            raise ValueError(f"address: '{self.address}' does not begin with https://host")
+        for name in ("address", "ucf101_24_annotations"):
+            if not re.match(r"https?://[^/]", getattr(self, name)):
+                raise ValueError(
+                    f"{name}: '{getattr(self, name)}' does not begin with https://host"
+                )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,7 +98,7 @@ class DataConfig:
     source: SourceConfig | EpicSourceConfig | None
     tasks: dict[str, str] | None
     """Of data labelled by segment: the class list of each task; a variant of its name trains it."""
-    fetch: Literal["ava_v2.1", "ava_v2.2"] | None
+    fetch: Literal["ava_v2.1", "ava_v2.2", "ucf101_24"] | None
     films: str
     labels: str
     evaluated: str | None
@@ -132,6 +137,7 @@ class FramesConfig:
     start_sec: float
     end_sec: float | None
     fps: float
+    numbered: bool
     short_side: int
     codec: Literal["jpeg", "h264"]
     quality: int
@@ -153,6 +159,7 @@ class CheckConfig:
     source_fps: float | None
     missing_frames: int | None
     clock_start_sec: float | None
+    as_annotated: bool
     fingerprints: str | None
 
     def __post_init__(self) -> None:
@@ -163,7 +170,7 @@ class CheckConfig:
     @property
     def asks(self) -> bool:
         """Whether there is anything that a film could be wrong in."""
-        return any(
+        return self.as_annotated or any(
             value is not None
             for value in (
                 self.frames,

@@ -44,6 +44,8 @@ def check_films(
         looks = store.looks
         words = faults(video, store.about, looks, check=check, known=known)
         words += _outside(store, needed.get(video))
+        if check.as_annotated:
+            words += _other_count(store, needed.get(video))
         if words:
             lines.append(f"{video}: {'; '.join(words)}")
         if looks is not None and "source_fps" in store.about:
@@ -76,6 +78,19 @@ def _outside(store: FrameStore, needed: tuple[float, float] | None) -> list[str]
         f"is annotated from {first_sec:g} to {last_sec:g} s, but its frames go from "
         f"{begins_sec:.2f} to {ends_sec:.2f} s; is it cut off, or does its clock begin elsewhere "
         "(frames.film_start_sec)?"
+    ]
+
+
+def _other_count(store: FrameStore, needed: tuple[float, float] | None) -> list[str]:
+    """Whether every frame of a film is a key frame, the last one too."""
+    if needed is None:
+        return []
+    annotated = round((needed[1] - float(store.times_sec[0])) * store.fps) + 1
+    if annotated == len(store):
+        return []
+    return [
+        f"has {len(store)} frames, but {annotated} are annotated (check.as_annotated); is it "
+        "another encoding of the film, or cut?"
     ]
 
 

@@ -82,7 +82,7 @@ class Annotations(NamedTuple):
 
 
 def read_annotations(path: Path | str, *, labels: Path | str | None = None) -> Annotations:
-    """Read `pyannot.pkl`, running nothing that it names.
+    """Read `pyannot.pkl`, running nothing that it names, or `finalAnnots.mat`.
 
     Films are named as the file does, `Basketball/v_Basketball_g01_c01`. A class that has no film
     keeps its number.
@@ -96,7 +96,12 @@ def read_annotations(path: Path | str, *, labels: Path | str | None = None) -> A
             `labels`.
     """
     listed = None if labels is None else read_labels(labels)
-    films = read_pickle(Path(path))
+    if Path(path).suffix == ".mat":
+        from aia.datasets.ucf101_24_mat import read_mat  # scipy, which nothing else here needs
+
+        films = read_mat(Path(path))
+    else:
+        films = read_pickle(Path(path))
     if not isinstance(films, dict) or not films:
         raise InputError(
             f"{path}: holds a {type(films).__name__}, expected a dictionary of films; is it the "
@@ -171,7 +176,7 @@ def prepare(
     Every frame of a film is a key frame; those without a box are lines of two columns.
 
     Args:
-        annotations: `pyannot.pkl`.
+        annotations: `pyannot.pkl` or `finalAnnots.mat`.
         val: The list of the films that are scored, such as `testlist01.txt`.
         train: The list of those to learn from; None: all others.
         labels: Its classes as a `.pbtxt`; None: UCF101-24's.

@@ -1,15 +1,31 @@
-"""The numbers of the paper's tables, to stand beside ours."""
+"""The numbers of the paper's tables and of others since, to stand beside ours."""
 
 import functools
+from collections.abc import Collection
 from pathlib import Path
+from typing import NamedTuple
 
 import pandas as pd
 
 from aia.errors import InputError
 
 _FILE = Path(__file__).with_name("paper_tables.csv")
+_OTHERS = Path(__file__).with_name("published.csv")
 ABLATED = "AVA v2.2 val"
 """The data of Table 1."""
+
+
+class Published(NamedTuple):
+    """A number of a method that no run stands for."""
+
+    method: str
+    metric: str
+    """As its publishers call it."""
+    value: float
+    """In percent."""
+    protocol: str
+    """How boxes were counted; empty where the paper does not say."""
+    source: str
 
 
 class PaperNumbers:
@@ -34,6 +50,8 @@ class PaperNumbers:
             chosen = known[(known["dataset"] == data) & ~known["table"].str.startswith("1")]
         else:
             chosen = known.iloc[:0]
+        self._chosen, self._data = chosen, data
+        self._others = data if table is None else None
         self._values = chosen.set_index(["row", "metric"])["value"].to_dict()
         self.comparable = data is not None and set(chosen["dataset"]) <= {data}
         """Whether the paper measured on the data at hand, so that a difference means something."""
@@ -45,6 +63,38 @@ class PaperNumbers:
         1.35
         """
         return self._values.get((row, metric), float("nan"))
+
+    def without_run(self, rows: Collection[str]) -> list[Published]:
+        """What is published on the data at hand of methods that are not among `rows`.
+
+        The paper's first; others' only beside a table of results, not beside a part of Table 1.
+        Nothing on other data, where numbers do not compare.
+
+        >>> [one.method for one in PaperNumbers("1f", "AVA v2.2 val").without_run(["Baseline"])]
+        ['+NL', '+IA (w/o M)']
+        """
+        if not self.comparable:
+            return []
+        chosen = self._chosen[~self._chosen["row"].isin(list(rows))]
+        chosen = chosen.assign(
+            method=chosen["row"], protocol="", source="the paper, Table " + chosen["table"]
+        )
+        others = _published()
+        others = others[others["dataset"] == self._others]
+        return [
+            Published(*(one[name] for name in Published._fields))
+            for table in (chosen, others)
+            for one in table.to_dict("records")
+        ]
+
+
+@functools.cache
+def _published() -> pd.DataFrame:
+    """Columns dataset, method, metric, value (percent), protocol, source.
+
+    Only what was seen at its source; what is remembered of a number does not belong here.
+    """
+    return pd.read_csv(_OTHERS)
 
 
 @functools.cache

@@ -26,7 +26,9 @@ def as_page(
 ) -> str:
     """Both tables as one page that needs nothing else: a line a metric, a column a method."""
     name = html.escape(title)
-    networks = table["backbone"].fillna("") != ""  # the other rows are of the detector
+    others = table["source"] != ""
+    networks = (table["backbone"].fillna("") != "") & ~others
+    detector = ~networks & ~others
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f"<title>{name}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n<h1>{name}</h1>\n"
@@ -35,7 +37,8 @@ def as_page(
         f"{''.join(f'<p>Note: {html.escape(note)}</p>' for note in notes)}\n"
         f"{_html_table('Methods', *_methods(table[networks]))}"
         f"{_html_table('Results', *_side_by_side(table[networks]))}"
-        f"{_html_table('Detector', *_side_by_side(table[~networks]))}"
+        f"{_html_table('Detector', *_side_by_side(table[detector]))}"
+        f"{_html_table('Published', *_published(table[others]))}"
         f"{_html_table('AP of each class', [str(name) for name in classes], _class_cells(classes))}"
         "</body>\n</html>\n"
     )
@@ -63,6 +66,19 @@ def _side_by_side(table: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
                 cells[-1] += ")" if np.isnan(apart) else f", {apart:+.2f})"
         lines.append([str(metric), *cells])
     return ["metric", *methods], lines
+
+
+def _published(table: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
+    """What others have on the same data, best first; numbers of one protocol alone compare."""
+    heads = ["method", "metric", "value", "protocol", "source"]
+    order = table.groupby("metric", sort=False)["paper"].rank(ascending=False)
+    metric = table["metric"].map({name: k for k, name in enumerate(table["metric"].unique())})
+    known = table.assign(metric_place=metric, place=order).sort_values(["metric_place", "place"])
+    lines = []
+    for one in known.to_dict("records"):
+        how = one["protocol"] or "not stated"
+        lines.append([one["method"], one["metric"], _cell(one["paper"]), how, one["source"]])
+    return heads, lines
 
 
 def _class_cells(classes: pd.DataFrame) -> list[list[str]]:

@@ -6,7 +6,8 @@ what a block is for: without memory, only the classes that need memory should fa
 costs (Table 1e) stands as a multiple of the first row's.
 
 The paper's number stands beside ours on any data; a difference is given where it is the same data.
-On other data the gains over the first row are what can be compared.
+On other data the gains over the first row are what can be compared. Below stands what others
+published on the same data, where `ours` is empty, each with its protocol and its source.
 """
 
 import json
@@ -28,6 +29,7 @@ from aia.tables import read_metrics
 TABLE_COLUMNS = (
     "method", "row", "backbone", "input", "pretraining",
     "metric", "ours", "paper", "difference", "seeds", "spread", "gain", "paper_gain",
+    "protocol", "source",
 )  # fmt: skip
 _ANNOTATED = "annotated boxes"
 _BOXES = {"val": "detected boxes", "val-gt": _ANNOTATED}
@@ -85,6 +87,7 @@ def result_table(
             lines.append(described | seeds | numbers)
     lines += _cost_lines(rows, paper)
     table = pd.DataFrame(lines, columns=list(TABLE_COLUMNS))
+    table[["protocol", "source"]] = ""  # of what others published
     difference = table["ours"] - table["paper"]
     first = table.groupby("metric", sort=False)[["ours", "paper"]].transform("first")
     later = table["method"] != (rows[0].method if rows else "")
@@ -93,6 +96,24 @@ def result_table(
         gain=(table["ours"] - first["ours"]).where(later),
         paper_gain=(table["paper"] - first["paper"]).where(later),
     )
+
+
+def published_rows(paper: PaperNumbers, rows: Sequence[Row]) -> pd.DataFrame:
+    """The rows of methods that no run stands for: `paper` is their number, `ours` empty."""
+    words = dict.fromkeys(("row", "backbone", "input", "pretraining"), "")
+    lines = [
+        words
+        | {
+            "method": one.method,
+            "metric": one.metric,
+            "paper": one.value,
+            "seeds": 0,
+            "protocol": one.protocol,
+            "source": one.source,
+        }
+        for one in paper.without_run({row.row for row in rows})
+    ]
+    return pd.DataFrame(lines, columns=list(TABLE_COLUMNS))
 
 
 def class_table(rows: Sequence[Row], labels: ClassList) -> pd.DataFrame:
@@ -179,6 +200,8 @@ def table_from_json(
             f"The paper's numbers are of {ABLATED}, not of this data: compare gains over the first "
             "row, not the numbers."
         )
+    if paper is not None and len(others := published_rows(paper, made)):
+        table = pd.concat([table, others.astype(table.dtypes)], ignore_index=True)
     write_result_table(output, table, class_table(made, classes), notes=notes)
 
 

@@ -68,8 +68,8 @@ def evaluate_ucf24(
     """Evaluate a file of detections.
 
     Args:
-        groundtruth: `pyannot.pkl`, or a CSV with the columns video, frame, label, x1, y1, x2, y2
-            and perhaps tube; without it there is no video mAP.
+        groundtruth: `pyannot.pkl`, `finalAnnots.mat`, or a CSV with the columns video, frame,
+            label, x1, y1, x2, y2 and perhaps tube; without it there is no video mAP.
         detections: A CSV with these columns and score, in the ground truth's pixels; if it has the
             column tube, these are the tubes, scored by their boxes' mean. Or a file of `aia score`.
         split: A list of films; others are left out. Without it: all that are annotated.
@@ -113,9 +113,9 @@ def read_truth(
     split: Path | str | None = None,
     labels: Path | str | None = None,
 ) -> Truth:
-    """Ground truth of `pyannot.pkl` or of a CSV, of the films in `split`."""
+    """Ground truth of `pyannot.pkl`, `finalAnnots.mat` or a CSV, of the films in `split`."""
     films = None if split is None else read_split(split)
-    if Path(groundtruth).suffix == ".pkl":
+    if Path(groundtruth).suffix in (".pkl", ".mat"):
         annotations = read_annotations(groundtruth, labels=labels)
         if films is not None and split is not None:
             annotations = annotations.only(films, split)

@@ -55,6 +55,7 @@ _SIGNATURES: dict[str, tuple[tuple[int, bytes], ...]] = {  # any of them, each a
     ".mov": ((4, b"ftyp"), (4, b"moov"), (4, b"mdat"), (4, b"free"), (4, b"skip"), (4, b"wide")),
     ".avi": ((0, b"RIFF"),),
     ".zip": ((0, b"PK\x03\x04"), (0, b"PK\x05\x06")),
+    ".rar": ((0, b"Rar!\x1a\x07"),),
     ".gz": ((0, b"\x1f\x8b"),),
 }
 _PAGES = (".html", ".htm", ".xml", ".svg")

@@ -20,7 +20,7 @@ from matplotlib.ticker import MaxNLocator
 from aia.boxes import iou_matrix
 from aia.figures import style
 from aia.figures.drawing import Films, crop, draw_box, line_width, show_frame, tag_box
-from aia.figures.keyframes import XYXY, Judged, Second, by_second, judge
+from aia.figures.keyframes import XYXY, Judged, Second, by_second, judge, second_of
 from aia.labels import ClassList
 from aia.tables import ScoreTable
 
@@ -104,7 +104,7 @@ def _examples(
     for _, rows in attention.groupby(["video", "time_sec", "target"], sort=True):
         first = rows.iloc[0]
         target = Target(first["video"], float(first["time_sec"]), int(first["target"]))
-        second = Second(target.video, round(target.time_sec))
+        second = second_of(target.video, target.time_sec)
         judged = None
         if second in true and second in scored:
             persons = judge(true[second], scored[second], scores, labels, threshold=0.5)
@@ -237,7 +237,7 @@ def _draw_thumbnails(
 
 def is_target(rows: pd.DataFrame, actions: pd.DataFrame) -> pd.Series | None:
     """Which remembered persons are the target, where the annotations number persons."""
-    known: dict[tuple[str, int], list[tuple[np.ndarray, int]]] = {}
+    known: dict[Second, list[tuple[np.ndarray, int]]] = {}
     numbered = actions[(actions["person"] >= 0) & (actions["video"] == rows["video"].iloc[0])]
     for second, group in by_second(numbered).items():
         people = group.drop_duplicates([*XYXY, "person"])
@@ -246,7 +246,7 @@ def is_target(rows: pd.DataFrame, actions: pd.DataFrame) -> pd.Series | None:
         )
 
     def who(time_sec: float, xyxy: np.ndarray) -> int:
-        people = known.get((str(rows["video"].iloc[0]), round(time_sec)), [])
+        people = known.get(second_of(str(rows["video"].iloc[0]), time_sec), [])
         if not people:
             return -1
         overlap = iou_matrix(np.stack([box for box, _ in people]), xyxy[None])[:, 0]

@@ -60,8 +60,8 @@ def draw_detections(
         figure = style.new_figure(3.5 * columns, 2.9 * rows + 0.4)
         for number, second in enumerate(chosen, start=1):
             axes = figure.add_subplot(rows, columns, number)
-            show_frame(axes, films.frame(second.video, float(second.t)))
-            axes.set_title(f"{second.video}, {second.t} s", fontsize=8, fontweight="normal")
+            show_frame(axes, films.frame(second.video, second.t))
+            axes.set_title(f"{second.video}, {second.t:g} s", fontsize=8, fontweight="normal")
             _outline(axes, annotated[second].drop_duplicates(XYXY))
             _outline(axes, things.get(second))
             _draw_found(axes, found.get(second), style.BLUE)

@@ -34,7 +34,8 @@ class Second(NamedTuple):
     """A key frame's name."""
 
     video: str
-    t: int
+    t: float
+    """In seconds, to the millisecond."""
 
 
 class Judged(NamedTuple):
@@ -98,19 +99,27 @@ def draw_keyframes(
         figure = style.new_figure(3.5 * columns, row_height * rows + 0.5)
         for number, (second, persons) in enumerate(zip(chosen, judged, strict=True), start=1):
             axes = figure.add_subplot(rows, columns, number)
-            show_frame(axes, films.frame(second.video, float(second.t)))
-            axes.set_title(f"{second.video}, {second.t} s", fontsize=8, fontweight="normal")
+            show_frame(axes, films.frame(second.video, second.t))
+            axes.set_title(f"{second.video}, {second.t:g} s", fontsize=8, fontweight="normal")
             _draw_persons(axes, persons)
         _explain(figure, threshold)
         style.save(figure, output)
 
 
+def second_of(video: str, time_sec: float) -> Second:
+    """The key frame at a time.
+
+    >>> second_of("a", 2.3199999) == second_of("a", 2.32), second_of("a", 2.0)
+    (True, Second(video='a', t=2.0))
+    """
+    return Second(video, round(float(time_sec), 3))
+
+
 def by_second(rows: pd.DataFrame) -> dict[Second, pd.DataFrame]:
     """The rows of each key frame."""
     places: dict[Second, list[int]] = {}
-    seconds = rows["time_sec"].round().astype(int)
-    for place, (video, t) in enumerate(zip(rows["video"], seconds, strict=True)):
-        places.setdefault(Second(video, t), []).append(place)
+    for place, (video, t) in enumerate(zip(rows["video"], rows["time_sec"], strict=True)):
+        places.setdefault(second_of(video, t), []).append(place)
     return {second: rows.iloc[found] for second, found in places.items()}
 
 

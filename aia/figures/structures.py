@@ -15,7 +15,7 @@ from aia.errors import InputError
 from aia.figures import style
 from aia.figures.attention import GROUPS, TARGET_XYXY, Target, draw_scene, last_block
 from aia.figures.drawing import Films
-from aia.figures.keyframes import XYXY, Second, by_second
+from aia.figures.keyframes import XYXY, by_second, second_of
 from aia.labels import ClassList
 
 
@@ -100,7 +100,7 @@ def rows_of(attention: pd.DataFrame, target: Target) -> pd.DataFrame:
 def _actions_of(rows: pd.DataFrame, actions: pd.DataFrame, labels: ClassList) -> list[str]:
     """Names of what the target of these rows does."""
     first = rows.iloc[0]
-    second = Second(first["video"], round(first["time_sec"]))
+    second = second_of(first["video"], first["time_sec"])
     known = by_second(actions[actions["action"] >= 0]).get(second)
     if known is None:
         return []

@@ -107,6 +107,10 @@ def remarks(about: Mapping[str, Any]) -> list[str]:
     """What is worth knowing of a film, though not wrong."""
     said = []
     fps, source_fps = float(about["fps"]), float(about["source_fps"])
+    if about.get("numbered"):
+        if source_fps and abs(source_fps - fps) > 0.002 * fps:
+            said.append(f"it has {source_fps:.5g} frames a second; they are counted as {fps:g}")
+        return said
     if not about["steady"]:
         said.append(f"its rate varies; the {fps:g} frames a second are chosen by their time")
     elif source_fps and abs(source_fps - fps) > 0.002 * fps:

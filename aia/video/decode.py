@@ -2,7 +2,8 @@
 
 Frames are chosen by their time, not by their number: at k / fps seconds stands the frame that a
 player would show then. So films of variable frame rate stay in step with annotations in seconds.
-Time 0 is the film's first frame.
+Time 0 is the film's first frame. Where annotations count frames instead, they can be taken one
+after another whatever their own times (`numbered`): the k-th then stands at k / fps seconds.
 
 How one frame becomes colours is told in picture.py.
 """
@@ -106,11 +107,18 @@ class Film:
                 )
 
     def frames(
-        self, *, fps: float, short_side: int, start_sec: float = 0.0, end_sec: float = math.inf
+        self,
+        *,
+        fps: float,
+        short_side: int,
+        start_sec: float = 0.0,
+        end_sec: float = math.inf,
+        numbered: bool = False,
     ) -> Iterator[TimedFrame]:
         """The frames at start_sec + k / fps, before `end_sec` and the film's end.
 
-        One that is shown twice comes twice, as the same array.
+        One that is shown twice comes twice, as the same array. If `numbered`, every frame comes
+        once: each is taken to be shown 1 / fps seconds after the one before it.
         """
         size_hw = resize_size_hw(self.size_hw, short_side)
         self.starts_sec = []
@@ -127,15 +135,19 @@ class Film:
                     yield TimedFrame(start_sec + k / fps, rgb)
                     k += 1
 
-            for begins_sec, frame in self._source_frames(container, stream, part_sec=start_sec):
-                yield from due(min(begins_sec, last_sec + slack_sec))
-                if begins_sec >= last_sec:
+            part_sec = 0.0 if numbered else start_sec  # who counts must begin at the first
+            source = self._source_frames(container, stream, part_sec=part_sec)
+            for number, (begins_sec, frame) in enumerate(source):
+                shown_sec = number / fps if numbered else begins_sec
+                yield from due(min(shown_sec, last_sec + slack_sec))
+                if shown_sec >= last_sec:
                     return
-                if begins_sec <= start_sec + slack_sec:  # so the frames before it are not shown
+                if shown_sec <= start_sec + slack_sec:  # so the frames before it are not shown
                     self.starts_sec.clear()
                 self.starts_sec.append(begins_sec)
                 shown, rgb = frame, None
-            yield from due(min(self.end_sec, last_sec + slack_sec))
+            ends_sec = self.source_frames / fps if numbered else self.end_sec
+            yield from due(min(ends_sec, last_sec + slack_sec))
 
     def count_frames(self) -> None:
         """Decode everything, to know `source_frames` and `end_sec`."""

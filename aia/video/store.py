@@ -39,7 +39,7 @@ FARTHEST_BYTES = 1 << 18
 """Frames of a window that lie farther apart than this are fetched by separate reads."""
 
 
-_OLDER = {"film_start_sec": 0.0, "start_sec": 0.0, "end_sec": math.inf}
+_OLDER = {"film_start_sec": 0.0, "start_sec": 0.0, "end_sec": math.inf, "numbered": False}
 """What stores were made with that do not say."""
 
 
@@ -112,6 +112,7 @@ def make_store(
         about: dict[str, Any] = {
             **part_settings(config),
             "fps": float(config.fps),
+            "numbered": config.numbered,
             "short_side": config.short_side,
             "size_hw": list(size_hw),
             "codec": config.codec,
@@ -256,7 +257,8 @@ class FrameStore:
         """Raise an InputError if the store was made with other settings than these."""
         about = self._index.about
         now = part_settings(config) | {
-            name: getattr(config, name) for name in ("fps", "short_side", "codec", "quality")
+            name: getattr(config, name)
+            for name in ("fps", "numbered", "short_side", "codec", "quality")
         }
         if config.codec != "jpeg":
             del now["quality"]
@@ -335,7 +337,11 @@ def _noting(
     begins_sec, ends_sec = _part(config)
     last, seen = None, 0
     for time_sec, rgb in source.frames(
-        fps=config.fps, short_side=config.short_side, start_sec=begins_sec, end_sec=ends_sec
+        fps=config.fps,
+        short_side=config.short_side,
+        start_sec=begins_sec,
+        end_sec=ends_sec,
+        numbered=config.numbered,
     ):
         if rgb is not last:
             last, seen = rgb, look(rgb)

@@ -51,7 +51,13 @@ def site() -> Iterator[Site]:
 @pytest.fixture
 def config(site: Site) -> FetchConfig:
     return FetchConfig(
-        address=site.address + "/", at_once=2, attempts=2, wait_sec=0.01, stall_sec=1.0
+        address=site.address + "/",
+        ucf101_24_annotations=site.address,
+        ucf101_films=site.address,
+        at_once=2,
+        attempts=2,
+        wait_sec=0.01,
+        stall_sec=1.0,
     )
 
 

@@ -82,6 +82,7 @@ def film_store(tmp_path: Path) -> Callable[..., FrameStore]:
             start_sec=0.0,
             end_sec=None,
             fps=float(stored_fps or fps),
+            numbered=False,
             short_side=H,
             codec="jpeg",
             quality=100,

@@ -175,6 +175,7 @@ def test_of_a_real_film_no_validation_second_is_seen(shared_data: Path, tmp_path
             start_sec=0.0,
             end_sec=None,
             fps=2.0,
+            numbered=False,
             short_side=48,
             codec="jpeg",
             quality=50,

@@ -1,5 +1,6 @@
 import json
 from html.parser import HTMLParser
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -11,6 +12,7 @@ from aia.evaluate.result_table import Row, class_table, result_table, table_from
 from aia.labels import ClassList, write_labels
 from aia.tables import write_metrics
 
+REPOSITORY = Path(__file__).resolve().parents[2]
 LABELS = ClassList((2, 3, 5), ("sit", "talk <loud>", "wait"), ("ALONE", "PERSON", "ALONE"))
 
 
@@ -34,6 +36,7 @@ def test_a_table_without_rows_has_its_columns():
     assert list(result_table([], LABELS)) == [
         "method", "row", "backbone", "input", "pretraining",
         "metric", "ours", "paper", "difference", "seeds", "spread", "gain", "paper_gain",
+        "protocol", "source",
     ]  # fmt: skip
 
 
@@ -130,6 +133,9 @@ def test_the_three_files_are_written(metrics, tmp_path):
         paper=PaperNumbers("1a", "AVA v2.2 val"),
     )
     table = pd.read_csv(tmp_path / "results" / "world_val.csv")
+    assert table["method"].iloc[7:].tolist() == ["P O", "P M", "O M", "P O M"]  # no run of ours
+    assert table["ours"].iloc[7:].isna().all()
+    table = table.iloc[:7]
     assert table["backbone"].tolist() == ["tiny"] * 6 + [np.nan]
     assert table["metric"].iloc[[0, 3, 6]].tolist() == [
         "mAP@0.5 (annotated boxes)", "mAP@0.5 (detected boxes)", "person AP@0.5",
@@ -199,6 +205,52 @@ def test_costs_are_multiples_of_the_first_rows(metrics, tmp_path):
     write_metrics(rows[0].cost_file, [("params", None, "", 3.0)])
     with pytest.raises(InputError, match=r"0.cost.csv: has no FLOPs"):
         result_table(rows, LABELS)
+
+
+def test_what_others_published_on_the_same_data_stands_below(metrics, tmp_path):
+    write_labels(tmp_path / "labels.pbtxt", LABELS)
+    path = tmp_path / "metrics.csv"
+    write_metrics(path, [("frame_mAP@0.5", None, "", 0.5), ("video_mAP@0.2", None, "", 0.25)])
+    for data, count in (("UCF101-24 split 1", 7 + 19), (None, 0)):
+        table_from_json(
+            json.dumps([{"method": "c2d", "metrics": {"val": [str(path)]}, "row": "AIA-Serial"}]),
+            labels=tmp_path / "labels.pbtxt",
+            output=tmp_path / "ucf.csv",
+            paper=PaperNumbers(None, data),
+        )
+        table = pd.read_csv(tmp_path / "ucf.csv")
+        ours, others = table[table["source"].isna()], table[table["source"].notna()]
+        assert ours["ours"].tolist() == [50.0, 25.0]
+        assert len(others) == count + (1 if data else 0)  # the paper has nine, one is ours
+        assert others["ours"].isna().all()
+        assert set(others["seeds"]) <= {0}
+        assert "AIA-Serial" not in set(others["method"])
+        page = (tmp_path / "ucf.html").read_text()
+        assert ("MOC RGB+flow" in page) == ("<caption>Published" in page) == bool(data)
+        if data:
+            theirs = others.set_index(["method", "metric"])["paper"]
+            assert theirs["T-CNN", "frame mAP@0.5"] == 41.4
+            assert theirs["MOC RGB+flow", "video mAP@0.5:0.95"] == 28.33
+            assert page.index("STAR/L") < page.index("YOWOv2") < page.index("T-CNN")
+
+
+def test_every_published_number_says_how_and_where():
+    known = pd.read_csv(REPOSITORY / "aia" / "evaluate" / "published.csv")
+    assert known[["protocol", "source"]].notna().all(axis=None)
+    assert not known.duplicated(["dataset", "method", "metric"]).any()
+    assert known["value"].between(1, 100).all()  # percent
+    for data in known["dataset"].unique():
+        assert PaperNumbers(None, data).comparable
+    # remembered numbers are not published
+    assert not known["method"].str.contains("YOWOv3|STMixer|HIT|ACAR|TubeR").any()
+
+
+def test_numbers_of_other_data_are_not_published():
+    assert PaperNumbers("1a", None).without_run([]) == []
+    assert PaperNumbers(None, None).without_run([]) == []
+    assert {one.source for one in PaperNumbers(None, "AVA v2.2 val").without_run([])} == {
+        "the paper, Table 2b"
+    }
 
 
 def test_the_papers_tables_are_known_by_their_names():

@@ -33,6 +33,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Scene:
         start_sec=0.0,
         end_sec=None,
         fps=2.0,
+        numbered=False,
         short_side=32,
         codec="jpeg",
         quality=90,

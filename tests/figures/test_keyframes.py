@@ -62,6 +62,12 @@ def test_every_action_is_shown_before_any_film_is_shown_again(scene) -> None:
     assert {second.video for second in chosen} == {"red", "blue-1"}
 
 
+def test_each_frame_is_a_key_frame_of_its_own_where_every_frame_is_labelled() -> None:
+    rows = annotated((*LEFT, 3), (*LEFT, 5), (*RIGHT, 3))
+    rows["time_sec"] = [2.32, 2.36, 2.3600001]
+    assert {second.t: len(group) for second, group in by_second(rows).items()} == {2.32: 1, 2.36: 2}
+
+
 def test_no_more_key_frames_are_chosen_than_there_are() -> None:
     candidates = by_second(annotated((*LEFT, 3)))
     assert choose_seconds(candidates, most=5) == [Second("a", 2)]

@@ -22,12 +22,12 @@ from .films import moving, write_film
 
 WHOLE = FramesConfig(
     film_start_sec=0.0, start_sec=5.0, end_sec=17.0,
-    fps=30.0, short_side=48, codec="jpeg", quality=80,
+    fps=30.0, numbered=False, short_side=48, codec="jpeg", quality=80,
 )  # fmt: skip
 CUT = replace(WHOLE, film_start_sec=5.0)
 RIGHT = CheckConfig(
     wrong_films="stop", frames=360, source_fps=None, missing_frames=0, clock_start_sec=0.1,
-    fingerprints=None,
+    as_annotated=False, fingerprints=None,
 )  # fmt: skip
 ANY = replace(RIGHT, frames=None, missing_frames=None, clock_start_sec=None)
 Write = Callable[..., Path]
@@ -118,6 +118,48 @@ def test_films_that_were_cut_before_have_the_annotations_seconds(write: Write) -
 def test_what_lies_behind_the_end_is_not_kept(write: Write) -> None:
     store = FrameStore(stored(write(range(700)), CUT, RIGHT))
     assert len(store) == 360
+
+
+NUMBERED = replace(WHOLE, start_sec=0.0, end_sec=None, fps=25.0, numbered=True)
+
+
+@pytest.mark.parametrize("fps", [30000 / 1001, 25, 12])
+def test_frames_that_are_numbered_come_once_each_whatever_the_films_rate(
+    write: Write, fps: float, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = FrameStore(stored(write(range(37), fps=fps), NUMBERED, replace(ANY, as_annotated=True)))
+    assert np.abs(store.times_sec - np.arange(37) / 25).max() < 1e-9
+    assert [nearest(rgb, moving(range(37))) for rgb in store.read(range(37))] == list(range(37))
+    said = "frames a second; they are counted as 25" in capsys.readouterr().err
+    assert said == (fps != 25)
+
+
+def test_a_part_of_numbered_frames_begins_at_its_number(write: Write) -> None:
+    config = replace(NUMBERED, start_sec=11 / 25, end_sec=31 / 25)
+    store = FrameStore(stored(write(range(37), fps=12), config, ANY))
+    found = [nearest(rgb, moving(range(37))) for rgb in store.read(range(len(store)))]
+    assert found == list(range(11, 31))
+
+
+@pytest.mark.parametrize(("annotated", "right"), [(37, True), (36, False), (38, False)])
+def test_a_film_has_as_many_frames_as_are_annotated(
+    write: Write, tmp_path: Path, annotated: int, right: bool
+) -> None:
+    store = stored(write(range(37), fps=30), NUMBERED)
+    lines = [f"film,{frame / 25:g}\n" for frame in range(annotated)]
+    (tmp_path / "key.csv").write_text("".join(lines))
+    given = {
+        "stores": [store],
+        "annotations": [tmp_path / "key.csv"],
+        "frames": NUMBERED,
+        "check": replace(ANY, as_annotated=True),
+        "output": tmp_path / "list.csv",
+    }
+    if right:
+        check_films(**given)
+        return
+    with pytest.raises(InputError, match=f"film: has 37 frames, but {annotated} are annotated"):
+        check_films(**given)
 
 
 def test_other_rates_are_resampled_by_time(

@@ -28,6 +28,7 @@ JPEG = FramesConfig(
     start_sec=0.0,
     end_sec=None,
     fps=10.0,
+    numbered=False,
     short_side=34,
     codec="jpeg",
     quality=90,

@@ -6,6 +6,8 @@
 localrules:
     fetch_ava_annotations,
     fetch_ava_film,
+    fetch_ucf101_24_annotations,
+    fetch_ucf101_24_films,
     fetch_detector,
 
 
@@ -57,6 +59,52 @@ rule fetch_ava_film:
     shell:
         "aia fetch files {params.address:q} --folder {params.folder}"
         " --settings {params.settings:q} --log {log}"
+
+
+checkpoint fetch_ucf101_24_annotations:
+    """UCF101-24's corrected annotations and the list of split 1."""
+    output:
+        tables=[f"{UCF}/{name}" for name in ucf101_24_files.TABLES],
+    log:
+        "logs/fetch_ucf101_24_annotations.log",
+    conda:
+        "../../envs/aia.yaml"
+    threads: 1
+    resources:
+        mem_mb=500,
+        runtime=60,
+        downloads=1,
+    params:
+        folder=UCF,
+        settings=fetch_settings,
+    shell:
+        "aia fetch ucf101-24 --folder {params.folder} --settings {params.settings:q} --log {log}"
+
+
+rule fetch_ucf101_24_films:
+    """Lists of films -> a list of where they are; what is not there comes out of UCF101's archive."""
+    input:
+        annotations=source_file("annotations"),
+        train=source_file("train"),
+        val=source_file("val"),
+    output:
+        films="results/{dataset}/fetched_films.csv",
+    log:
+        "logs/{dataset}/fetch_ucf101_24_films.log",
+    conda:
+        "../../envs/aia.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=720,
+        downloads=1,
+    params:
+        folder=UCF,
+        lists=flags_of("train", "val"),
+        settings=fetch_settings,
+    shell:
+        "aia fetch ucf101-24 --annotations {input.annotations} {params.lists} --folder {params.folder}"
+        " --output {output.films} --settings {params.settings:q} --log {log}"
 
 
 rule fetch_detector:

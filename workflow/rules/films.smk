@@ -2,7 +2,7 @@
 
 import csv
 
-from aia.datasets import ava_files, ucf101_24
+from aia.datasets import ava_files, ucf101_24, ucf101_24_files
 from aia.datasets.playhouse import video_names
 from aia.fetch import NOT_YET
 
@@ -56,6 +56,11 @@ def prepared_films(dataset):
         return epic55.split_films(
             source.annotations, train=source.train, val=source.val
         )
+    if settings(dataset).data.fetch == "ucf101_24":
+        tables = {f"{UCF}/{name}" for name in ucf101_24_files.TABLES}
+        asked = {source.annotations, source.val} & tables
+        if not all(map(os.path.exists, asked)):  # what needs them waits for them
+            checkpoints.fetch_ucf101_24_annotations.get()
     known = ucf101_24.read_annotations(source.annotations, labels=source.labels)
     films = ucf101_24.split_films(known, val=source.val, train=source.train)
     return {
@@ -176,15 +181,25 @@ def film_path(dataset, video):
     return os.path.join(folder, found[0])
 
 
+def is_unpacked(dataset):
+    """Whether films come out of one archive where they are not there."""
+    data = settings(dataset).data
+    return data.fetch == "ucf101_24" and data.films == f"{UCF}/films/{{video}}.*"
+
+
 def film(wildcards):
-    """The film itself, or the folder of all drawn films."""
+    """The film itself, the folder of all drawn films, or the list of those that were unpacked."""
     if is_drawn(wildcards.dataset):
         return f"results/{wildcards.dataset}/films"
+    if is_unpacked(wildcards.dataset):  # another list is no reason to decode films anew
+        return ancient(f"results/{wildcards.dataset}/fetched_films.csv")
     return film_path(wildcards.dataset, wildcards.video)
 
 
 def path_of_film(wildcards):
-    """The film's own path, also where the input is the folder of all drawn films."""
+    """The film's own path, also where the input is another one; its ending may not be known yet."""
+    if is_unpacked(wildcards.dataset):
+        return f"{UCF}/films/{wildcards.video}.*"
     return film_path(wildcards.dataset, wildcards.video)
 
 
