@@ -166,6 +166,7 @@ class Settings:
     evaluate: EvaluateConfig
     variants: dict[str, dict[str, Any]]
     paper_data: str | None
+    paper_table: str | None
     results: TableConfig
     figure5: Figure5Config
     ablations: AblationsConfig

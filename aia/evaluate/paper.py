@@ -11,8 +11,6 @@ from aia.errors import InputError
 
 _FILE = Path(__file__).with_name("paper_tables.csv")
 _OTHERS = Path(__file__).with_name("published.csv")
-ABLATED = "AVA v2.2 val"
-"""The data of Table 1."""
 
 
 class Published(NamedTuple):
@@ -52,6 +50,8 @@ class PaperNumbers:
             chosen = known.iloc[:0]
         self._chosen, self._data = chosen, data
         self._others = data if table is None else None
+        self.data = ", ".join(dict.fromkeys(chosen["dataset"]))
+        """What the paper's numbers are of."""
         self._values = chosen.set_index(["row", "metric"])["value"].to_dict()
         self.comparable = data is not None and set(chosen["dataset"]) <= {data}
         """Whether the paper measured on the data at hand, so that a difference means something."""

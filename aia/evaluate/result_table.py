@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 
 from aia.errors import InputError
-from aia.evaluate.paper import ABLATED, PaperNumbers
+from aia.evaluate.paper import PaperNumbers
 from aia.evaluate.result_page import as_page
 from aia.files import write_text
 from aia.labels import ClassList, read_labels
@@ -195,9 +195,9 @@ def table_from_json(
         notes.append("Persons annotated in skipped films that were to be scored count as missed.")
     for note in notes:
         say(note)
-    if table["paper"].notna().any() and table["difference"].isna().all():
+    if paper and table["paper"].notna().any() and table["difference"].isna().all():
         notes.append(
-            f"The paper's numbers are of {ABLATED}, not of this data: compare gains over the first "
+            f"The paper's numbers are of {paper.data}, not of this data: compare gains over the first "
             "row, not the numbers."
         )
     if paper is not None and len(others := published_rows(paper, made)):

@@ -513,7 +513,7 @@ def costs(wildcards):
 
 def paper_numbers(wildcards):
     """Where the paper's numbers of a table stand, and whether they are of this very data."""
-    table = table_name(wildcards).removeprefix("table")
-    data = settings(wildcards.dataset).paper_data
-    flags = [] if table == "results" else ["--paper-table", table]
+    chosen, table = settings(wildcards.dataset), table_name(wildcards).removeprefix("table")
+    data, table = chosen.paper_data, chosen.paper_table if table == "results" else table
+    flags = ["--paper-table", table] if table else []
     return shlex.join(flags + (["--paper-data", data] if data else []))
