@@ -197,8 +197,8 @@ def table_from_json(
         say(note)
     if paper and table["paper"].notna().any() and table["difference"].isna().all():
         notes.append(
-            f"The paper's numbers are of {paper.data}, not of this data: compare gains over the first "
-            "row, not the numbers."
+            f"The paper's numbers are of {paper.data}, not of this data: compare gains over the "
+            "first row, not the numbers."
         )
     if paper is not None and len(others := published_rows(paper, made)):
         table = pd.concat([table, others.astype(table.dtypes)], ignore_index=True)
