@@ -36,17 +36,10 @@ def test_all_of_the_published_table_4_is_planned_from_the_published_files(
 ) -> None:
     (tmp_path / "data").mkdir()
     (tmp_path / "data/epic55").symlink_to(shared_data / "epic55")
-    films = tmp_path / "films"
-    films.mkdir()
-    with open(shared_data / "epic55/EPIC_train_action_labels.csv", newline="") as file:
-        videos = {line["video_id"] for line in csv.DictReader(file)}
-    for video in videos:
-        (films / f"{video}.MP4").touch()
     backbone = tmp_path / "slowfast.safetensors"
     backbone.touch()
     less = {
         "data": {
-            "films": "films/{video}.*",
             "person_boxes": {"train": "hands", "val": "hands"},
             "object_boxes": {"train": "hands", "val": "hands"},
         },
@@ -55,10 +48,18 @@ def test_all_of_the_published_table_4_is_planned_from_the_published_files(
     (tmp_path / "hands").mkdir()
     options = ("--configfile", overlay(tmp_path / "less.yaml", less))
     jobs = planned(snakemake("results/epic_kitchens.csv", "-n", *options, cwd=tmp_path))
-    assert jobs["store_frames"] == jobs["remember_objects"] == len(videos) == 272
+    assert jobs["fetch_epic55_film"] == jobs["store_frames"] == jobs["remember_objects"] == 272
     assert jobs["train"] == 2 * 4  # three structures and the baseline
     assert jobs["import_boxes"] == 4  # hands and objects of both splits
     assert "detect_boxes" not in jobs
+    assert "fetch_epic55_annotations" not in jobs  # they are there
+
+
+def test_without_the_tables_these_are_fetched_first(tmp_path: Path) -> None:
+    for name in ("data/epic55/hand_objects", "data/backbones"):
+        (tmp_path / name).mkdir(parents=True)
+    jobs = planned(snakemake("results/epic_kitchens.csv", "-n", cwd=tmp_path))
+    assert jobs["fetch_epic55_annotations"] == 1
 
 
 def test_a_row_with_a_variant_is_refused(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ SHA256 = hashlib.sha256(CONTENT).hexdigest()
 FILM = b"\x1a\x45\xdf\xa3" + CONTENT
 SOON = FetchConfig(
     address="http://unused", ucf101_24_annotations="http://unused", ucf101_films="http://unused/a.rar",
+    epic55_annotations="http://unused", epic55_films="http://unused",
     at_once=3, attempts=3, wait_sec=0.01, stall_sec=0.4,
 )  # fmt: skip
 

@@ -1,6 +1,7 @@
 """Where all begins: the embedded data set, what is fetched, films and their frames."""
 
 import argparse
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -129,20 +130,22 @@ def fetch_ava_films(options: argparse.Namespace) -> None:
 
 def fetch_epic55_annotations(options: argparse.Namespace) -> None:
     """Fetch EPIC-Kitchens-55's tables of segments, classes and films."""
-    from aia.datasets.epic55_files import ANNOTATIONS_ADDRESS, fetch_annotations
+    from aia.datasets.epic55_files import fetch_annotations
 
     config = whole_section(FetchConfig, options.settings, "fetch")
-    address = options.address or ANNOTATIONS_ADDRESS
-    fetch_annotations(options.folder, config=config, address=address, objects=options.objects)
+    if options.address:
+        config = dataclasses.replace(config, epic55_annotations=options.address)
+    fetch_annotations(options.folder, config=config, objects=options.objects)
 
 
 def fetch_epic55_films(options: argparse.Namespace) -> None:
     """Fetch films of EPIC-Kitchens-55 by their ids, or all that are labelled."""
-    from aia.datasets.epic55_files import FILMS_ADDRESS, fetch_films
+    from aia.datasets.epic55_files import fetch_films
 
     config = whole_section(FetchConfig, options.settings, "fetch")
-    address = options.address or FILMS_ADDRESS
-    fetch_films(options.videos, options.actions, options.folder, config=config, address=address)
+    if options.address:
+        config = dataclasses.replace(config, epic55_films=options.address)
+    fetch_films(options.videos, options.actions, options.folder, config=config)
 
 
 def fetch_ucf101_24(options: argparse.Namespace) -> None:

@@ -31,6 +31,8 @@ class FetchConfig:
     address: str
     ucf101_24_annotations: str
     ucf101_films: str
+    epic55_annotations: str
+    epic55_films: str
     at_once: int
     attempts: int
     wait_sec: float
@@ -38,7 +40,7 @@ class FetchConfig:
 
     def __post_init__(self) -> None:
         at_least(self, at_once=1, attempts=1, wait_sec=0, stall_sec=0.1)
-        for name in ("address", "ucf101_24_annotations"):
+        for name in ("address", "ucf101_24_annotations", "epic55_annotations", "epic55_films"):
             if not re.match(r"https?://[^/]", getattr(self, name)):
                 raise ValueError(
                     f"{name}: '{getattr(self, name)}' does not begin with https://host"
@@ -98,7 +100,7 @@ class DataConfig:
     source: SourceConfig | EpicSourceConfig | None
     tasks: dict[str, str] | None
     """Of data labelled by segment: the class list of each task; a variant of its name trains it."""
-    fetch: Literal["ava_v2.1", "ava_v2.2", "ucf101_24"] | None
+    fetch: Literal["ava_v2.1", "ava_v2.2", "ucf101_24", "epic55"] | None
     films: str
     labels: str
     evaluated: str | None

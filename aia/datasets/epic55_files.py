@@ -3,7 +3,7 @@
 The annotations are files of a repository; the films are kept by the University of Bristol:
 
     NAME.csv                                    annotations
-    videos/{train,test}/P01/P01_01.MP4          a film
+    {train,test}/P01/P01_01.MP4                 a film
 
 Films that are labelled lie under train. No digests are published, so each file's first fetch
 decides (fetch/content.py).
@@ -18,10 +18,6 @@ from aia.errors import InputError
 from aia.fetch import fetch_all, wanted_file
 from aia.tables import check_video_id
 
-ANNOTATIONS_ADDRESS = (
-    "https://raw.githubusercontent.com/epic-kitchens/epic-kitchens-55-annotations/master"
-)
-FILMS_ADDRESS = "https://data.bris.ac.uk/datasets/3h91syskeag572hl6tvuovwv4d/videos"
 ACTIONS, OBJECTS = "EPIC_train_action_labels.csv", "EPIC_train_object_labels.csv"
 VERBS, NOUNS, VIDEOS = "EPIC_verb_classes.csv", "EPIC_noun_classes.csv", "EPIC_video_info.csv"
 
@@ -30,15 +26,13 @@ def fetch_annotations(
     folder: Path | str,
     *,
     config: FetchConfig,
-    address: str = ANNOTATIONS_ADDRESS,
     objects: bool = False,
 ) -> None:
     """Fetch the tables of segments, classes and films into a folder.
 
     Args:
         folder: Where they go.
-        config: Patience.
-        address: Where they come from: that of a mirror, or of a version of the annotations.
+        config: Where they come from: publishers, a mirror, or a version of the annotations.
         objects: Fetch the boxes of objects, too, which only fine-tuning a detector needs.
 
     Raises:
@@ -46,7 +40,7 @@ def fetch_annotations(
     """
     folder = Path(folder)
     names = [ACTIONS, VERBS, NOUNS, VIDEOS, *([OBJECTS] if objects else [])]
-    base = address.rstrip("/")
+    base = config.epic55_annotations.rstrip("/")
     fetch_all([wanted_file(f"{base}/{name}", folder) for name in names], config=config)
     for name in (VERBS, NOUNS):
         read_classes(folder / name)
@@ -60,7 +54,6 @@ def fetch_films(
     folder: Path | str,
     *,
     config: FetchConfig,
-    address: str = FILMS_ADDRESS,
 ) -> None:
     """Fetch films by their ids, several at once; all that are labelled if no id is given.
 
@@ -68,8 +61,7 @@ def fetch_films(
         videos: Ids, such as P01_01.
         actions: EPIC_train_action_labels.csv, which says what films there are.
         folder: Where the films go, as P01_01.MP4.
-        config: Patience.
-        address: Where they come from: that of a mirror, with folders as above.
+        config: Where they come from: publishers, or a mirror with folders as above.
 
     Raises:
         InputError: A film is not labelled, or films cannot be fetched: which, and why.
@@ -78,7 +70,7 @@ def fetch_films(
     unknown = [video for video in videos if video not in films]
     if unknown:
         raise InputError(f"{', '.join(unknown)}: not a film of {actions}")
-    base = address.rstrip("/")
+    base = config.epic55_films.rstrip("/")
     chosen = [(films[video], video) for video in videos or films]
     wanted = [wanted_file(f"{base}/train/{whose}/{video}.MP4", folder) for whose, video in chosen]
     fetch_all(wanted, config=config)

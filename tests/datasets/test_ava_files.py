@@ -54,6 +54,8 @@ def config(site: Site) -> FetchConfig:
         address=site.address + "/",
         ucf101_24_annotations=site.address,
         ucf101_films=site.address,
+        epic55_annotations=site.address,
+        epic55_films=site.address,
         at_once=2,
         attempts=2,
         wait_sec=0.01,

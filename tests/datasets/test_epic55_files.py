@@ -35,7 +35,17 @@ def site() -> Iterator[Site]:
 
 @pytest.fixture
 def config(site: Site) -> FetchConfig:
-    return FetchConfig(address=site.address, at_once=2, attempts=2, wait_sec=0.01, stall_sec=1.0)
+    return FetchConfig(
+        address=site.address,
+        ucf101_24_annotations=site.address,
+        ucf101_films=site.address,
+        epic55_annotations=f"{site.address}/tables/",
+        epic55_films=f"{site.address}/films",
+        at_once=2,
+        attempts=2,
+        wait_sec=0.01,
+        stall_sec=1.0,
+    )
 
 
 @pytest.fixture
@@ -51,13 +61,12 @@ def fetched(folder: Path) -> set[str]:
 def test_the_tables_come_and_those_of_objects_if_asked_for(
     site: Site, config: FetchConfig, tmp_path: Path
 ) -> None:
-    address = site.address + "/tables/"
-    fetch_annotations(tmp_path / "in", config=config, address=address)
+    fetch_annotations(tmp_path / "in", config=config)
     assert fetched(tmp_path / "in") == set(TABLES)
     for name, text in TABLES.items():
         assert (tmp_path / "in" / name).read_text() == text
     asked = len(site.asked("/tables/EPIC_verb_classes.csv"))
-    fetch_annotations(tmp_path / "in", config=config, address=address, objects=True)
+    fetch_annotations(tmp_path / "in", config=config, objects=True)
     assert fetched(tmp_path / "in") == {*TABLES, OBJECTS}
     assert len(site.asked("/tables/EPIC_verb_classes.csv")) == asked  # it was there
 
@@ -67,14 +76,14 @@ def test_a_table_that_is_another_is_refused(
 ) -> None:
     site.files["/tables/EPIC_video_info.csv"] = Served(b"some,thing\n1,2\n")
     with pytest.raises(InputError, match=r"EPIC_video_info\.csv, line 1: has no column video"):
-        fetch_annotations(tmp_path, config=config, address=site.address + "/tables")
+        fetch_annotations(tmp_path, config=config)
 
 
 def test_a_film_goes_on_where_the_line_broke_off(
     site: Site, config: FetchConfig, actions: Path, tmp_path: Path
 ) -> None:
     folder = tmp_path / "films"
-    fetch_films(["P01_02"], actions, folder, config=config, address=site.address + "/films")
+    fetch_films(["P01_02"], actions, folder, config=config)
     assert fetched(folder) == {"P01_02.MP4"}
     assert (folder / "P01_02.MP4").read_bytes() == FILM
     assert site.asked("/films/train/P01/P01_02.MP4")[:2] == [None, "bytes=3000-"]
@@ -84,7 +93,7 @@ def test_a_film_that_is_not_labelled_is_named(
     site: Site, config: FetchConfig, actions: Path, tmp_path: Path
 ) -> None:
     with pytest.raises(InputError, match=r"^P01_07: not a film of .*actions\.csv"):
-        fetch_films(["P01_07"], actions, tmp_path / "films", config=config, address=site.address)
+        fetch_films(["P01_07"], actions, tmp_path / "films", config=config)
     assert not (tmp_path / "films").exists()
 
 
@@ -109,7 +118,9 @@ def test_the_commands(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     settings = (
-        '{"fetch": {"address": "http://127.0.0.1:1", "at_once": 2, "attempts": 2, '
+        '{"fetch": {"address": "http://127.0.0.1:1", "ucf101_24_annotations": "http://127.0.0.1:1", '
+        '"ucf101_films": "http://127.0.0.1:1", "epic55_annotations": "http://127.0.0.1:1", '
+        '"epic55_films": "http://127.0.0.1:1", "at_once": 2, "attempts": 2, '
         '"wait_sec": 0.01, "stall_sec": 1.0}}'
     )
     common = ["--settings", settings]

@@ -83,6 +83,8 @@ def config(site: Site) -> FetchConfig:
         address=site.address,
         ucf101_24_annotations=f"{site.address}/annots/",
         ucf101_films=f"{site.address}/UCF101.rar",
+        epic55_annotations=site.address,
+        epic55_films=site.address,
         at_once=2,
         attempts=2,
         wait_sec=0.01,

@@ -24,6 +24,7 @@ from aia.errors import InputError
 
 AVA = "data/ava"  # where what is fetched of AVA lies; it may be a link to a large disk
 UCF = "data/ucf101_24"  # of UCF101-24, likewise
+EPIC = "data/epic55"  # of EPIC-Kitchens-55, likewise
 WEIGHTS = ("i3d_kinetics400",)  # published backbones that `aia weights fetch` knows
 DETECTORS = {  # maskrcnn-benchmark's, by their files' names
     "e2e_faster_rcnn_X_101_32x8d_FPN_1x.pth": "https://download.pytorch.org/models/maskrcnn",

@@ -8,6 +8,8 @@ localrules:
     fetch_ava_film,
     fetch_ucf101_24_annotations,
     fetch_ucf101_24_films,
+    fetch_epic55_annotations,
+    fetch_epic55_film,
     fetch_detector,
 
 
@@ -105,6 +107,59 @@ rule fetch_ucf101_24_films:
     shell:
         "aia fetch ucf101-24 --annotations {input.annotations} {params.lists} --folder {params.folder}"
         " --output {output.films} --settings {params.settings:q} --log {log}"
+
+
+checkpoint fetch_epic55_annotations:
+    """EPIC-Kitchens-55's tables of segments, classes and films."""
+    output:
+        tables=[
+            f"{EPIC}/EPIC_{name}.csv"
+            for name in (
+                "train_action_labels",
+                "verb_classes",
+                "noun_classes",
+                "video_info",
+            )
+        ],
+    log:
+        "logs/fetch_epic55_annotations.log",
+    conda:
+        "../../envs/aia.yaml"
+    threads: 1
+    resources:
+        mem_mb=500,
+        runtime=60,
+        downloads=1,
+    params:
+        folder=EPIC,
+        settings=fetch_settings,
+    shell:
+        "aia fetch epic55-annotations --folder {params.folder} --settings {params.settings:q} --log {log}"
+
+
+rule fetch_epic55_film:
+    """A film's id -> the film; several at once, as many as the profile's `downloads` says."""
+    input:
+        actions=ancient(f"{EPIC}/EPIC_train_action_labels.csv"),
+    output:
+        film=f"{EPIC}/films/{{video}}.MP4",
+    log:
+        "logs/fetch_epic55_film/{video}.log",
+    wildcard_constraints:
+        video=r"P\d\d_\d\d",
+    conda:
+        "../../envs/aia.yaml"
+    threads: 1
+    resources:
+        mem_mb=500,
+        runtime=720,
+        downloads=1,
+    params:
+        folder=subpath(output.film, parent=True),
+        settings=fetch_settings,
+    shell:
+        "aia fetch epic55-films {wildcards.video} --actions {input.actions} --folder {params.folder}"
+        " --settings {params.settings:q} --log {log}"
 
 
 rule fetch_detector:

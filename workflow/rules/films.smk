@@ -53,6 +53,9 @@ def prepared_films(dataset):
     if source.format == "epic55":
         from aia.datasets import epic55
 
+        if settings(dataset).data.fetch == "epic55":
+            if not os.path.exists(source.annotations):  # what needs it waits for it
+                checkpoints.fetch_epic55_annotations.get()
         return epic55.split_films(
             source.annotations, train=source.train, val=source.val
         )
@@ -173,6 +176,8 @@ def film_path(dataset, video):
     ]
     if not found and settings(dataset).data.fetch and folder == f"{AVA}/films":
         return f"{AVA}/films/{fetched_film(dataset, video)}"
+    if not found and settings(dataset).data.fetch == "epic55":
+        return f"{EPIC}/films/{video}.MP4"
     if len(found) != 1:
         raise InputError(
             f"data.films: expected one film {path}, found {len(found)}"

@@ -513,7 +513,9 @@ def costs(wildcards):
 
 def paper_numbers(wildcards):
     """Where the paper's numbers of a table stand, and whether they are of this very data."""
-    chosen, table = settings(wildcards.dataset), table_name(wildcards).removeprefix("table")
+    chosen, table = settings(wildcards.dataset), table_name(wildcards).removeprefix(
+        "table"
+    )
     data, table = chosen.paper_data, chosen.paper_table if table == "results" else table
     flags = ["--paper-table", table] if table else []
     return shlex.join(flags + (["--paper-data", data] if data else []))
