@@ -75,7 +75,7 @@ def test_ucf101_24_is_fetched_unpacked_and_every_frame_kept(site: Site, tmp_path
     assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-3000:]
     jobs = planned(snakemake(TARGET, "-n", *with_settings, cwd=tmp_path))
     assert jobs == {
-        "prepare_annotations": 1,
+        "prepare_tubes": 1,
         "fetch_ucf101_24_films": 1,  # one archive has all of them
         "store_frames": 2,
         "check_films": 1,

@@ -118,7 +118,9 @@ def second_of(video: str, time_sec: float) -> Second:
 def by_second(rows: pd.DataFrame) -> dict[Second, pd.DataFrame]:
     """The rows of each key frame."""
     places: dict[Second, list[int]] = {}
-    for place, (video, t) in enumerate(zip(rows["video"], rows["time_sec"], strict=True)):
+    for place, (video, t) in enumerate(
+        zip(rows["video"], rows["time_sec"].to_numpy(float), strict=True)
+    ):
         places.setdefault(second_of(video, t), []).append(place)
     return {second: rows.iloc[found] for second, found in places.items()}
 

@@ -100,7 +100,7 @@ def rows_of(attention: pd.DataFrame, target: Target) -> pd.DataFrame:
 def _actions_of(rows: pd.DataFrame, actions: pd.DataFrame, labels: ClassList) -> list[str]:
     """Names of what the target of these rows does."""
     first = rows.iloc[0]
-    second = second_of(first["video"], first["time_sec"])
+    second = second_of(first["video"], float(first["time_sec"]))
     known = by_second(actions[actions["action"] >= 0]).get(second)
     if known is None:
         return []

@@ -1,12 +1,21 @@
 import pickle
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from aia.datasets.ava import annotated_clips
-from aia.datasets.ucf101_24 import prepare, read_annotations, read_split, to_fractions
+from aia.datasets.ucf101_24 import (
+    prepare,
+    read_annotations,
+    read_split,
+    split_films,
+    to_fractions,
+    video_id,
+)
 from aia.errors import InputError
 from aia.labels import read_labels
+from aia.video.decode import Film
 
 
 def write(path, **changes):
@@ -161,3 +170,28 @@ def test_the_prepared_first_split_holds_every_frame_and_box(shared_data, tmp_pat
     clips = annotated_clips(tmp_path / "val.csv", labels=labels, per_sec=25.0)
     assert sum(len(clip.persons_xyxy) for clip in clips) == 170_580
     assert sum(bool(len(clip.persons_xyxy)) for clip in clips) == 138_527
+
+
+def test_the_nine_films_are_taken_out_of_all_that_are_annotated(shared_data):
+    folder = shared_data / "ucf101-24"
+    annotations = read_annotations(folder / "pyannot.pkl")
+    config = Path(__file__).resolve().parents[2] / "config"
+    films = split_films(
+        annotations, val=config / "ucf_nine_val.txt", train=config / "ucf_nine_train.txt"
+    )
+    assert {video_id(film) for film in films["val"]} == {path.stem for path in folder.glob("*.mp4")}
+    assert (len(films["val"]), len(films["train"])) == (9, 7)
+    assert set(films["train"]) < set(films["val"])
+
+
+def test_the_nine_films_have_as_many_frames_as_are_annotated(shared_data):
+    folder = shared_data / "ucf101-24"
+    known = read_annotations(folder / "pyannot.pkl").frames
+    annotated = {video_id(film): frames for film, frames in known.items()}
+    for name, counted in (("v_Biking_g01_c01", 151), ("v_CliffDiving_g03_c01", 92)):
+        film = Film(folder / f"{name}.mp4")
+        kept = sum(1 for _ in film.frames(fps=25.0, short_side=16, numbered=True))
+        assert kept == film.source_frames == annotated[name] == counted
+    # taken by time, a film that says 29.97 frames a second has too few
+    slow = Film(folder / "v_Biking_g01_c01.mp4").frames(fps=25.0, short_side=16)
+    assert sum(1 for _ in slow) == 126
