@@ -118,7 +118,8 @@ def test_the_commands(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     settings = (
-        '{"fetch": {"address": "http://127.0.0.1:1", "ucf101_24_annotations": "http://127.0.0.1:1", '
+        '{"fetch": {"address": "http://127.0.0.1:1", '
+        '"ucf101_24_annotations": "http://127.0.0.1:1", '
         '"ucf101_films": "http://127.0.0.1:1", "epic55_annotations": "http://127.0.0.1:1", '
         '"epic55_films": "http://127.0.0.1:1", "at_once": 2, "attempts": 2, '
         '"wait_sec": 0.01, "stall_sec": 1.0}}'
