@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from aia.datasets.ava import annotated_clips
-from aia.datasets.ucf101_24 import prepare, read_annotations, read_split, to_fractions
+from aia.datasets.tubes import to_fractions
+from aia.datasets.ucf101_24 import prepare, read_annotations, read_split
 from aia.errors import InputError
 from aia.labels import read_labels
 
