@@ -62,7 +62,7 @@ def add_clips_per_sec(command: argparse.ArgumentParser) -> None:
 
 def add_ucf24(command: argparse.ArgumentParser) -> None:
     """Add what other data in UCF101-24's form may have otherwise."""
-    command.add_argument("--labels", type=Path, help="classes (.pbtxt); without: the 24")
+    command.add_argument("--labels", type=Path, help="classes (.pbtxt); without: the file's own")
     command.add_argument("--fps", type=float, default=25.0, help="frames a second of the films")
 
 

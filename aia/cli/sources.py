@@ -2,6 +2,7 @@
 
 import argparse
 import dataclasses
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +63,12 @@ def add_parsers(commands: Any) -> None:
     command.add_argument("--val", type=Path, required=True, help="list of films: testlist01.txt")
     command.add_argument("--train", type=Path, help="list of films; without: all others")
     add_ucf24(command)
+    command.add_argument("--output-dir", type=Path, required=True)
+
+    command = add_command(kinds, "jhmdb", prepare_jhmdb)
+    command.add_argument("annotations", type=Path, help="JHMDB-GT.pkl")
+    command.add_argument("--split", type=int, default=1, help="1 to 3")
+    command.add_argument("--fps", type=float, default=25.0, help="frames a second of the films")
     command.add_argument("--output-dir", type=Path, required=True)
 
     command = add_command(kinds, "epic", prepare_epic)
@@ -180,10 +187,21 @@ def prepare_ucf24(options: argparse.Namespace) -> None:
         fps=options.fps,
         output=options.output_dir,
     )
-    log.say(
-        f"{options.output_dir}: {len(films['train'])} films to train on, "
-        f"{len(films['val'])} to score"
+    _say_films(options.output_dir, films)
+
+
+def prepare_jhmdb(options: argparse.Namespace) -> None:
+    """J-HMDB's annotations in the form that all else reads."""
+    from aia.datasets.jhmdb import prepare
+
+    films = prepare(
+        options.annotations, split=options.split, fps=options.fps, output=options.output_dir
     )
+    _say_films(options.output_dir, films)
+
+
+def _say_films(folder: Path, films: Mapping[str, Sequence[str]]) -> None:
+    log.say(f"{folder}: {len(films['train'])} films to train on, {len(films['val'])} to score")
 
 
 def prepare_epic(options: argparse.Namespace) -> None:

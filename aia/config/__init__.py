@@ -27,7 +27,9 @@ from aia.config.data import (
     EpicSourceConfig,
     FetchConfig,
     FramesConfig,
+    JhmdbSourceConfig,
     PlayhouseConfig,
+    SourceConfig,
     SplitPaths,
 )
 from aia.config.reading import (
@@ -70,6 +72,7 @@ __all__ = [
     "FuseConfig",
     "I3DConfig",
     "LateralConfig",
+    "JhmdbSourceConfig",
     "LossConfig",
     "MACHINE_SETTINGS",
     "MemoryConfig",
@@ -81,6 +84,7 @@ __all__ = [
     "ScoreConfig",
     "Settings",
     "SlowFastConfig",
+    "SourceConfig",
     "SplitPaths",
     "TableConfig",
     "TorchvisionConfig",

@@ -80,6 +80,19 @@ class SourceConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class JhmdbSourceConfig:
+    """J-HMDB's annotations, splits and all, which `aia prepare` writes in AVA's form."""
+
+    format: Literal["jhmdb"]
+    annotations: str
+    split: int
+    """Which of its splits, from 1."""
+
+    def __post_init__(self) -> None:
+        at_least(self, split=1)
+
+
+@dataclass(frozen=True, kw_only=True)
 class EpicSourceConfig:
     """EPIC-Kitchens' tables, which `aia prepare` writes as segments of two splits."""
 
@@ -97,7 +110,7 @@ class EpicSourceConfig:
 class DataConfig:
     """Where a data set in AVA's format lies."""
 
-    source: SourceConfig | EpicSourceConfig | None
+    source: SourceConfig | JhmdbSourceConfig | EpicSourceConfig | None
     tasks: dict[str, str] | None
     """Of data labelled by segment: the class list of each task; a variant of its name trains it."""
     fetch: Literal["ava_v2.1", "ava_v2.2", "ucf101_24", "epic55"] | None

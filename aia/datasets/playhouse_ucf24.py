@@ -22,7 +22,7 @@ from jaxtyping import UInt16
 from aia.datasets import playhouse_script
 from aia.datasets.playhouse_draw import Cast, moment, person_xyxy, thing_xyxy
 from aia.datasets.playhouse_script import Script, State
-from aia.datasets.ucf101_24 import ANNOTATED_SIZE_HW
+from aia.datasets.tubes import SIZE_HW
 from aia.files import atomic_path, write_text
 from aia.labels import ClassList, write_labels
 
@@ -141,7 +141,7 @@ def _tubes(
 
 def _pixels(xyxy: np.ndarray) -> UInt16[np.ndarray, "4"]:
     """x, y, width and height in whole pixels of 320 x 240."""
-    height, width = ANNOTATED_SIZE_HW
+    height, width = SIZE_HW
     x1, y1, x2, y2 = np.rint(xyxy * (width, height, width, height)).astype(int)
     return np.array([x1, y1, x2 - x1, y2 - y1], np.uint16)
 

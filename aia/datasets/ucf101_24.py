@@ -5,25 +5,29 @@ first and a last. Boxes are given for films of 320 x 240, as x, y, width and hei
 the numbers are small integers without a sign, which overflow where they are added as they are.
 """
 
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-from jaxtyping import Float
 
+from aia.datasets.tubes import (
+    Annotations,
+    SplitTubes,
+    check_names,
+    check_tube,
+    video_id,
+    write_prepared,
+)
 from aia.errors import InputError
-from aia.files import write_text
-from aia.labels import ClassList, read_labels, write_labels
+from aia.labels import ClassList, read_labels
 from aia.pickles import read_pickle
 from aia.tables import Tube, check_video_id
 
-ANNOTATED_SIZE_HW = (240, 320)
-"""Of the films that the boxes were drawn on, in pixels."""
-
 FPS = 25.0
 """Of the films."""
+
+_END = "is ef the last frame here, rather than the one after it?"
 
 CLASSES = (
     "Basketball",
@@ -51,34 +55,6 @@ CLASSES = (
     "VolleyballSpiking",
     "WalkingWithDog",
 )
-
-
-class Annotations(NamedTuple):
-    """What is known of each film."""
-
-    tubes: list[Tube]
-    """By film; boxes in pixels of 320 x 240."""
-    frames: dict[str, int]
-    """How many each film has."""
-    labels: ClassList
-
-    def only(self, films: Sequence[str], source: Path | str) -> "Annotations":
-        """The same of some films.
-
-        Raises:
-            InputError: A film of the list is not annotated.
-        """
-        missing = [film for film in films if film not in self.frames]
-        if missing:
-            raise InputError(
-                f"{source}: {missing[0]} and {len(missing) - 1} more of its {len(films)} films "
-                f"are not annotated; is it a list of another data set?"
-            )
-        kept = set(films)
-        return self._replace(
-            tubes=[tube for tube in self.tubes if tube.video in kept],
-            frames={film: count for film, count in self.frames.items() if film in kept},
-        )
 
 
 def read_annotations(path: Path | str, *, labels: Path | str | None = None) -> Annotations:
@@ -122,7 +98,7 @@ def read_annotations(path: Path | str, *, labels: Path | str | None = None) -> A
             ) from None
         check_video_id(video_id(film), where)
         for tube in found:
-            _check(tube, frames[film], where)
+            check_tube(tube, frames[film], where, hint=_END)
             names.setdefault(tube.label, film.split("/")[0])
             if listed is not None and tube.label not in listed.index:
                 raise InputError(
@@ -149,19 +125,6 @@ def read_split(path: Path | str) -> list[str]:
     return [film.removesuffix(".avi").removesuffix(".mp4") for film in films]
 
 
-def video_id(film: str) -> str:
-    """A film's name without its folder, which repeats its class: what results are called."""
-    return film.rsplit("/", 1)[-1]
-
-
-def to_fractions(
-    boxes_xyxy: Float[np.ndarray, "boxes 4"],
-) -> Float[np.ndarray, "boxes 4"]:
-    """Boxes as fractions of the frame, whatever size the film has."""
-    height, width = ANNOTATED_SIZE_HW
-    return boxes_xyxy / np.array([width, height, width, height], float)
-
-
 def prepare(
     annotations: Path | str,
     *,
@@ -171,9 +134,7 @@ def prepare(
     fps: float = FPS,
     output: Path | str,
 ) -> dict[str, list[str]]:
-    """Write the annotations in the form that all else reads: actions.pbtxt, train.csv, val.csv.
-
-    Every frame of a film is a key frame; those without a box are lines of two columns.
+    """Write the annotations in the form that all else reads: what `write_prepared` writes.
 
     Args:
         annotations: `pyannot.pkl` or `finalAnnots.mat`.
@@ -188,19 +149,7 @@ def prepare(
     """
     known = read_annotations(annotations, labels=labels)
     films = split_films(known, val=val, train=train)
-    output = Path(output)
-    write_labels(output / "actions.pbtxt", known.labels)
-    of_film: dict[str, list[Tube]] = {}
-    for tube in known.tubes:
-        of_film.setdefault(tube.video, []).append(tube)
-    for split, names in films.items():
-        lines = [
-            line
-            for film in names
-            for line in _lines(film, of_film.get(film, []), known.frames[film], fps)
-        ]
-        write_text(output / f"{split}.csv", "".join(lines))
-    return {split: [video_id(film) for film in names] for split, names in films.items()}
+    return write_prepared(SplitTubes(known, films), fps=fps, output=output)
 
 
 def split_films(
@@ -217,34 +166,8 @@ def split_films(
     learned = others if train is None else list(known.only(read_split(train), train).frames)
     if not learned:
         raise InputError(f"{val}: names every film that is annotated; none is left to train on")
-    seen: dict[str, str] = {}
-    for film in known.frames:
-        if seen.setdefault(video_id(film), film) != film:
-            raise InputError(f"{film} and {seen[video_id(film)]} have the same name")
+    check_names(known.frames)
     return {"train": learned, "val": list(scored)}
-
-
-def _lines(film: str, tubes: Sequence[Tube], frames: int, fps: float) -> Iterator[str]:
-    """A film's lines in AVA's format, frame after frame.
-
-    Tubes of one box are one person who does several things, unless it is the same thing twice.
-    """
-    boxes: list[list[str]] = [[] for _ in range(frames)]
-    persons: dict[tuple[int, str], list[int]] = {}
-    again: Counter[tuple[int, str, int]] = Counter()
-    for number, tube in enumerate(tubes):
-        for offset, xyxy in enumerate(to_fractions(tube.boxes_xyxy).tolist()):
-            frame = tube.first_frame + offset
-            corners = ",".join(f"{value:.6f}" for value in xyxy)
-            sharing = persons.setdefault((frame, corners), [])
-            before = again[frame, corners, tube.label]
-            if before == len(sharing):
-                sharing.append(number)
-            again[frame, corners, tube.label] += 1
-            boxes[frame].append(f"{corners},{tube.label},{sharing[before]}")
-    for frame, found in enumerate(boxes):
-        key = f"{video_id(film)},{frame / fps:g}"
-        yield from (f"{key},{box}\n" for box in found) if found else (f"{key}\n",)
 
 
 def _tube(film: str, said: Mapping[str, Any]) -> Tube:
@@ -256,18 +179,3 @@ def _tube(film: str, said: Mapping[str, Any]) -> Tube:
         raise ValueError(f"{len(boxes)} boxes for frames {first} to {end - 1}")
     boxes[:, 2:] += boxes[:, :2]
     return Tube(film, int(said["label"]), first, boxes)
-
-
-def _check(tube: Tube, frames: int, where: str) -> None:
-    if not (len(tube.boxes_xyxy) and tube.first_frame >= 0):
-        raise InputError(f"{where}: a tube has no frame, or begins before the film does")
-    end = tube.first_frame + len(tube.boxes_xyxy)
-    if end > frames:
-        raise InputError(
-            f"{where}: a tube ends before frame {end}, but the film has {frames} frames; is ef the "
-            "last frame here, rather than the one after it?"
-        )
-    if (tube.boxes_xyxy[:, 2:] <= tube.boxes_xyxy[:, :2]).any():
-        raise InputError(f"{where}: a box has no width or no height")
-    if tube.label < 0:
-        raise InputError(f"{where}: label {tube.label}, expected 0 or more")

@@ -8,18 +8,13 @@ from typing import Literal, NamedTuple
 import numpy as np
 import pandas as pd
 
-from aia.datasets.ucf101_24 import (
-    ANNOTATED_SIZE_HW,
-    FPS,
-    read_annotations,
-    read_split,
-    video_id,
-)
+from aia.datasets.tubes import SIZE_HW, video_id
+from aia.datasets.ucf101_24 import FPS, read_annotations, read_split
 from aia.errors import InputError
 from aia.evaluate.frame_map import FrameMap
 from aia.evaluate.linking import LinkRules, link
 from aia.evaluate.tubes import RULES, frame_map_of_boxes, video_map
-from aia.labels import ClassList
+from aia.labels import ClassList, read_labels
 from aia.log import say
 from aia.tables import (
     Tube,
@@ -79,7 +74,8 @@ def evaluate_ucf24(
         iou: Least overlap of a box, for frame mAP.
         video_ious: Least overlaps of a tube, each a number or `0.5:0.95`.
         linking: How detections become tubes; None: the default rules, at the films' rate.
-        labels: The classes of a `pyannot.pkl` as a `.pbtxt`; None: UCF101-24's.
+        labels: The classes as a `.pbtxt`, boxes of others do not count; None: of a `pyannot.pkl`
+            UCF101-24's, of a CSV those that are in it.
         fps: Frames a second of the films.
     """
     rules = RULES[protocol]
@@ -124,11 +120,18 @@ def read_truth(
     if films is not None:
         ids = {video_id(film) for film in films}
         boxes = boxes[boxes["video"].map(video_id).isin(ids)]
+    if labels is not None:
+        listed = read_labels(labels)
+        boxes = boxes[boxes["label"].isin(listed.ids)]
     if boxes.empty:
-        raise InputError(f"{groundtruth}: no box is left; is {split} a list of its films?")
+        lists = " and ".join(str(path) for path in (split, labels) if path is not None)
+        raise InputError(f"{groundtruth}: no box is left; does {lists} belong to it?")
+    tubes = tubes_of(boxes, groundtruth) if "tube" in boxes else None
+    if labels is not None:
+        return Truth(boxes, tubes, listed)
     ids_ = tuple(sorted(boxes["label"].unique().tolist()))
     known = ClassList(ids_, tuple(f"action {i}" for i in ids_), ("",) * len(ids_))
-    return Truth(boxes, tubes_of(boxes, groundtruth) if "tube" in boxes else None, known)
+    return Truth(boxes, tubes, known)
 
 
 def read_frame_detections(path: Path | str, truth: Truth, *, fps: float = FPS) -> pd.DataFrame:
@@ -194,7 +197,7 @@ def _of_scores(path: Path | str, fps: float) -> pd.DataFrame:
     """One row for each box and class of a score file."""
     table = read_scores(path)
     classes = len(table.class_ids)
-    height, width = ANNOTATED_SIZE_HW
+    height, width = SIZE_HW
     boxes = table.boxes
     pixels = boxes[["x1", "y1", "x2", "y2"]].to_numpy(float) * [width, height, width, height]
     frame = np.rint(boxes["time_sec"].to_numpy() * fps).astype(np.int64)

@@ -20,7 +20,13 @@ from aia.tables.csv_files import (
     write_metrics,
 )
 from aia.tables.detections import DetectionBlock, read_detections
-from aia.tables.frame_boxes import Tube, boxes_of, read_frame_boxes, tubes_of
+from aia.tables.frame_boxes import (
+    Tube,
+    boxes_of,
+    read_frame_boxes,
+    tubes_of,
+    write_frame_boxes,
+)
 from aia.tables.lists import read_films, read_seconds
 from aia.tables.object_features import (
     ObjectFeatures,
@@ -73,6 +79,7 @@ __all__ = [
     "read_tracks",
     "tubes_of",
     "write_boxes",
+    "write_frame_boxes",
     "write_metrics",
     "write_object_features",
     "write_scores",

@@ -9,6 +9,7 @@ import pyarrow as pa
 from jaxtyping import Float
 
 from aia.errors import InputError
+from aia.files import atomic_path
 from aia.tables.csv_reader import Layout, Rows, check_file, first_cells, read_table
 
 _COLUMNS: dict[str, pa.DataType] = {
@@ -78,6 +79,12 @@ def read_frame_boxes(path: Path | str, *, needs: str | None = None) -> pd.DataFr
         score = boxes["score"].to_numpy()
         rows.refuse(~np.isfinite(score), "score is {}, expected a number", score)
     return boxes
+
+
+def write_frame_boxes(path: Path | str, boxes: pd.DataFrame) -> None:
+    """Write rows as `read_frame_boxes` reads them, with every digit, whole or not at all."""
+    with atomic_path(path) as temporary:
+        boxes.to_csv(temporary, index=False, lineterminator="\n")
 
 
 def tubes_of(boxes: pd.DataFrame, path: Path | str) -> list[Tube]:

@@ -5,14 +5,8 @@ import numpy as np
 import pytest
 
 from aia.datasets.ava import annotated_clips
-from aia.datasets.ucf101_24 import (
-    prepare,
-    read_annotations,
-    read_split,
-    split_films,
-    to_fractions,
-    video_id,
-)
+from aia.datasets.tubes import to_fractions, video_id
+from aia.datasets.ucf101_24 import prepare, read_annotations, read_split, split_films
 from aia.errors import InputError
 from aia.labels import read_labels
 from aia.video.decode import Film

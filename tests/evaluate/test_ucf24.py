@@ -177,3 +177,17 @@ def test_perfect_detections_of_the_real_test_split(shared_data, tmp_path):
     # some boxes are annotated twice, and then no second detection of them is a hit
     assert result.frame.mean == pytest.approx(0.99739, abs=1e-5)
     assert mean_of(result.video["0.2"]) > 0.9  # persons who cross are linked the wrong way
+
+
+def test_a_class_list_names_the_classes_of_a_csv_and_says_which_count(tmp_path):
+    rows = ["a,1,3,32,24,64,48", "a,1,7,96,24,128,48"]
+    truth = write(tmp_path / "gt.csv", *rows)
+    found = write(tmp_path / "det.csv", f"{rows[0]},0.5", header=HEADER + ",score")
+    labels = tmp_path / "labels.pbtxt"
+    labels.write_text('item { name: "wave" id: 3 } item { name: "run" id: 5 }')
+    assert evaluate_ucf24(truth, found).frame.mean == pytest.approx(1 / 2)
+    result = evaluate_ucf24(truth, found, labels=labels)
+    assert (result.frame.labels.names, result.frame.mean) == (("wave", "run"), 1)
+    labels.write_text('item { name: "swim" id: 11 }')
+    with pytest.raises(InputError, match=r"no box is left; does .*labels\.pbtxt belong to it"):
+        evaluate_ucf24(truth, found, labels=labels)

@@ -52,17 +52,10 @@ def one_by_one(wildcards, files):
 
 
 def evaluated_against(wildcards):
-    """The ground truth, in the form in which it was published."""
-    source = settings(wildcards.dataset).data.source
-    if source is None or has_segments(wildcards.dataset):
-        return data_file("annotations", "val")(wildcards)
-    return source.annotations
-
-
-def evaluated_films(wildcards):
-    """The list of the films that are scored, where the ground truth has others too."""
-    source = settings(wildcards.dataset).data.source
-    return source.val if source and not has_segments(wildcards.dataset) else []
+    """The ground truth: annotations of key frames or segments, or tubes."""
+    if has_tubes(wildcards.dataset):
+        return f"results/{wildcards.dataset}/prepared/tubes.csv"
+    return data_file("annotations", "val")(wildcards)
 
 
 def noun_prior(wildcards):
@@ -74,11 +67,20 @@ def noun_prior(wildcards):
     return data_file("annotations", "train")(wildcards) if wanted else []
 
 
+def tube_command(wildcards):
+    """The kind of `aia prepare` that reads the tubes."""
+    return sources.COMMANDS[settings(wildcards.dataset).data.source.format]
+
+
 def source_rules(wildcards):
-    """What data in UCF101-24's form has otherwise than that."""
+    """What tubes are prepared with, beside the files of their splits."""
     data = settings(wildcards.dataset).data
-    labels = shlex.join(["--labels", data.source.labels]) if data.source.labels else ""
-    return f"{labels} --fps {data.clips_per_sec:g}".strip()
+    given = {name: getattr(data.source, name, None) for name in ("labels", "split")} | {
+        "fps": f"{data.clips_per_sec:g}"
+    }
+    return " ".join(
+        shlex.join([f"--{name}", str(value)]) for name, value in given.items() if value
+    )
 
 
 def evaluator(wildcards, input):
@@ -96,10 +98,11 @@ def evaluator(wildcards, input):
         ]
         return shlex.join(map(str, files))
     files = ["--groundtruth", input.groundtruth, "--detections", str(input.scores)]
-    if settings(wildcards.dataset).data.source:
-        words = shlex.join(["ucf24", *files, "--split", str(input.split)])
-        return f"{words} {source_rules(wildcards)}"
-    return shlex.join(["ava", *files, "--labels", str(input.labels)])
+    files += ["--labels", str(input.labels)]
+    if has_tubes(wildcards.dataset):
+        rate = settings(wildcards.dataset).data.clips_per_sec
+        return shlex.join(["ucf24", *files, "--fps", f"{rate:g}"])
+    return shlex.join(["ava", *files])
 
 
 def evaluation_rules(wildcards):
@@ -107,7 +110,7 @@ def evaluation_rules(wildcards):
     rules = settings(wildcards.dataset).evaluate
     if has_segments(wildcards.dataset):
         return ""
-    if settings(wildcards.dataset).data.source:
+    if has_tubes(wildcards.dataset):
         return f"--protocol {rules.tube_protocol} --frames {rules.frames} --iou {rules.iou}"
     return f"--protocol {rules.protocol} --iou {rules.iou}"
 

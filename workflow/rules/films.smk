@@ -2,7 +2,7 @@
 
 import csv
 
-from aia.datasets import ava_files, ucf101_24, ucf101_24_files
+from aia.datasets import ava_files, sources, ucf101_24_files
 from aia.datasets.playhouse import video_names
 from aia.fetch import NOT_YET
 
@@ -64,12 +64,7 @@ def prepared_films(dataset):
         asked = {source.annotations, source.val} & tables
         if not all(map(os.path.exists, asked)):  # what needs them waits for them
             checkpoints.fetch_ucf101_24_annotations.get()
-    known = ucf101_24.read_annotations(source.annotations, labels=source.labels)
-    films = ucf101_24.split_films(known, val=source.val, train=source.train)
-    return {
-        split: [ucf101_24.video_id(film) for film in names]
-        for split, names in films.items()
-    }
+    return sources.read_tubes(source).ids
 
 
 @one_message
@@ -82,6 +77,10 @@ def videos(dataset, split):
     if settings(dataset).data.source:
         return tuple(sorted(prepared_films(dataset)[split]))
     path = fetched_table(dataset, getattr(settings(dataset).data.annotations, split))
+    if has_segments(dataset):
+        from aia.tables import read_segments
+
+        return tuple(sorted(set(read_segments(path)["video"])))
     try:
         with open(path, newline="", encoding="utf-8") as file:
             rows = enumerate(csv.reader(file), start=1)

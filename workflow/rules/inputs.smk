@@ -22,8 +22,8 @@ def data_file(name, split=None):
     return path
 
 
-def datasets_from(form):
-    """Names of the data sets whose annotations have this form of their own, as a pattern."""
+def datasets_from(*forms):
+    """Names of the data sets whose annotations have one of these forms, as a pattern."""
     names = {
         path.stem
         for folder in ("config", REPOSITORY / "config")
@@ -32,7 +32,7 @@ def datasets_from(form):
     found = []
     for name in sorted(names | {config["dataset"]}):
         source = raw_settings(name).get("data", {}).get("source") or {}
-        if source.get("format") == form:
+        if source.get("format") in forms:
             found.append(re.escape(name))
     return "|".join(found) or "(?!)"
 
@@ -47,7 +47,7 @@ def source_file(name):
                 f"data.source: is null in the settings of {wildcards.dataset}, so there is nothing "
                 "to prepare; its annotations are where data.annotations says"
             )
-        return getattr(source, name) or []
+        return getattr(source, name, None) or []  # not every form has it
 
     return path
 
@@ -61,6 +61,11 @@ def evaluated_labels(wildcards):
 def has_segments(dataset):
     """Whether the data are labelled by segment rather than on key frames."""
     return settings(dataset).data.tasks is not None
+
+
+def has_tubes(dataset):
+    """Whether every frame is labelled, in a form of its own."""
+    return settings(dataset).data.source is not None and not has_segments(dataset)
 
 
 def unless_segments(function):

@@ -2,7 +2,7 @@
 
 
 rule prepare_tubes:
-    """Tubes as they were published -> class list, and who does what on every key frame."""
+    """Tubes as they were published -> class list, who does what on every key frame, and tubes to score."""
     input:
         annotations=source_file("annotations"),
         train=source_file("train"),
@@ -12,10 +12,11 @@ rule prepare_tubes:
         labels="results/{dataset}/prepared/actions.pbtxt",
         train="results/{dataset}/prepared/train.csv",
         val="results/{dataset}/prepared/val.csv",
+        tubes="results/{dataset}/prepared/tubes.csv",
     log:
         "logs/{dataset}/prepare_tubes.log",
     wildcard_constraints:
-        dataset=datasets_from("ucf101_24"),
+        dataset=datasets_from(*sources.COMMANDS),
     conda:
         "../../envs/aia.yaml"
     threads: 1
@@ -25,10 +26,11 @@ rule prepare_tubes:
     params:
         folder=subpath(output.labels, parent=True),
         lists=flags_of("train", "val"),
+        kind=tube_command,
         rules=source_rules,
         version=VERSIONS["prepare"],
     shell:
-        "aia prepare ucf24 {input.annotations} {params.lists} {params.rules}"
+        "aia prepare {params.kind} {input.annotations} {params.lists} {params.rules}"
         " --output-dir {params.folder} --log {log}"
 
 

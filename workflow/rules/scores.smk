@@ -92,7 +92,6 @@ rule evaluate:
     input:
         scores=evaluated_scores,
         groundtruth=evaluated_against,
-        split=evaluated_films,
         prior=noun_prior,
         excluded=data_file("excluded", "val"),
         labels=evaluated_labels,

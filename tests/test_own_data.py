@@ -1,0 +1,140 @@
+"""What docs/own-data.md shows: its overlays and its reader, as they stand there, are planned."""
+
+import pickle
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from aia.errors import InputError
+from aia.tables import read_actions
+from tests.test_workflow import REPOSITORY, message, overlay, planned, snakemake
+
+PAGE = (REPOSITORY / "docs/own-data.md").read_text(encoding="utf-8")
+TARGET = "results/jhmdb.csv"
+FILMS = {"train": ["wave/a", "catch/Oh_NO!"], "val": ["wave/c", "run/d", "run/e"]}
+
+
+def shown(language: str) -> list[str]:
+    """The page's blocks of a language."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", PAGE, flags=re.MULTILINE | re.DOTALL)
+
+
+def with_overlay(folder: Path, name: str) -> Path:
+    """The settings of the page in a folder, and films (empty files) a, b to train on and c."""
+    [text] = [text for text in shown("yaml") if yaml.safe_load(text)["dataset"] == name]
+    (folder / "config").mkdir()
+    (folder / f"config/{name}.yaml").write_text(text)
+    (folder / f"data/{name}/films").mkdir(parents=True)
+    for film in ("a.mkv", "b.mp4", "c.avi"):
+        (folder / f"data/{name}/films" / film).touch()
+    return folder / "data" / name
+
+
+def test_boxes_on_key_frames_are_planned_by_the_overlay_of_the_page(tmp_path: Path) -> None:
+    data = with_overlay(tmp_path, "street")
+    (data / "actions.pbtxt").write_text('label { name: "walk" label_id: 1 }')
+    (data / "train.csv").write_text("a,1,0.1,0.2,0.3,0.5,1,0\nb,1\nb,2,0.1,0.2,0.3,0.5,1,0\n")
+    (data / "val.csv").write_text("c,1,0.1,0.2,0.3,0.5,1,0\n")
+    jobs = planned(snakemake("results/street.csv", "-n", cwd=tmp_path))
+    assert (jobs["store_frames"], jobs["detect_boxes"], jobs["train"]) == (3, 3, 2)
+    assert jobs["evaluate"] == 2 * 2
+    (data / "films/b.mp4").unlink()
+    (data / "val.csv").write_text("films/c.avi,1,0.1,0.2,0.3,0.5,1,0\n")
+    said = message(snakemake("results/street.csv", "-n", cwd=tmp_path))
+    expected = "data/street/val.csv, line 1: 'films/b.mp4' is not a film's id"
+    assert expected in PAGE
+    assert expected.replace("b.mp4", "c.avi") in said
+
+
+def test_the_message_about_pixels_is_that_of_the_page(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("data/street").mkdir(parents=True)
+    Path("data/street/train.csv").write_text("a,1,120,20,30,50,1,0\n")
+    with pytest.raises(InputError) as refused:
+        read_actions("data/street/train.csv")
+    assert str(refused.value) in PAGE
+
+
+def test_segments_of_a_csv_are_planned_by_the_overlay_of_the_page(tmp_path: Path) -> None:
+    data = with_overlay(tmp_path, "workshop")
+    head = "segment,video,start_sec,stop_sec,verb,noun\n"
+    (data / "train.csv").write_text(f"{head}7,a,0.5,1.5,0,0\n8,b,0.5,1.5,0,0\n9,a,2,5,0,0\n")
+    (data / "val.csv").write_text(f"{head}7,c,0.5,1.5,0,0\n")
+    for task in ("verbs", "nouns"):
+        (data / f"{task}.pbtxt").write_text('label { name: "saw" label_id: 0 }')
+    jobs = planned(snakemake("results/workshop.csv", "-n", cwd=tmp_path))
+    assert "prepare_segments" not in jobs
+    assert (jobs["store_frames"], jobs["detect_boxes"], jobs["train"]) == (3, 3, 2 * 2)
+    (data / "val.csv").write_text("c,1,0.1,0.2,0.3,0.5,1,0\n")
+    said = message(snakemake("results/workshop.csv", "-n", cwd=tmp_path))
+    assert "data/workshop/val.csv, line 1: the header is 'c,1,0.1," in said
+
+
+def test_the_heart_of_the_reader_is_its_own_text() -> None:
+    source = (REPOSITORY / "aia/datasets/jhmdb.py").read_text(encoding="utf-8")
+    own = {line.strip() for line in source.splitlines()}
+    [heart] = shown("python")
+    lines = [line.strip() for line in heart.splitlines()]
+    assert [line for line in lines if line != "..." and line not in own] == []
+    assert len(lines) <= 40
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Annotations of five films, which are empty files: a dry run looks at no more than names."""
+    films = [film for names in FILMS.values() for film in names]
+    tube = np.array([[1, 10, 10, 50, 50], [2, 10, 10, 50, 50]], float)
+    said = {
+        "labels": ["catch", "run", "wave"],
+        "gttubes": {film: {1: [tube]} for film in films},
+        "nframes": dict.fromkeys(films, 2),
+        "train_videos": [FILMS["train"]],
+        "test_videos": [FILMS["val"]],
+        "resolution": dict.fromkeys(films, (240, 320)),
+    }
+    (tmp_path / "data/jhmdb/films").mkdir(parents=True)
+    (tmp_path / "data/jhmdb/JHMDB-GT.pkl").write_bytes(pickle.dumps(said, protocol=2))
+    for name in ("a.avi", "Oh_NO_.avi", "c.avi", "d.mkv", "e.avi"):
+        (tmp_path / "data/jhmdb/films" / name).touch()
+    (tmp_path / "data/backbones").mkdir()
+    (tmp_path / "data/backbones/c2d_r50_1x1.safetensors").touch()
+    return tmp_path
+
+
+def test_all_of_the_table_is_planned_from_annotations_and_films(folder: Path) -> None:
+    result = snakemake(TARGET, "-n", "--printshellcmds", "--quiet", "host", cwd=folder)
+    assert planned(result) == {
+        "prepare_tubes": 1,
+        "store_frames": 5,
+        "check_films": 1,
+        "finetune_detector": 1,
+        "detect_boxes": 5,
+        "train": 2,
+        "score_detected": 2,
+        "score_groundtruth": 2,
+        "evaluate": 4,
+        "evaluate_persons": 1,
+        "result_table": 1,
+        "table": 1,
+    }
+    said = result.stdout + result.stderr
+    assert "prepare jhmdb data/jhmdb/JHMDB-GT.pkl  --split 1 --fps 25" in said
+    assert "ucf24 --groundtruth results/jhmdb/prepared/tubes.csv" in said
+    assert "--labels results/jhmdb/prepared/actions.pbtxt --fps 25" in said
+
+
+def test_a_split_that_the_file_lacks_stops_before_any_job(folder: Path) -> None:
+    second = overlay(folder / "second.yaml", {"dataset": "jhmdb", "data": {"source": {"split": 2}}})
+    said = message(snakemake(TARGET, "-n", "--configfile", second, cwd=folder))
+    assert "data/jhmdb/JHMDB-GT.pkl: has no split 2; it has 1, counted from 1" in said
+
+
+def test_a_film_that_is_not_there_is_named(folder: Path) -> None:
+    (folder / "data/jhmdb/films/Oh_NO_.avi").unlink()
+    said = message(snakemake(TARGET, "-n", cwd=folder))
+    assert "expected one film data/jhmdb/films/Oh_NO_.*, found 0" in said
