@@ -77,7 +77,7 @@ checkpoint fetch_ucf101_24_annotations:
         runtime=60,
         downloads=1,
     params:
-        folder=subpath(output.tables[0], parent=True),
+        folder=lambda wildcards, output: os.path.dirname(output.tables[0]),
         settings=fetch_settings,
     shell:
         "aia fetch ucf101-24 --folder {params.folder} --settings {params.settings:q} --log {log}"
@@ -131,7 +131,7 @@ checkpoint fetch_epic55_annotations:
         runtime=60,
         downloads=1,
     params:
-        folder=subpath(output.tables[0], parent=True),
+        folder=lambda wildcards, output: os.path.dirname(output.tables[0]),
         settings=fetch_settings,
     shell:
         "aia fetch epic55-annotations --folder {params.folder} --settings {params.settings:q} --log {log}"
