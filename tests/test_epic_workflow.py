@@ -2,12 +2,14 @@
 
 import csv
 import json
+import re
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 from safetensors import safe_open
 
+from aia.cli import main
 from aia.tables import read_object_features, read_scores
 from tests.test_workflow import message, overlay, planned, snakemake
 
@@ -121,3 +123,12 @@ def test_hands_are_detected_where_clips_may_lie(finished: Path) -> None:
         hands = pq.read_table(folder / f"persons/{video}.parquet").to_pandas()
         assert set(hands["label"]) <= {"hand"}
         assert {round(time, 3) for time in hands["time_sec"]} <= {round(t, 3) for t in wanted}
+
+
+def test_what_it_takes_is_told_before_it_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["budget", TARGET]) == 0
+    jobs = dict(re.findall(r"^(\w+) +(\d+) ", capsys.readouterr().out, flags=re.MULTILINE))
+    assert (jobs["remember_objects"], jobs["train"], jobs["all"]) == ("3", "4", "24")

@@ -6,7 +6,13 @@ from typing import NamedTuple
 
 from aia.budget.facts import Facts
 from aia.budget.jobs import Job, Parse, needed_jobs, options_of
-from aia.budget.perceive import detecting_work, drawing_work, finetuning_work, storing_work
+from aia.budget.perceive import (
+    detecting_work,
+    drawing_work,
+    finetuning_work,
+    remembering_work,
+    storing_work,
+)
 from aia.budget.rates import Rate, Rates
 from aia.budget.schedule import Plan, Task, schedule
 from aia.budget.speeds import GIGA, Speeds, Work
@@ -110,6 +116,7 @@ def command_work(
         "frames": storing_work,
         "finetune_detector": finetuning_work,
         "detect": detecting_work,
+        "remember_objects": remembering_work,
     }
     if options is not None and name in simple:
         return simple[name](options, facts, speeds)

@@ -139,7 +139,9 @@ class Facts:
             self._tables[key] = self._read_key_frames(annotations, excluded, videos)
         table = self._tables[key]
         found = [table[video] for video in videos if video in table]
-        return KeyFrames(*(sum(part) for part in zip(*found, strict=True))) if found else _NONE
+        return (
+            KeyFrames(*(sum(part) for part in zip(*found, strict=True))) if found else NO_KEY_FRAMES
+        )
 
     def all_key_frames(self, annotations: Path) -> KeyFrames:
         """Key frames that a table of annotations has, of whichever films are planned or in it."""
@@ -172,7 +174,7 @@ class Facts:
             self.notes.append(text)
 
 
-_NONE = KeyFrames(0, 0, 0)
+NO_KEY_FRAMES = KeyFrames(0, 0, 0)
 
 
 def stored(film: FilmFacts, frames: Mapping[str, Any]) -> StoreFacts:
@@ -186,9 +188,13 @@ def stored(film: FilmFacts, frames: Mapping[str, Any]) -> StoreFacts:
 
 
 def counted_key_frames(annotations: Path, excluded: Path | None) -> dict[str, KeyFrames]:
-    """Key frames and persons of each film of an AVA CSV."""
-    from aia.tables import read_actions, read_excluded
+    """Key frames and persons of each film of an AVA CSV; of a table of segments, these are both."""
+    from aia.tables import SEGMENT_COLUMNS, read_actions, read_excluded, read_segments
 
+    with open(annotations, encoding="utf-8-sig") as file:
+        if file.readline().startswith(",".join(SEGMENT_COLUMNS)):
+            segments = read_segments(annotations).groupby("video")["segment"].count()
+            return {str(video): KeyFrames(int(n), int(n), int(n)) for video, n in segments.items()}
     rows = read_actions(annotations)
     box = ["video", "time_sec", "x1", "y1", "x2", "y2", "person"]
     rows = rows[rows["action"] >= 0].drop_duplicates(box)

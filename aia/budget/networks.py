@@ -126,15 +126,21 @@ def _count(run: RunName, config: RunConfig, size_hw: tuple[int, int]) -> Network
 
 def _slots(
     run: RunName, config: RunConfig, network: Network, maps: list[torch.Tensor]
-) -> tuple[Slots, Slots, Slots | None]:
-    """P, O and M of one clip, without content; for the Non-local branch O are the map's places."""
+) -> tuple[Slots, Slots, Slots | None, Slots | None]:
+    """P, O, M and H of one clip, without content; for the Non-local branch O are the map's places.
+
+    A segment is one query, and has hands beside it.
+    """
 
     def slots(count: int) -> Slots:
         return Slots(torch.empty(1, count, network.d), torch.ones(1, count, dtype=torch.bool))
 
     places = maps[0].shape[-2] * maps[0].shape[-1]
     objects = slots(places if run.structure == "nl" else config.network.max_objects)
+    segment = config.network.query == "segment"
+    persons = slots(1 if segment else PERSONS)
+    hands = slots(config.network.max_persons) if segment else None
     if config.memory is None:
-        return slots(PERSONS), objects, None
+        return persons, objects, None, hands
     seconds = 2 * config.memory.reach + 1
-    return slots(PERSONS), objects, slots(seconds * config.memory.persons_per_clip)
+    return persons, objects, slots(seconds * config.memory.persons_per_clip), hands

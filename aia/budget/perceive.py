@@ -4,7 +4,7 @@ import argparse
 import math
 from typing import Any
 
-from aia.budget.facts import Facts, StoreFacts
+from aia.budget.facts import NO_KEY_FRAMES, Facts, StoreFacts
 from aia.budget.speeds import GIGA, Speeds, Work
 from aia.config import read_sections
 
@@ -79,7 +79,8 @@ def detecting_work(options: argparse.Namespace, facts: Facts, speeds: Speeds) ->
     """`aia detect`: one image a key frame."""
     config = read_sections(options.settings)["detector"]
     store, video = facts.store(options.frames), options.frames.stem
-    frames = [facts.key_frames(path, [video]) for path in options.annotations]
+    tables = [*options.annotations, *options.segments]
+    frames = [facts.key_frames(path, [video]) for path in tables] or [NO_KEY_FRAMES]
     images, persons = (sum(part) for part in list(zip(*frames, strict=True))[:2])
     computing = speeds.computing(
         "detect",
@@ -96,6 +97,28 @@ def detecting_work(options: argparse.Namespace, facts: Facts, speeds: Speeds) ->
     )
 
 
+def remembering_work(options: argparse.Namespace, facts: Facts, speeds: Speeds) -> Work:
+    """`aia remember-objects`: one image a second."""
+    config = read_sections(options.settings)["detector"]
+    store = facts.store(options.frames)
+    images = round(store.seconds)
+    computing = speeds.computing(
+        "detect",
+        images * detector_flops(config, store, speeds),
+        network=config["model"],
+        precision="float32",
+    )
+    return Work(
+        start_sec=speeds.start(),
+        load_sec=speeds.load_sec(store, frames=images),
+        **computing._asdict(),
+        **_memory(config, speeds),
+        disk_bytes=images * config["max_objects"] * (BOX_BYTES + FEATURE_BYTES),
+    )
+
+
+FEATURE_BYTES = 2 * 1024
+"""Of an object, as the box head of an FPN detector sees it, in float16."""
 BOX_BYTES = 40
 """Of a row of a table of boxes, or of a score's columns beside the classes."""
 
