@@ -132,6 +132,9 @@ def test_all_of_avas_tables_are_planned_and_their_runs_shared(tmp_path: Path) ->
     assert jobs["fetch_ava_film"] == jobs["store_frames"] == jobs["detect_boxes"] == 299
     # 19 networks of Table 1 on R50, one of which stands in Table 2 as well, and two on R101
     assert jobs["train"] == 19 + 2
+    # each of them once, and the multi-scale row's run in five views more
+    assert jobs["score_detected"] == jobs["score_groundtruth"] == jobs["train"] + 5
+    assert jobs["fuse_views"] == 2
     assert jobs["convert_backbone"] == 2
     assert jobs["ablation_table"] == 6
     run = "slowfast_r50_4x16-dense-POMPOM-amu-s0"
@@ -140,6 +143,12 @@ def test_all_of_avas_tables_are_planned_and_their_runs_shared(tmp_path: Path) ->
     assert jobs["submit"] == jobs["score_test"] == jobs["train"] == 1
     # all films that are trained on or scored are looked at before training
     assert jobs["fetch_ava_film"] == jobs["store_frames"] == 299 + 1
+    # Table 2b's rows on the test films: three runs, one of which stands on the validation films too
+    jobs = planned(
+        snakemake("results/ava_v22_val.csv", "results/ava_v22_test.csv", "-n", cwd=tmp_path)
+    )
+    assert (jobs["train"], jobs["submission_list"], jobs["submit"]) == (3 + 2, 1, 2)
+    assert (jobs["score_test"], jobs["fuse_runs"]) == (3 * 6, 1)
 
 
 def write_tables(folder: Path) -> None:
