@@ -7,6 +7,7 @@ from aia.config import (
     MemoryConfig,
     load_settings,
     overlay,
+    parse_row,
     parse_run,
     read_yaml,
     run_settings,
@@ -103,7 +104,46 @@ def test_every_shipped_overlay_fits(raw, path):
             "backbones.r3d_18.weights = 'KINETICS_V1', expected scratch, KINETICS400_V1",
         ),
         ({"variants": {"odd": {"loss": {"kind": "mse"}}}}, "with variant odd: loss.kind = 'mse'"),
-        ({"results": {"runs": ["slowfast_tiny"]}}, "'slowfast_tiny-s0' is not a run"),
+        (
+            {"results": {"runs": ["slowfast_tiny"]}},
+            "'slowfast_tiny': slowfast_tiny is neither a run nor one of fuse.ensembles",
+        ),
+        ({"results": {"runs": ["slowfast_tiny-nine"]}}, "'slowfast_tiny-nine-s0' is not a run"),
+        (
+            {"results": {"runs": ["slowfast_tiny-none multiscal"]}},
+            "'multiscal' says nothing of a run, did you mean multiscale?",
+        ),
+        (
+            {"results": {"runs": ["slowfast_tiny-none multiscale flip"]}},
+            "'multiscale flip' says nothing of a run",
+        ),
+        (
+            {
+                "fuse": {"ensembles": {"three": ["slowfast_tiny-none-s0"]}},
+                "results": {"runs": ["tree multiscale"]},
+            },
+            "tree is neither a run nor one of fuse.ensembles (it has three), did you mean three?",
+        ),
+        (
+            {
+                "fuse": {"ensembles": {"three": ["slowfast_tiny-none-s0"]}},
+                "results": {"runs": ["three"]},
+                "data": {"tasks": {"verb": "verbs.pbtxt", "noun": "nouns.pbtxt"}},
+            },
+            "results.runs: 'three' is an ensemble; a row of data labelled by segment is one run",
+        ),
+        (
+            {"submissions": {"seeds": [0], "runs": ["trio"], "paper_data": None}},
+            "submissions.runs: 'trio': trio is neither a run nor",
+        ),
+        (
+            {"submissions": {"seeds": [0], "runs": ["slowfast_tiny-none"]}},
+            "submissions.paper_data is missing",
+        ),
+        (
+            {"table1a": {"none": "none multiscale"}},
+            "'slowfast_tiny-none multiscale-s0' is not a run",
+        ),
         ({"results": {"runs": ["slowfast_huge-none"]}}, "'slowfast_huge' is not one of backbones"),
         ({"dataset": "../up"}, "'../up' is not a name"),
         ({"detector": {"finetune": False}}, "finetune: false needs weights"),
@@ -113,6 +153,19 @@ def test_a_setting_that_does_not_fit_is_named(raw, change, message):
     with pytest.raises(InputError) as error:
         load_settings(overlay(raw, change))
     assert message in str(error.value)
+
+
+def test_a_row_may_be_multi_scale_or_an_ensemble_and_the_runs_behind_are_each_there_once(raw):
+    members = [f"slowfast_tiny-none-s{seed}" for seed in (2, 5, 7)]
+    rows = ["slowfast_tiny-none", "slowfast_tiny-none multiscale", "three", "three  multiscale"]
+    change = {"fuse": {"ensembles": {"three": members}}, "results": {"seeds": [2, 3], "runs": rows}}
+    settings = load_settings(overlay(raw, change))
+    behind = [settings.runs_of("results", row) for row in rows]
+    both = ("slowfast_tiny-none-s2", "slowfast_tiny-none-s3")
+    assert behind == [both, both, tuple(members), tuple(members)]
+    assert settings.runs("results") == (*both, *members[1:])
+    assert [parse_row(row).views for row in rows] == ["", "-multiscale", "", "-multiscale"]
+    assert [parse_row(row).is_ensemble for row in rows] == [False, False, True, True]
 
 
 def test_a_missing_setting_is_named(raw):

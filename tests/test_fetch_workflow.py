@@ -14,6 +14,7 @@ from tests.test_workflow import message, overlay, planned, snakemake
 from tests.video.films import moving, write_film
 
 VIDEOS = {"-a_bCdEfGhI": "-a_bCdEfGhI.mkv", "b0123456789": "b0123456789.mp4"}
+UNLABELLED = "zz.mkv"  # a test film: nobody annotated it
 LABELS = 'label { name: "stand" label_id: 12 }\n'
 TARGET = "results/ava_v22/films.csv"
 
@@ -31,7 +32,7 @@ def film_bytes(folder: Path, name: str, numbers: list[int]) -> bytes:
 
 @pytest.fixture
 def site(tmp_path: Path) -> Iterator[Site]:
-    """Two films of 8 s, of which the seconds 2 to 6 are kept."""
+    """Two annotated films of 8 s and one without labels; the seconds 2 to 6 are kept."""
     rows = {video: f"{video},3,0.1,0.1,0.5,0.9,12,0\n" for video in VIDEOS}
     train, val = rows.values()
     tables = {
@@ -39,6 +40,7 @@ def site(tmp_path: Path) -> Iterator[Site]:
         "ava_val_v2.2.csv": val,
         "ava_train_excluded_timestamps_v2.2.csv": "",
         "ava_val_excluded_timestamps_v2.2.csv": "",
+        "ava_included_timestamps_v2.2.txt": "0003\n0005\n",
         "ava_action_list_v2.2.pbtxt": LABELS,
         "ava_action_list_v2.2_for_activitynet_2019.pbtxt": LABELS,
     }
@@ -48,11 +50,12 @@ def site(tmp_path: Path) -> Iterator[Site]:
         files["/annotations/ava_v2.2.zip"] = Served(archive(tables), statuses=[503])
         names = "\n".join([*VIDEOS.values(), ""]).encode()
         files["/annotations/ava_file_names_trainval_v2.1.txt"] = Served(names)
-        files["/annotations/ava_file_names_test_v2.1.txt"] = Served(b"zz.mkv\n")
-        for number, name in enumerate(VIDEOS.values()):
+        files["/annotations/ava_file_names_test_v2.1.txt"] = Served(f"{UNLABELLED}\n".encode())
+        for number, name in enumerate((*VIDEOS.values(), UNLABELLED)):
             numbers = list(range(1000 * number, 1000 * number + 240))
             content = film_bytes(tmp_path / "films", name, numbers)
-            files[f"/trainval/{name}"] = Served(content, breaks_at=[5000])
+            part = "test" if name == UNLABELLED else "trainval"
+            files[f"/{part}/{name}"] = Served(content, breaks_at=[5000])
         overlay(
             tmp_path / "mini.yaml",
             {
@@ -85,7 +88,7 @@ def test_ava_is_fetched_and_its_films_are_looked_at(site: Site, tmp_path: Path) 
         assert site.asked(f"/trainval/{name}")[:2] == [None, "bytes=5000-"]
     with open(tmp_path / TARGET, newline="") as file:
         rows = list(csv.DictReader(file))
-    assert {row["video"]: row["frames"] for row in rows} == dict.fromkeys(VIDEOS, "120")
+    assert {row["video"]: row["frames"] for row in rows} == dict.fromkeys((*VIDEOS, "zz"), "120")
 
     site.requests.clear()
     again = snakemake("-n", TARGET, "--configfile", "mini.yaml", cwd=tmp_path)
@@ -106,6 +109,21 @@ def test_ava_is_fetched_and_its_films_are_looked_at(site: Site, tmp_path: Path) 
     assert not (tmp_path / TARGET).exists()
 
 
+def test_a_test_film_that_lacks_seconds_to_score_stops_before_anything_is_trained(
+    site: Site, tmp_path: Path
+) -> None:
+    tables = {"ava_included_timestamps_v2.2.txt": "0003\n0009\n"}
+    rows = {split: "b0123456789,3,0.1,0.1,0.5,0.9,12,0\n" for split in ("train", "val")}
+    tables |= {f"ava_{split}_v2.2.csv": row for split, row in rows.items()}
+    tables |= {f"ava_{split}_excluded_timestamps_v2.2.csv": "" for split in rows}
+    names = ("ava_action_list_v2.2.pbtxt", "ava_action_list_v2.2_for_activitynet_2019.pbtxt")
+    tables |= dict.fromkeys(names, LABELS)
+    site.files["/annotations/ava_v2.2.zip"] = Served(archive(tables))
+    said = message(snakemake(TARGET, "--configfile", "mini.yaml", cwd=tmp_path))
+    assert "zz: is to be scored from 3 to 9 s, but its frames go from 2.00 to 6.00 s" in said
+    assert "b0123456789: is" not in said  # it is annotated
+
+
 def test_a_film_that_is_not_to_be_had_is_named_and_the_others_stay(
     site: Site, tmp_path: Path
 ) -> None:
@@ -113,7 +131,9 @@ def test_a_film_that_is_not_to_be_had_is_named_and_the_others_stay(
     site.files["/trainval/-a_bCdEfGhI.mkv"] = Served(page, content_type="text/html")
     said = message(snakemake(TARGET, "--configfile", "mini.yaml", "-k", cwd=tmp_path))
     assert "a web page came instead of -a_bCdEfGhI.mkv; it was refused" in said
-    films = {"b0123456789.mp4", "b0123456789.mp4.fetched.json"}
+    films = {
+        f"{name}{end}" for name in ("b0123456789.mp4", UNLABELLED) for end in ("", ".fetched.json")
+    }
     assert made(tmp_path / "data" / "ava" / "films") == films
 
 
@@ -129,9 +149,15 @@ def test_all_of_avas_tables_are_planned_and_their_runs_shared(tmp_path: Path) ->
     write_tables(tmp_path / "data" / "ava" / "v2.2")
     tables = [f"results/ava_v22/table1{letter}.csv" for letter in "abcdef"]
     jobs = planned(snakemake("results/ava_v22_val.csv", *tables, "-n", cwd=tmp_path))
-    assert jobs["fetch_ava_film"] == jobs["store_frames"] == jobs["detect_boxes"] == 299
+    assert jobs["detect_boxes"] == 299
+    assert (
+        jobs["fetch_ava_film"] == jobs["store_frames"] == 299 + 1
+    )  # the test film is looked at, too
     # 19 networks of Table 1 on R50, one of which stands in Table 2 as well, and two on R101
     assert jobs["train"] == 19 + 2
+    # each of them once, and the multi-scale row's run in five views more
+    assert jobs["score_detected"] == jobs["score_groundtruth"] == jobs["train"] + 5
+    assert jobs["fuse_views"] == 2
     assert jobs["convert_backbone"] == 2
     assert jobs["ablation_table"] == 6
     run = "slowfast_r50_4x16-dense-POMPOM-amu-s0"
@@ -140,6 +166,12 @@ def test_all_of_avas_tables_are_planned_and_their_runs_shared(tmp_path: Path) ->
     assert jobs["submit"] == jobs["score_test"] == jobs["train"] == 1
     # all films that are trained on or scored are looked at before training
     assert jobs["fetch_ava_film"] == jobs["store_frames"] == 299 + 1
+    # Table 2b's rows on the test films: three runs, one of which stands on the validation films too
+    jobs = planned(
+        snakemake("results/ava_v22_val.csv", "results/ava_v22_test.csv", "-n", cwd=tmp_path)
+    )
+    assert (jobs["train"], jobs["submission_list"], jobs["submit"]) == (3 + 2, 1, 2)
+    assert (jobs["score_test"], jobs["fuse_runs"]) == (3 * 6, 1)
 
 
 def write_tables(folder: Path) -> None:

@@ -152,6 +152,36 @@ def test_an_ensemble_in_multi_scale_is_scored_in_each_view_and_fused_twice(tmp_p
     assert (jobs["evaluate"], jobs["evaluate_protocols"]) == (1, 1)
 
 
+def test_rows_of_a_table_share_their_runs_with_its_multi_scale_rows_and_ensembles(
+    tmp_path: Path,
+) -> None:
+    run = "slowfast_tiny-serial-POM-amu"
+    pair = [f"{run}-s0", "slowfast_tiny-none-s1"]
+    rows = ["slowfast_tiny-none", run, f"{run} multiscale", "pair", "pair multiscale"]
+    results = {"results": {"seeds": [0, 1], "runs": rows}, "fuse": {"ensembles": {"pair": pair}}}
+    options = ("-n", "--configfile", overlay(tmp_path / "rows.yaml", results))
+    jobs = planned(snakemake("results/small_val.csv", *options, cwd=tmp_path))
+    assert jobs["train"] == 4 + 2  # two networks, two seeds, and the backbones they begin with
+    # of all as kept; five further views of the multi-scale row's two, and of the ensemble's other
+    assert jobs["score_detected"] == jobs["score_groundtruth"] == 4 + 5 * 3
+    assert jobs["fuse_views"] == 2 * 3
+    assert jobs["fuse_runs"] == 2 * 2
+    assert jobs["evaluate"] == 2 * (2 + 2 + 2 + 1 + 1)
+    figures = [f"results/small/figures/{name}.png" for name in ("curves", "fig6", "keyframes")]
+    result = snakemake(*figures, "--printshellcmds", "--quiet", "host", *options, cwd=tmp_path)
+    assert planned(result)["train"] == 4 + 2
+    assert planned(result)["evaluate"] == planned(result)["score_detected"] == 4
+    said = result.stdout + result.stderr
+    curves = re.search(r"aia figure curves --progress (.*?) --metrics (.*?) --output", said)
+    assert curves
+    named = [[word.split("=")[0] for word in part.split()] for part in curves.groups()]
+    networks = [f"{name}-s{seed}" for name in rows[:2] for seed in (0, 1)]
+    assert named[1] == networks
+    assert sorted(named[0]) == sorted(
+        [*networks, *(f"{rows[0]}-s{seed}-pretrain" for seed in (0, 1))]
+    )
+
+
 def test_a_data_set_of_avas_size_is_planned_with_ids_as_avas_are(tmp_path: Path) -> None:
     ids = [f"{'-_aZ'[i % 4]}{i:03d}-_x{i % 7}B_" for i in range(299)]
     write_ava(tmp_path, train=ids[:235], val=ids[235:])
@@ -225,6 +255,17 @@ def test_films_without_labels_are_scored_for_a_submission(tmp_path: Path) -> Non
     jobs = planned(result)
     assert (jobs["submit"], jobs["score_test"], jobs["detect_boxes"]) == (1, 1, 2)
     assert "--films test.txt --seconds seconds.txt" in result.stdout + result.stderr
+    # all that is to be submitted, listed
+    both = {"fuse": {"short_sides": [98], "flip": False, "ensembles": {"alone": [f"{RUN}-s0"]}}}
+    both |= {"submissions": {"seeds": [0, 1], "paper_data": None, "runs": [
+        "slowfast_tiny-none", "alone multiscale"]}}  # fmt: skip
+    rows = overlay(tmp_path / "rows.yaml", both)
+    every = snakemake("results/ava_test.csv", *options, rows, cwd=tmp_path)
+    jobs = planned(every)
+    assert (jobs["submission_list"], jobs["submit"], jobs["score_test"]) == (1, 3, 3)
+    assert (jobs["fuse_views"], jobs["fuse_runs"]) == (1, 1)
+    said = message(snakemake("results/ava_test.csv", *options, cwd=tmp_path))
+    assert "submissions: is null in the settings of ava" in said
     without = import_settings(tmp_path, test=TEST)
     options = ("-n", "--configfile", "ava.yaml", without)
     said = message(snakemake(target, *options, cwd=tmp_path))
@@ -417,6 +458,25 @@ def test_views_are_fused_to_their_mean_and_evaluated(finished: Path) -> None:
         assert not np.array_equal(one.scores, other.scores)
     first, second = ((finished / path).read_bytes() for path in metrics)
     assert first == second  # an ensemble of one
+
+
+def test_a_table_has_multi_scale_rows_and_ensembles_beside_the_runs(
+    finished: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "again"
+    shutil.copytree(finished, folder)
+    rows = [RUN, f"{RUN} multiscale", "alone multiscale"]
+    overlay(folder / "rows.yaml", {"results": {"runs": rows}, "fuse": {"flip": False}})
+    target = ("results/small_val.csv", "--configfile", "less.yaml", "rows.yaml")
+    result = snakemake(*target, cwd=folder)
+    assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-6000:]
+    for boxes in ("detected", "annotated"):
+        table = read_table(folder / "results" / "small_val.csv", f"mAP@0.5 ({boxes} boxes)")
+        assert [line["method"] for line in table] == rows
+        assert {line["seeds"] for line in table} == {"1"}
+        assert {line["backbone"] for line in table} == {"slowfast_tiny"}
+        single, several, alone = (line["ours"] for line in table)
+        assert several == alone != single
 
 
 def test_a_second_call_does_nothing(finished: Path) -> None:

@@ -23,7 +23,7 @@ from aia.errors import InputError
 
 
 def add_parsers(commands: Any) -> None:
-    """Add `score`, `fuse`, `drift` and `submit` to the commands of `aia`."""
+    """Add `score`, `fuse`, `drift`, `submit` and `submissions` to the commands of `aia`."""
     command = add_command(commands, "score", score)
     command.add_argument("--model", type=Path, required=True)
     films = command.add_mutually_exclusive_group(required=True)
@@ -71,6 +71,11 @@ def add_parsers(commands: Any) -> None:
     command.add_argument("scores", type=Path)
     command.add_argument("--labels", type=Path, help="classes that are submitted; without: all")
     command.add_argument("--threshold", type=float, default=0.0, help="lower scores are left out")
+    command.add_argument("--output", type=Path, required=True)
+
+    command = add_command(commands, "submissions", submissions)
+    command.add_argument("--rows", required=True, help="JSON: methods and their files")
+    command.add_argument("--paper-data", help="what the paper calls the films: AVA v2.2 test")
     command.add_argument("--output", type=Path, required=True)
 
 
@@ -214,3 +219,14 @@ def submit(options: argparse.Namespace) -> None:
     lines = write_submission(options.output, table, labels=labels, threshold=options.threshold)
     films = table.boxes["video"].nunique()
     log.say(f"{options.output}: {lines} lines, {len(table.boxes)} boxes of {films} films")
+
+
+def submissions(options: argparse.Namespace) -> None:
+    """List the files for AVA's evaluation server, with the paper's numbers and what to do."""
+    from aia.evaluate.paper import PaperNumbers
+    from aia.evaluate.submissions import submissions_from_json, write_submission_list
+
+    listed = submissions_from_json(options.rows)
+    paper = PaperNumbers(None, options.paper_data)
+    for line in write_submission_list(options.output, listed, paper).to_dict("records"):
+        log.say(f"{line['file']}: {line['to_do']}")

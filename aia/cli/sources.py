@@ -97,6 +97,9 @@ def add_parsers(commands: Any) -> None:
     command = add_command(commands, "check-films", check_films)
     command.add_argument("--frames", type=Path, nargs="+", required=True, help="frame stores")
     command.add_argument("--annotations", type=Path, nargs="*", default=[])
+    command.add_argument(
+        "--seconds", type=Path, help="key frames of films that no annotation names, one a line"
+    )
     command.add_argument("--output", type=Path, required=True, help="CSV of fingerprints")
 
 
@@ -292,6 +295,7 @@ def check_films(options: argparse.Namespace) -> None:
     check(
         stores=options.frames,
         annotations=options.annotations,
+        seconds=options.seconds,
         frames=section(FramesConfig, options.settings, "frames"),
         check=section(CheckConfig, options.settings, "check"),
         output=options.output,

@@ -10,6 +10,7 @@ Nothing heavy is imported: the workflow reads this package in each job.
     building.py     plain YAML as these types; errors name the setting and suggest the word
     reading.py      from files and the command line, overlays laid over each other
     runs.py         names of runs
+    rows.py         rows of tables: runs and ensembles, perhaps multi-scale
 """
 
 from aia.config.backbones import (
@@ -41,6 +42,7 @@ from aia.config.reading import (
     run_settings,
     section,
 )
+from aia.config.rows import TableRow, parse_row
 from aia.config.runs import RunName, parse_run, with_seed
 from aia.config.sections import (
     MACHINE_SETTINGS,
@@ -49,6 +51,7 @@ from aia.config.sections import (
     EvaluateConfig,
     FuseConfig,
     Settings,
+    SubmissionsConfig,
     TableConfig,
 )
 from aia.config.training import (
@@ -86,12 +89,15 @@ __all__ = [
     "SlowFastConfig",
     "SourceConfig",
     "SplitPaths",
+    "SubmissionsConfig",
     "TableConfig",
+    "TableRow",
     "TorchvisionConfig",
     "TrainConfig",
     "build_section",
     "load_settings",
     "overlay",
+    "parse_row",
     "parse_run",
     "read_sections",
     "read_yaml",

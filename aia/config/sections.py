@@ -11,6 +11,7 @@ from itertools import chain
 from typing import Any, Literal
 
 from aia.config.backbones import BackboneConfig
+from aia.config.building import suggestion
 from aia.config.checks import at_least, each_at_least, once_each, share
 from aia.config.data import (
     CheckConfig,
@@ -20,6 +21,7 @@ from aia.config.data import (
     FramesConfig,
     PlayhouseConfig,
 )
+from aia.config.rows import parse_row
 from aia.config.runs import parse_run, with_seed
 from aia.config.training import (
     LossConfig,
@@ -91,24 +93,31 @@ class EvaluateConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class TableConfig:
-    """Rows of a table: run names without seed, and the seeds of each."""
+    """Rows of a table: runs without seed or ensembles, perhaps multi-scale; and the runs' seeds."""
 
     seeds: tuple[int, ...]
     runs: tuple[str, ...] | dict[str, str | None]
-    """Names, or names by the paper's name of the row; a row that is null is left out."""
+    """Rows (`rows.py`), or rows by the paper's name of them; a row that is null is left out."""
 
     def __post_init__(self) -> None:
         if not self.seeds or not self.rows:
             raise ValueError("needs at least one of seeds and runs")
-        for run in self.rows:
-            parse_run(with_seed(run, 0))
+        for row in self.rows:
+            parse_row(row)
 
     @property
     def rows(self) -> dict[str, str]:
-        """What the paper calls each row, by its run's name; empty where it has no such row."""
+        """What the paper calls each row, by the row; empty where it has no such row."""
         if isinstance(self.runs, tuple):
             return dict.fromkeys(self.runs, "")
         return {run: row for row, run in self.runs.items() if run}
+
+
+@dataclass(frozen=True, kw_only=True)
+class SubmissionsConfig(TableConfig):
+    """Rows whose scores of the films without labels are submitted together."""
+
+    paper_data: str | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,6 +177,7 @@ class Settings:
     paper_data: str | None
     paper_table: str | None
     results: TableConfig
+    submissions: SubmissionsConfig | None
     figure5: Figure5Config
     ablations: AblationsConfig
     table1a: dict[str, str | None]
@@ -179,23 +189,62 @@ class Settings:
 
     def __post_init__(self) -> None:
         check_name(self.dataset, "dataset")
-        rows = [with_seed(row, 0) for row in (*self.results.rows, *self._ablated())]
-        for run in chain(rows, *self.fuse.ensembles.values()):
-            name = parse_run(run)
-            if name.backbone not in self.backbones:
+        for name, table in (("results", self.results), ("submissions", self.submissions)):
+            for row in table.rows if table else ():
+                self._check_row(f"{name}.runs: '{row}'", row)
+        ablated = [with_seed(row, 0) for row in self._ablated()]
+        runs = (*self.runs("results"), *(self.runs("submissions") if self.submissions else ()))
+        for run in chain(runs, ablated, *self.fuse.ensembles.values()):
+            backbone = parse_run(run).backbone
+            if backbone not in self.backbones:
                 raise ValueError(
-                    f"{run}: backbone '{name.backbone}' is not one of backbones "
+                    f"{run}: backbone '{backbone}' is not one of backbones "
                     f"({', '.join(self.backbones)})"
                 )
 
     def table(self, name: str) -> TableConfig:
-        """`results`, or a part of Table 1 such as `table1a`."""
+        """`results`, `submissions`, or a part of Table 1 such as `table1a`."""
         if name == "results":
             return self.results
+        if name == "submissions":
+            if self.submissions is None:
+                raise InputError(
+                    f"submissions: is null in the settings of {self.dataset}; a list of them needs "
+                    "its rows"
+                )
+            return self.submissions
         rows = {row: self.ablations.run(run) for row, run in getattr(self, name).items() if run}
         if not rows:
             raise InputError(f"{name}: all of its rows are null in the settings of {self.dataset}")
         return TableConfig(seeds=self.ablations.seeds, runs=dict(rows))
+
+    def runs_of(self, name: str, row: str) -> tuple[str, ...]:
+        """The runs behind a row of the table `name`: one for each seed, or an ensemble's."""
+        read = parse_row(row)
+        if read.is_ensemble:
+            return self.fuse.ensembles[read.name]
+        return tuple(with_seed(read.name, seed) for seed in self.table(name).seeds)
+
+    def runs(self, name: str) -> tuple[str, ...]:
+        """All runs behind the table `name`, each once."""
+        rows = self.table(name).rows
+        return tuple(dict.fromkeys(run for row in rows for run in self.runs_of(name, row)))
+
+    def _check_row(self, where: str, row: str) -> None:
+        read = parse_row(row)
+        known = self.fuse.ensembles
+        if not read.is_ensemble:
+            return
+        if read.name not in known:
+            raise ValueError(
+                f"{where}: {read.name} is neither a run nor one of fuse.ensembles "
+                f"(it has {', '.join(known) or 'none'}){suggestion(read.name, known)}"
+            )
+        if self.data.tasks is not None:
+            raise ValueError(
+                f"{where} is an ensemble; a row of data labelled by segment is one run, whose "
+                "verbs and nouns are scored apart"
+            )
 
     def _ablated(self) -> Iterator[str]:
         for letter in "abcdef":

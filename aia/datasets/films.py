@@ -5,7 +5,7 @@ from pathlib import Path
 
 from aia.config import CheckConfig, FramesConfig
 from aia.log import say
-from aia.tables import read_actions
+from aia.tables import read_actions, read_seconds
 from aia.video.check import faults, fingerprint_of, known_films, stop_or_say
 from aia.video.fingerprints import write_fingerprints
 from aia.video.store import FrameStore, readable_stores
@@ -21,6 +21,7 @@ def check_films(
     frames: FramesConfig,
     check: CheckConfig,
     output: Path | str,
+    seconds: Path | None = None,
 ) -> None:
     """See that every film is what it must be, and write the list of their fingerprints.
 
@@ -32,18 +33,24 @@ def check_films(
         frames: How the stores must have been made.
         check: What the films must be.
         output: The list.
+        seconds: Key frames of films that no annotation names, such as those of the test split;
+            None: those films need not hold any.
 
     Raises:
         InputError: What is wrong with which films, all of them in one message.
     """
     known = known_films(check)
     needed = _seconds_of(annotations)
+    scored = read_seconds(seconds) if seconds else []
     lines, fingerprints = [], []
     for video, store in sorted(readable_stores(stores).items()):
         store.check_settings(frames)
         looks = store.looks
         words = faults(video, store.about, looks, check=check, known=known)
-        words += _outside(store, needed.get(video))
+        if video in needed:
+            words += _outside(store, needed[video], "is annotated")
+        elif scored:
+            words += _outside(store, (scored[0], scored[-1]), "is to be scored")
         if check.as_annotated:
             words += _other_count(store, needed.get(video))
         if words:
@@ -67,15 +74,13 @@ def _seconds_of(annotations: Sequence[Path]) -> Mapping[str, tuple[float, float]
     return spans
 
 
-def _outside(store: FrameStore, needed: tuple[float, float] | None) -> list[str]:
-    if needed is None:
-        return []
+def _outside(store: FrameStore, needed: tuple[float, float], what: str) -> list[str]:
     first_sec, last_sec = needed
     begins_sec, ends_sec = float(store.times_sec[0]), float(store.times_sec[-1]) + 1 / store.fps
     if begins_sec - CLIP_EDGE_SEC <= first_sec and last_sec <= ends_sec + CLIP_EDGE_SEC:
         return []
     return [
-        f"is annotated from {first_sec:g} to {last_sec:g} s, but its frames go from "
+        f"{what} from {first_sec:g} to {last_sec:g} s, but its frames go from "
         f"{begins_sec:.2f} to {ends_sec:.2f} s; is it cut off, or does its clock begin elsewhere "
         "(frames.film_start_sec)?"
     ]

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -271,6 +272,25 @@ def test_annotations_beyond_a_film_are_found(write: Write, tmp_path: Path) -> No
             output=tmp_path / "list.csv",
         )
     assert not (tmp_path / "list.csv").exists()
+
+
+def test_films_that_no_annotation_names_must_hold_the_seconds_that_are_scored(
+    write: Write, tmp_path: Path
+) -> None:
+    store = stored(write(range(360)))
+    (tmp_path / "train.csv").write_text("film,6,0,0,1,1,1,0\n")
+    (tmp_path / "other.csv").write_text("other,99,0,0,1,1,1,0\n")
+    seconds, output = tmp_path / "seconds.txt", tmp_path / "list.csv"
+    seconds.write_text("0006\n0018\n")
+    given: dict[str, Any] = {"stores": [store], "frames": CUT, "check": RIGHT, "output": output}
+    with pytest.raises(InputError, match=r"is to be scored from 6 to 18 s, but .* 5\.00 to 17\.00"):
+        check_films(annotations=[tmp_path / "other.csv"], seconds=seconds, **given)
+    assert not output.exists()
+    check_films(annotations=[tmp_path / "train.csv"], seconds=seconds, **given)  # it is annotated
+    seconds.write_text("0006\n0016\n")
+    check_films(annotations=[tmp_path / "other.csv"], seconds=seconds, **given)
+    check_films(annotations=[], **given)
+    assert output.exists()
 
 
 def test_a_store_of_other_settings_is_found(write: Write) -> None:

@@ -4,8 +4,8 @@
 rule ablation_table:
     """Metrics of the runs of one part of Table 1 -> its rows, with the spread over seeds."""
     input:
-        detected=run_files("metrics/{run}.val.csv"),
-        groundtruth=unless_segments(run_files("metrics/{run}.val-gt.csv")),
+        detected=row_metrics("val"),
+        groundtruth=unless_segments(row_metrics("val-gt")),
         costs=costs,
         labels=data_file("labels"),
         maybe_skipped=when_films_may_be_skipped(

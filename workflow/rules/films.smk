@@ -245,9 +245,9 @@ def frames_settings(wildcards, input):
 
 def clip_frames(wildcards, input):
     """Frames that a clip of the data set's results spans: a film with fewer is of no use."""
-    backbones = settings(wildcards.dataset).backbones
-    results = settings(wildcards.dataset).results.rows
-    return max(backbones[run.split("-")[0]].span for run in results)
+    chosen = settings(wildcards.dataset)
+    runs = map(aia.config.parse_run, chosen.runs("results"))
+    return max(chosen.backbones[run.backbone].span for run in runs)
 
 
 def known_fingerprints(wildcards):

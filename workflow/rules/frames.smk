@@ -33,6 +33,7 @@ rule check_films:
         val=per_video("frames/{video}.h5", "val"),
         test=when_tested(per_video("frames/{video}.h5", "test")),
         annotations=key_frames("train", "val"),
+        seconds=when_tested(data_file("seconds")),
         fingerprints=known_fingerprints,
     output:
         films="results/{dataset}/films.csv",
@@ -45,7 +46,8 @@ rule check_films:
         mem_mb=4000,
         runtime=60,
     params:
+        seconds=flags_of("seconds"),
         settings=sections("frames", "check"),
     shell:
         "aia check-films --frames {input.train} {input.val} {input.test} --annotations {input.annotations}"
-        " --output {output.films} --settings {params.settings:q} --log {log}"
+        " {params.seconds} --output {output.films} --settings {params.settings:q} --log {log}"

@@ -316,12 +316,9 @@ def most_objects(wildcards):
 
 @one_message
 def table_runs(dataset, table):
-    """A table's rows: each its name and the names of its runs, one for each seed."""
-    chosen = settings(dataset).table(table)
-    return {
-        row: [aia.config.with_seed(row, seed) for seed in chosen.seeds]
-        for row in chosen.rows
-    }
+    """A table's rows: each its name and the names of the runs behind it, one for each seed."""
+    chosen = settings(dataset)
+    return {row: list(chosen.runs_of(table, row)) for row in chosen.table(table).rows}
 
 
 def table_name(wildcards):
@@ -343,13 +340,36 @@ def kinds_of_boxes(dataset):
     return ("val",) if has_segments(dataset) else ("val-gt", "val")
 
 
+def scored_as(dataset, table, row, kind):
+    """How a row's scores on boxes of a kind are named: once for each seed, once of an ensemble."""
+    chosen, read = settings(dataset), aia.config.parse_row(row)
+    scorers = [read.name] if read.is_ensemble else chosen.runs_of(table, row)
+    return [f"{scorer}.{kind}{read.views}" for scorer in scorers]
+
+
+def metrics_of_row(wildcards, row, kind):
+    """A row's metrics on boxes of a kind."""
+    names = scored_as(wildcards.dataset, table_name(wildcards), row, kind)
+    return [f"results/{wildcards.dataset}/metrics/{name}.csv" for name in names]
+
+
+def row_metrics(kind):
+    """An input function: the metrics of all rows of a table on boxes of a kind."""
+
+    def paths(wildcards):
+        rows = rows_of(wildcards)
+        return [file for row in rows for file in metrics_of_row(wildcards, row, kind)]
+
+    return paths
+
+
 def person_metrics(wildcards):
     """How well persons are found."""
     return f"results/{wildcards.dataset}/metrics/persons.csv"
 
 
 def run_files(pattern, *, with_starts=False):
-    """An input function: one file of each run of a table."""
+    """An input function: one file of each run behind a table."""
 
     def paths(wildcards):
         return [
@@ -360,7 +380,7 @@ def run_files(pattern, *, with_starts=False):
 
 
 def named_run_files(pattern, *, with_starts=False):
-    """A params function: RUN=FILE of each run of a table."""
+    """A params function: RUN=FILE of each run behind a table."""
 
     def pairs(wildcards):
         named = named_files(wildcards, pattern, with_starts=with_starts)
@@ -370,8 +390,8 @@ def named_run_files(pattern, *, with_starts=False):
 
 
 def named_files(wildcards, pattern, *, with_starts):
-    """Name and file of each run of a table; also of the runs that those begin with."""
-    runs = [run for runs in rows_of(wildcards).values() for run in runs]
+    """Name and file of each run behind a table, once; also of the runs that those begin with."""
+    runs = settings(wildcards.dataset).runs(table_name(wildcards))
     if with_starts:
         starts = [starting_run(wildcards.dataset, run) for run in runs]
         runs = list(dict.fromkeys([*filter(None, starts), *runs]))
@@ -379,13 +399,12 @@ def named_files(wildcards, pattern, *, with_starts):
 
 
 def method_files(pattern):
-    """A params function: METHOD=FILE of each seed of each method of a table."""
+    """A params function: METHOD=FILE of each run behind a table; a method's runs differ by seed."""
 
     def pairs(wildcards):
         return [
-            f"{method}={run_file(wildcards, pattern, run)}"
-            for method, runs in rows_of(wildcards).items()
-            for run in runs
+            f"{aia.config.parse_run(run).without_seed}={run_file(wildcards, pattern, run)}"
+            for run in settings(wildcards.dataset).runs(table_name(wildcards))
         ]
 
     return pairs
@@ -462,7 +481,7 @@ def reach_steps(wildcards):
 
 
 def shown_run(pattern):
-    """An input function: a file of the run that figures show, the last method's first seed."""
+    """An input function: a file of the run that figures show, the first behind the last row."""
 
     def path(wildcards):
         return run_file(wildcards, pattern, list(rows_of(wildcards).values())[-1][0])
@@ -485,18 +504,22 @@ def run_in_words(dataset, run):
     }
 
 
+def row_in_words(dataset, runs):
+    """The same of all runs behind a row, which differ in an ensemble alone."""
+    words = [run_in_words(dataset, run) for run in runs]
+    return {key: " + ".join(dict.fromkeys(w[key] for w in words)) for key in words[0]}
+
+
 def table_rows(wildcards):
     """A table's rows with the metrics files of each, as JSON."""
     called = settings(wildcards.dataset).table(table_name(wildcards)).rows
     described = []
     for method, runs in rows_of(wildcards).items():
         metrics = {
-            kind: [
-                run_file(wildcards, f"metrics/{{run}}.{kind}.csv", run) for run in runs
-            ]
+            kind: metrics_of_row(wildcards, method, kind)
             for kind in kinds_of_boxes(wildcards.dataset)
         }
-        words = run_in_words(wildcards.dataset, runs[0]) | {"row": called[method]}
+        words = row_in_words(wildcards.dataset, runs) | {"row": called[method]}
         if costs(wildcards):
             words["cost"] = run_file(wildcards, "metrics/{run}.cost.csv", runs[0])
         described.append({"method": method, "metrics": metrics, **words})
@@ -519,3 +542,40 @@ def paper_numbers(wildcards):
     data, table = chosen.paper_data, chosen.paper_table if table == "results" else table
     flags = ["--paper-table", table] if table else []
     return shlex.join(flags + (["--paper-data", data] if data else []))
+
+
+# --- what is submitted ------------------------------------------------------------------
+
+
+@one_message
+def submissions(dataset):
+    """The rows of `submissions`, each with its files; their films have no labels."""
+    called = settings(dataset).table("submissions").rows
+    folder = f"results/{dataset}/submission"
+    return [
+        {
+            "method": method,
+            "row": row,
+            "files": [
+                f"{folder}/{name}.csv"
+                for name in scored_as(dataset, "submissions", method, "test")
+            ],
+        }
+        for method, row in called.items()
+    ]
+
+
+def submission_files(wildcards):
+    """An input function: all files that are to be submitted."""
+    return [file for row in submissions(wildcards.dataset) for file in row["files"]]
+
+
+def submission_rows(wildcards):
+    """The rows of what is submitted, as JSON."""
+    return as_json(submissions(wildcards.dataset))
+
+
+def submission_paper(wildcards):
+    """What the paper calls the films that are submitted."""
+    data = settings(wildcards.dataset).table("submissions").paper_data
+    return shlex.join(["--paper-data", data]) if data else ""

@@ -174,6 +174,7 @@ rule score_test:
         labels=data_file("labels"),
         persons=boxes("persons", "test"),
         object_boxes=detected_objects("test"),
+        checked=checked,
     output:
         scores="results/{dataset}/scores/{run}.test{view}.parquet",
     log:

@@ -1,11 +1,12 @@
-# The result of a data set as a table: every method of `results`, on annotated and on detected boxes.
+# The result of a data set as a table: every row of `results`, on annotated and on detected boxes; and the
+# list of what is submitted for films without labels.
 
 
 rule result_table:
-    """Metrics of all runs -> the table of the data set, as CSV and for the report as HTML."""
+    """Metrics of all rows -> the table of the data set, as CSV and for the report as HTML."""
     input:
-        detected=run_files("metrics/{run}.val.csv"),
-        groundtruth=unless_segments(run_files("metrics/{run}.val-gt.csv")),
+        detected=row_metrics("val"),
+        groundtruth=unless_segments(row_metrics("val-gt")),
         persons=unless_segments(person_metrics),
         labels=data_file("labels"),
         maybe_skipped=when_films_may_be_skipped(
@@ -43,6 +44,27 @@ rule result_table:
         " {params.optional} {params.paper} --output {output.table} --log {log}"
 
 
+rule submission_list:
+    """All submissions of `submissions` -> which file is which row, and what to hold it against."""
+    input:
+        submission_files,
+    output:
+        "results/{dataset}_test.csv",
+    log:
+        "logs/{dataset}/submission_list.log",
+    conda:
+        "../../envs/aia.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        rows=submission_rows,
+        paper=submission_paper,
+    shell:
+        "aia submissions --rows {params.rows:q} {params.paper} --output {output} --log {log}"
+
+
 rule table:
     """The table of a data set, by the name of the data set alone."""
     input:
@@ -52,7 +74,7 @@ rule table:
     log:
         "logs/{dataset}/table.log",
     wildcard_constraints:
-        dataset=r"[A-Za-z0-9_-]+(?<!_val)",  # that table is the one above
+        dataset=r"[A-Za-z0-9_-]+(?<!_val)(?<!_test)",  # those tables have rules of their own
     conda:
         "../../envs/aia.yaml"
     threads: 1
