@@ -16,6 +16,7 @@ The paper's symbols, as variables of `interact`, `memory`, `network` and `train`
 
     v_t⁽ⁱ⁾, (i, t)       ClipKey(video, t)                       clip.py
     P_t, O_t            P, O: Slots                             network.features
+    hands (§6.1)        H: Slots, where a segment is asked about network.features
     M̂_t, L              M = recall(pool, keys, P, reach=L)      memory/pool.py
     Ω, P̂, δ             FeaturePool, its features, loss_tag     memory/pool.py
     w, Eq. 2            trust(err, loss_tag)                    memory/pool.py
