@@ -113,7 +113,7 @@ def test_a_bad_film_is_skipped_where_the_settings_say_so(tmp_path, capsys):
     (tmp_path / "a.mp4").write_text("hello")
     frames = {
         "film_start_sec": 0, "start_sec": 0, "end_sec": None,
-        "fps": 8, "short_side": 48, "codec": "jpeg", "quality": 90,
+        "fps": 8, "numbered": False, "short_side": 48, "codec": "jpeg", "quality": 90,
     }  # fmt: skip
     settings = json.dumps({"frames": frames, "data": {"bad_films": "skip"}})
     out = tmp_path / "a.h5"

@@ -65,7 +65,10 @@ def test_without_the_tables_these_are_fetched_first(tmp_path: Path) -> None:
 
 
 def test_a_row_with_a_variant_is_refused(tmp_path: Path) -> None:
-    rows = {"results": {"runs": {"AIA-Dense-Serial": "slowfast_tiny-none-verb"}}}
+    rows = {
+        "dataset": "small_epic",
+        "results": {"runs": {"AIA-Dense-Serial": "slowfast_tiny-none-verb"}},
+    }
     options = ("--configfile", overlay(tmp_path / "rows.yaml", rows))
     said = message(snakemake(TARGET, "-n", *options, cwd=tmp_path))
     assert "are runs without a variant" in said
@@ -75,7 +78,7 @@ def test_a_row_with_a_variant_is_refused(tmp_path: Path) -> None:
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder in which the tiny kitchen went from films to the table, with one row."""
     folder = tmp_path_factory.mktemp("small_epic")
-    less = {"results": {"runs": {"SlowFast (ours)": None}}}
+    less = {"dataset": "small_epic", "results": {"runs": {"SlowFast (ours)": None}}}
     options = ("--configfile", overlay(folder / "less.yaml", less))
     result = snakemake(TARGET, *options, cwd=folder)
     assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-6000:]

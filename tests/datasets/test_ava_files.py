@@ -153,7 +153,9 @@ def test_a_film_that_is_in_no_list_is_named(
 def test_the_commands(site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     settings = (
-        f'{{"fetch": {{"address": "{site.address}", "at_once": 2, "attempts": 2, '
+        f'{{"fetch": {{"address": "{site.address}", "ucf101_24_annotations": "http://unused", '
+        '"ucf101_films": "unused", "epic55_annotations": "http://unused", '
+        '"epic55_films": "http://unused", "at_once": 2, "attempts": 2, '
         '"wait_sec": 0.01, "stall_sec": 1.0}}'
     )
     run: Callable[..., int] = lambda *given: main(["fetch", *given])  # noqa: E731
