@@ -12,11 +12,13 @@ from aia.config.runs import RunName
 from aia.config.sections import Settings
 from aia.errors import InputError
 
+SAFE_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # in C where PyYAML has it: 10x as fast
+
 
 def read_yaml(path: Path | str) -> dict[str, Any]:
     """A YAML file as a dictionary."""
     try:
-        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        content = yaml.load(Path(path).read_text(encoding="utf-8"), Loader=SAFE_LOADER)
     except FileNotFoundError:
         raise InputError(f"{path}: there is no such file of settings") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:

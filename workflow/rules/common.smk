@@ -78,6 +78,12 @@ def settings_file(name):
 configfile: settings_file("config.yaml")
 
 
+@functools.cache
+def read_settings(path):
+    """A file of settings, read once."""
+    return aia.config.read_yaml(path)
+
+
 @one_message
 def raw_settings(dataset):
     """config.yaml, config/{dataset}.yaml and the user's --configfile, in layers."""
@@ -89,13 +95,13 @@ def raw_settings(dataset):
             f"'dataset: {dataset}' in a --configfile (data sets with settings: "
             f"{', '.join(sorted(known | {config['dataset']}))})"
         )
-    if own and "fetch" in aia.config.read_yaml(own):
+    if own and "fetch" in read_settings(own):
         raise InputError(
             f"{own}: fetch is of all data sets alike; set it in config.yaml or in a --configfile"
         )
     layers = [
-        aia.config.read_yaml(settings_file("config.yaml")),
-        aia.config.read_yaml(own) if own else {},
+        read_settings(settings_file("config.yaml")),
+        read_settings(own) if own else {},
         workflow.config_settings.overwrite_config,
     ]
     return functools.reduce(aia.config.overlay, layers) | {"dataset": dataset}

@@ -18,7 +18,7 @@ def playhouse_form(dataset):
     path = settings_file(f"config/{dataset}.yaml")
     layers = (
         workflow.config_settings.overwrite_config,
-        aia.config.read_yaml(path) if path else {},
+        read_settings(path) if path else {},
         config,
     )
     said = [layer.get("playhouse") or {} for layer in layers]
