@@ -75,7 +75,7 @@ def test_without_tables_these_are_planned_and_nothing_is_asked_of_anybody(
     site: Site, tmp_path: Path
 ) -> None:
     jobs = planned(snakemake(TARGET, "-n", "--configfile", "mini.yaml", cwd=tmp_path))
-    assert jobs == {"fetch_ava_annotations": 1, "check_films": 1}
+    assert jobs == {"fetch_ava_annotations": 1, "annotations_fetched": 1, "check_films": 1}
     assert site.requests == []
 
 

@@ -49,6 +49,7 @@ wildcard_constraints:
     version=r"2\.[12]",
     film=r"[A-Za-z0-9_-][A-Za-z0-9_.-]*\.(?:mkv|mp4|webm|avi|mov|m4v|flv|3gp)",
     weights="|".join(WEIGHTS),
+    publisher=r"ava_v2\.[12]|ucf101_24|epic55",
     detector="|".join(map(re.escape, DETECTORS)),
 
 

@@ -4,6 +4,7 @@
 
 # Nodes of a cluster may have no way to the network.
 localrules:
+    annotations_fetched,
     fetch_ava_annotations,
     fetch_ava_film,
     fetch_ucf101_24_annotations,
@@ -13,17 +14,28 @@ localrules:
     fetch_detector,
 
 
-checkpoint fetch_ava_annotations:
+checkpoint annotations_fetched:
+    """A publisher's tables -> that the films they name can be planned.
+
+    Only where tables have yet to be fetched: a checkpoint among a plan's jobs has Snakemake go
+    through all that depends on it once more, on every call.
+    """
+    input:
+        tables=publishers_tables,
+    output:
+        touch("results/fetched/{publisher}.done"),
+    log:
+        "logs/annotations_fetched/{publisher}.log",
+    threads: 1
+    resources:
+        mem_mb=100,
+        runtime=5,
+
+
+rule fetch_ava_annotations:
     """A version's number -> AVA's tables and class lists, and the lists of its films."""
     output:
-        tables=[
-            f"{AVA}/v{{version}}/{name}"
-            for name in ava_files.tables("{version}").values()
-        ],
-        films=[
-            f"{AVA}/v{{version}}/{ava_files.film_list(p)}"
-            for p in ava_files.FILM_PARTS
-        ],
+        PUBLISHED["ava_v{version}"],
     log:
         "logs/fetch_ava_annotations/v{version}.log",
     conda:
@@ -63,10 +75,10 @@ rule fetch_ava_film:
         " --settings {params.settings:q} --log {log}"
 
 
-checkpoint fetch_ucf101_24_annotations:
+rule fetch_ucf101_24_annotations:
     """UCF101-24's corrected annotations and the list of split 1."""
     output:
-        tables=[f"{UCF}/{name}" for name in ucf101_24_files.TABLES],
+        PUBLISHED["ucf101_24"],
     log:
         "logs/fetch_ucf101_24_annotations.log",
     conda:
@@ -77,7 +89,7 @@ checkpoint fetch_ucf101_24_annotations:
         runtime=60,
         downloads=1,
     params:
-        folder=lambda wildcards, output: os.path.dirname(output.tables[0]),
+        folder=lambda wildcards, output: os.path.dirname(output[0]),
         settings=fetch_settings,
     shell:
         "aia fetch ucf101-24 --folder {params.folder} --settings {params.settings:q} --log {log}"
@@ -109,18 +121,10 @@ rule fetch_ucf101_24_films:
         " --output {output.films} --settings {params.settings:q} --log {log}"
 
 
-checkpoint fetch_epic55_annotations:
+rule fetch_epic55_annotations:
     """EPIC-Kitchens-55's tables of segments, classes and films."""
     output:
-        tables=[
-            f"{EPIC}/EPIC_{name}.csv"
-            for name in (
-                "train_action_labels",
-                "verb_classes",
-                "noun_classes",
-                "video_info",
-            )
-        ],
+        PUBLISHED["epic55"],
     log:
         "logs/fetch_epic55_annotations.log",
     conda:
@@ -131,7 +135,7 @@ checkpoint fetch_epic55_annotations:
         runtime=60,
         downloads=1,
     params:
-        folder=lambda wildcards, output: os.path.dirname(output.tables[0]),
+        folder=lambda wildcards, output: os.path.dirname(output[0]),
         settings=fetch_settings,
     shell:
         "aia fetch epic55-annotations --folder {params.folder} --settings {params.settings:q} --log {log}"

@@ -6,6 +6,24 @@ from aia.datasets import ava_files, sources, ucf101_24_files
 from aia.datasets.playhouse import video_names
 from aia.fetch import NOT_YET
 
+AVA_TABLES = [
+    *ava_files.tables("{version}").values(),
+    *map(ava_files.film_list, ava_files.FILM_PARTS),
+]
+EPIC_TABLES = ("train_action_labels", "verb_classes", "noun_classes", "video_info")
+PUBLISHED = {  # the tables that say what there is, by publisher
+    "ava_v{version}": [f"{AVA}/v{{version}}/{name}" for name in AVA_TABLES],
+    "ucf101_24": [f"{UCF}/{name}" for name in ucf101_24_files.TABLES],
+    "epic55": [f"{EPIC}/EPIC_{name}.csv" for name in EPIC_TABLES],
+}
+
+
+def publishers_tables(wildcards):
+    """The tables of a publisher."""
+    name, _, version = wildcards.publisher.partition("_v")
+    paths = PUBLISHED["ava_v{version}" if version else name]
+    return [path.replace("{version}", version) for path in paths]
+
 
 def is_drawn(dataset):
     """Whether the films are drawn here (Playhouse) rather than brought along."""
@@ -55,15 +73,14 @@ def prepared_films(dataset):
 
         if settings(dataset).data.fetch == "epic55":
             if not os.path.exists(source.annotations):  # what needs it waits for it
-                checkpoints.fetch_epic55_annotations.get()
+                checkpoints.annotations_fetched.get(publisher="epic55")
         return epic55.split_films(
             source.annotations, train=source.train, val=source.val
         )
     if settings(dataset).data.fetch == "ucf101_24":
-        tables = {f"{UCF}/{name}" for name in ucf101_24_files.TABLES}
-        asked = {source.annotations, source.val} & tables
+        asked = {source.annotations, source.val} & {*PUBLISHED["ucf101_24"]}
         if not all(map(os.path.exists, asked)):  # what needs them waits for them
-            checkpoints.fetch_ucf101_24_annotations.get()
+            checkpoints.annotations_fetched.get(publisher="ucf101_24")
     return sources.read_tubes(source).ids
 
 
@@ -110,7 +127,7 @@ def fetched_table(dataset, path):
     """A table's path; where it has yet to be fetched, what needs it waits for that."""
     asked = settings(dataset).data.fetch
     if asked and not os.path.exists(path) and path.startswith(f"{AVA}/{asked[4:]}/"):
-        checkpoints.fetch_ava_annotations.get(version=asked[5:])
+        checkpoints.annotations_fetched.get(publisher=asked)
     return path
 
 
