@@ -8,6 +8,7 @@ from typing import TextIO, TypeVar
 T = TypeVar("T")
 
 _log_file: TextIO | None = None
+_quiet = False
 
 
 def copy_to(path: str | None) -> None:
@@ -18,8 +19,16 @@ def copy_to(path: str | None) -> None:
     _log_file = open(path, "w", encoding="utf-8") if path else None  # noqa: SIM115 (kept open)
 
 
+def quieten(quiet: bool) -> None:
+    """Say nothing from now on, or again: of several processes only one speaks."""
+    global _quiet
+    _quiet = quiet
+
+
 def say(line: str) -> None:
     """Print one line to standard error, and to the log file where there is one."""
+    if _quiet:
+        return
     for stream in filter(None, (sys.stderr, _log_file)):
         stream.write(line + "\n")
         stream.flush()

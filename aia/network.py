@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from aia.clip import Slots
 from aia.config import BackboneConfig, MemoryConfig, NetworkConfig
 from aia.datasets.loader import Batch
+from aia.dropout import Dropout
 from aia.features import Backbone, build_backbone
 from aia.features.roi import mean_of_maps, places_of_maps, roi_features
 from aia.interact import Aggregation, NonLocal, build_interaction
@@ -46,7 +47,7 @@ class Classifier(nn.Module):
         super().__init__()
         self.fc1 = nn.Linear(d, hidden)
         self.fc2 = nn.Linear(hidden, hidden)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.cls = nn.Linear(hidden, classes)
         for layer in (self.fc1, self.fc2):
             nn.init.kaiming_uniform_(layer.weight, a=1)

@@ -18,6 +18,7 @@ and most do without it.
 """
 
 import argparse
+import sys
 import traceback
 from collections.abc import Sequence
 
@@ -30,9 +31,10 @@ from aia.figures import commands as figures
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status."""
     options = _parser().parse_args(arguments)
+    options.arguments = sys.argv[1:] if arguments is None else list(arguments)
     log.copy_to(options.log)
     try:
-        options.run(options)
+        status = options.run(options)
     except InputError as error:
         log.say(f"error: {error}")
         return 2
@@ -44,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     finally:
         log.copy_to(None)
-    return 0
+    return status or 0
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -7,7 +7,7 @@ from typing import Any
 
 from aia.cli.clips import add_objects, clips_of_films, remembered_objects, segments
 from aia.cli.options import add_clip_inputs, add_command, add_segment_inputs, run_sections
-from aia.config import RunName, ScoreConfig, parse_run
+from aia.config import RunName, ScoreConfig, TrainConfig, build_section, parse_run
 from aia.errors import InputError
 
 
@@ -22,6 +22,10 @@ def add_parsers(commands: Any) -> None:
     command.add_argument("--work", type=Path, required=True, help="folder of the checkpoints")
     command.add_argument("--output-dir", type=Path, required=True)
     command.add_argument("--threads", type=int, help="instead of train.threads")
+    command.add_argument(
+        "--processes", type=int, help="on each node, instead of train.processes: one for each GPU"
+    )
+    command.add_argument("--nodes", type=int, help="instead of train.nodes")
     command.add_argument("--val-annotations", type=Path, help="for the mAP curve")
     command.add_argument("--val-frames", type=Path, nargs="+", default=[])
     command.add_argument("--val-excluded", type=Path)
@@ -30,19 +34,34 @@ def add_parsers(commands: Any) -> None:
     objects.add_argument("--val-object-boxes", type=Path, nargs="+", default=[])
 
 
-def train(options: argparse.Namespace) -> None:
-    """Train a run, going on from its last checkpoint."""
+def train(options: argparse.Namespace) -> int:
+    """Train a run, going on from its last checkpoint; in several processes where wanted."""
+    from aia.ranks import joined
+    from aia.train.launch import is_launched, launch
+
+    run = parse_run(options.name)
+    sections = run_sections(options.settings, run)
+    given = {name: getattr(options, name) for name in ("threads", "processes", "nodes")}
+    changed = {name: value for name, value in given.items() if value is not None}
+    config = build_section(
+        TrainConfig, dataclasses.asdict(sections.train) | changed, "settings: train"
+    )
+    sections = sections._replace(train=config)
+    if config.processes * config.nodes > 1 and not is_launched():
+        return launch(options.arguments, processes=config.processes, nodes=config.nodes)
+    with joined() as ranks:
+        _train(options, run, sections, ranks)
+    return 0
+
+
+def _train(options: argparse.Namespace, run: RunName, sections: Any, ranks: Any) -> None:
+    """Train as one of the run's processes."""
     from aia.datasets.ava import annotated_clips
     from aia.files import file_digest
     from aia.labels import read_labels
     from aia.train.run import pick_device, train_run
     from aia.video.store import readable_stores
 
-    run = parse_run(options.name)
-    sections = run_sections(options.settings, run)
-    if options.threads is not None:
-        config = dataclasses.replace(sections.train, threads=options.threads)
-        sections = sections._replace(train=config)
     labels = read_labels(options.labels)
     stores = readable_stores(options.frames)
     most = sections.network.max_objects
@@ -75,7 +94,10 @@ def train(options: argparse.Namespace) -> None:
         work=options.work,
         output=options.output_dir,
         validate=_validation(run, sections, labels, options),
-        bank=remembered_objects(options, sections.memory, pick_device(sections.train.device)),
+        bank=remembered_objects(
+            options, sections.memory, pick_device(sections.train.device, ranks)
+        ),
+        ranks=ranks,
     )
 
 

@@ -39,18 +39,21 @@ STAGE_VERSIONS = {
     "prepare": 1,
     "frames": 2,
     "detector": 1,
-    "train": 1,
+    "train": 2,
     "score": 1,
 }
 
 # Settings that say how a machine works, not what comes out: a change makes nothing anew.
 MACHINE_SETTINGS = {
     "train": (
+        "log_every",
         "validate_every",
         "checkpoint_every",
         "keep_checkpoints",
         "workers",
         "threads",
+        "processes",
+        "nodes",
         "device",
     ),
     "score": ("workers",),

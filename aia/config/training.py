@@ -87,11 +87,14 @@ class TrainConfig:
     precision: Literal["auto", "float32", "bfloat16"]
     compile: bool
     fused: bool | None
+    log_every: int
     validate_every: int | None
     checkpoint_every: int
     keep_checkpoints: int
     workers: int
     threads: int
+    processes: int
+    nodes: int
     device: str
 
     def __post_init__(self) -> None:
@@ -104,10 +107,13 @@ class TrainConfig:
             interaction_factor=0,
             warmup_steps=0,
             max_persons=1,
+            log_every=1,
             checkpoint_every=1,
             keep_checkpoints=1,
             workers=0,
             threads=1,
+            processes=1,
+            nodes=1,
         )
         share(self, "warmup_start", "momentum")
         changes = self.flip or self.colour_jitter or self.slow_jitter or self.backbone_factor > 0

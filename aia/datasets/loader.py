@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader, Dataset
 from aia.boxes import flip
 from aia.clip import ClipKey
 from aia.datasets.ava import ClipSample
+from aia.ranks import ALONE, Ranks
 from aia.video.sampling import clip_indices, clip_offsets
 from aia.video.store import FrameStore
 from aia.video.transforms import (
@@ -210,6 +211,7 @@ class StepSampler:
         balance: Draw clips by the inverse frequency of their rarest class, with replacement;
             otherwise each epoch is a permutation of all.
         first: Step to begin with; 1 unless a run goes on.
+        share: Which clips of each step this process takes, of several that train together.
     """
 
     def __init__(
@@ -221,7 +223,9 @@ class StepSampler:
         seed: int,
         balance: bool,
         first: int = 1,
+        share: slice = slice(None),
     ) -> None:
+        self.share = share
         self.count, self.batch, self.steps, self.seed, self.first = (
             len(clips),
             batch,
@@ -237,7 +241,8 @@ class StepSampler:
 
     def __iter__(self) -> Iterator[list[Draw]]:
         for step in range(self.first, self.steps + 1):
-            yield [Draw(i, (self.seed, step, n)) for n, i in enumerate(self.indices(step))]
+            draws = [Draw(i, (self.seed, step, n)) for n, i in enumerate(self.indices(step))]
+            yield draws[self.share]
 
     def indices(self, step: int) -> list[int]:
         """The clips of a step (from 1), as places in the list."""
@@ -269,12 +274,19 @@ def training_batches(frames: ClipFrames, sampler: StepSampler, *, workers: int) 
     )
 
 
-def scoring_batches(frames: ClipFrames, *, batch: int, workers: int) -> DataLoader:
-    """All clips once, in order, without augmentation."""
+def scoring_batches(
+    frames: ClipFrames, *, batch: int, workers: int, ranks: Ranks = ALONE
+) -> DataLoader:
+    """All clips once, in order, without augmentation; of several processes each takes its share.
+
+    The last batch may have fewer clips than there are processes; then some take the same one.
+    """
     draws = [Draw(place, None) for place in range(len(frames))]
+    batches = [draws[i : i + batch] for i in range(0, len(draws), batch)]
+    shares = [clips[ranks.share(len(clips))] or clips[-1:] for clips in batches]
     return DataLoader(
         frames,
-        batch_sampler=[draws[i : i + batch] for i in range(0, len(draws), batch)],
+        batch_sampler=shares,
         collate_fn=collate,
         num_workers=workers,
         pin_memory=torch.cuda.is_available(),

@@ -22,6 +22,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from aia.clip import Slots
+from aia.dropout import Dropout
 from aia.errors import InputError
 from aia.interact.block import (
     EmptySlots,
@@ -105,7 +106,7 @@ class Aggregation(nn.Module, ABC):
         self.pad = empty_slots == "attend"
         self.max_persons, self.max_objects = max_persons, max_objects
         self.memory_slots = steps * persons_per_clip
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
         reduced = {"person": True, "person_key": not hands and self.reduces_keys(blocks)}
         reduced |= {"object": "O" in blocks, "memory": "M" in blocks}

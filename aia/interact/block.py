@@ -18,6 +18,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from aia.clip import Slots
+from aia.dropout import Dropout
 
 EmptySlots = Literal["mask", "attend"]
 
@@ -71,7 +72,7 @@ class InteractionBlock(nn.Module):
         self.value = linear(width, width, std=init_std)
         self.out = linear(width, d_out, std=0.0 if zero_output else init_std)
         self.shortcut = linear(width, d_out, std=init_std) if d_out != width else nn.Identity()
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         key, value = positions or (None, None)
         self.position_key = None if key is None else nn.Parameter(key)
         self.position_value = None if value is None else nn.Parameter(value)

@@ -12,6 +12,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from aia.clip import Slots
+from aia.dropout import Dropout
 from aia.interact.aggregation import IAResult
 from aia.interact.block import linear
 
@@ -42,7 +43,7 @@ class NonLocal(nn.Module):
         self.phi = linear(d_in, width, std=None)
         self.g = linear(d_in, width, std=None)
         self.out = linear(width, d_out, std=0.0 if zero_output else None)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(
         self, P: Slots, O: Slots | None, M: Slots | None = None

@@ -2,18 +2,25 @@
 
 Where objects are remembered instead of persons, objects.py fills it from what the detector saw.
 
+A run in several processes shares one pool per node (shared.py).
+
 Which persons are remembered where there are too many stands in choice.py.
 """
 
 from aia.memory.choice import remembered_persons, sampled
 from aia.memory.objects import ObjectBank, object_bank, recall_objects
-from aia.memory.pool import FeaturePool, Recalled, mean_age, recall, trust
-from aia.memory.store import read_generation, write_generation
+from aia.memory.pool import Draws, FeaturePool, Mean, Recalled, mean_age, recall, trust
+from aia.memory.shared import SharedPool
+from aia.memory.store import Snapshot, read_generation, snapshot, write_generation
 
 __all__ = [
+    "Draws",
     "FeaturePool",
+    "Mean",
     "ObjectBank",
     "Recalled",
+    "SharedPool",
+    "Snapshot",
     "mean_age",
     "object_bank",
     "read_generation",
@@ -21,6 +28,7 @@ __all__ = [
     "recall_objects",
     "remembered_persons",
     "sampled",
+    "snapshot",
     "trust",
     "write_generation",
 ]

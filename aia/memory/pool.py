@@ -6,7 +6,7 @@ outside a video point to it. Which rows to touch is computed on the host from th
 device never has to wait for READ or WRITE.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -18,14 +18,30 @@ from torch import Tensor
 from aia.clip import ClipKey, Slots
 from aia.errors import InputError
 
+Draws = Float[Tensor, "clips slots"]
+"""A number in [0, 1) for each person of each clip, with slots to spare; those with the smallest are
+kept where there are too many."""
+
+
+class Mean(NamedTuple):
+    """A mean that nobody has divided yet, so that processes can add up their parts of it."""
+
+    total: Float[Tensor, ""]
+    over: Float[Tensor, ""]
+
+    @property
+    def value(self) -> Float[Tensor, ""]:
+        """The mean; NaN of nothing."""
+        return self.total / self.over
+
 
 class Recalled(NamedTuple):
     """What READ gives."""
 
     slots: Slots
     """M̂_t: persons_per_clip slots for each of the 2L+1 seconds, oldest second first."""
-    trust: Float[Tensor, ""]
-    """Mean weight w (Eq. 2) of the remembered seconds; NaN where nothing is remembered yet."""
+    trust: "Mean"
+    """Of the weights w (Eq. 2) of the remembered seconds."""
 
 
 class FeaturePool:
@@ -59,15 +75,31 @@ class FeaturePool:
             self._first_row[video] = rows
             rows += last - first + 1
 
-        self.features = torch.zeros(rows, persons_per_clip, d, dtype=dtype, device=device)
+        shapes = {
+            "features": ((rows, persons_per_clip, d), dtype),
+            "count": ((rows,), torch.int64),
+            "loss_tag": ((rows,), torch.float32),
+            "step": ((rows,), torch.int64),
+        }
+        arrays = self.allocate(shapes, torch.device(device))
+        self.features = arrays["features"]
         """P̂, zero beyond `count`."""
-        self.count = torch.zeros(rows, dtype=torch.int64, device=device)
+        self.count = arrays["count"]
         """Remembered persons."""
-        self.loss_tag = torch.zeros(rows, dtype=torch.float32, device=device)
+        self.loss_tag = arrays["loss_tag"]
         """δ; 0 where nothing was written."""
-        self.step = torch.zeros(rows, dtype=torch.int64, device=device)
+        self.step = arrays["step"]
         """Training step of the last write."""
         self._lent: dict[tuple[torch.dtype, torch.device], Tensor] = {}
+
+    def allocate(
+        self, shapes: Mapping[str, tuple[tuple[int, ...], torch.dtype]], device: torch.device
+    ) -> dict[str, Tensor]:
+        """The pool's arrays, all zero: the memory of this process."""
+        return {
+            name: torch.zeros(shape, dtype=dtype, device=device)
+            for name, (shape, dtype) in shapes.items()
+        }
 
     @property
     def device(self) -> torch.device:
@@ -95,7 +127,7 @@ class FeaturePool:
         *,
         loss_tag: float | Float[Tensor, ""],
         step: int,
-        generator: torch.Generator | None = None,
+        draws: Draws | None = None,
     ) -> None:
         """WRITE P̂_t ← P_t, δ_t ← err (Algorithm 1, line 16).
 
@@ -104,24 +136,49 @@ class FeaturePool:
             P: Their persons; a clip may be without any.
             loss_tag: err, the loss at which these features were made.
             step: Number of the training step.
-            generator: Draws which persons are kept of clips with more than `persons_per_clip`;
-                None keeps the first, the best by score where boxes come from a detector.
+            draws: Which persons are kept of clips with more than `persons_per_clip`; None keeps
+                the first, the best by score where boxes come from a detector.
         """
         last = {key: place for place, key in enumerate(keys)}
-        for video, t in last:
-            first_sec, last_sec = self.seconds.get(video, (0, -1))
-            if not first_sec <= t <= last_sec:
-                raise InputError(f"{video}, second {t}: the memory pool has no place for it")
+        self.check_places(last)
         rows = self.rows(list(last), np.zeros(1, int))[:, 0]
-        features, filled = _fill(P, self.persons_per_clip, generator)
+        features, filled = fill(P, self.persons_per_clip, draws)
         if len(last) < len(keys):
             kept = self._to_device(np.array(list(last.values()))).to(filled.device)
             features, filled = features[kept], filled[kept]
         tag = torch.as_tensor(loss_tag, dtype=torch.float32, device=self.device)
-        self.features.index_copy_(0, rows, (features * filled[..., None]).to(self.features))
-        self.count.index_copy_(0, rows, filled.sum(dim=1).to(self.device))
-        self.loss_tag.index_copy_(0, rows, tag.detach().expand(len(rows)))
+        self.put(
+            rows,
+            (features * filled[..., None]).to(self.features),
+            filled.sum(dim=1).to(self.device),
+            loss_tag=tag.detach(),
+            step=step,
+        )
+
+    def put(
+        self,
+        rows: Int[Tensor, " n"],
+        features: Float[Tensor, "n persons d"],
+        count: Int[Tensor, " n"],
+        *,
+        loss_tag: Float[Tensor, ""],
+        step: int,
+    ) -> None:
+        """Set whole rows, none of them twice."""
+        self.features.index_copy_(0, rows, features)
+        self.count.index_copy_(0, rows, count)
+        self.loss_tag.index_copy_(0, rows, loss_tag.expand(len(rows)))
         self.step.index_fill_(0, rows, step)
+
+    def check_places(self, keys: Iterable[ClipKey]) -> None:
+        """Raise an InputError for a clip that the pool has no place for."""
+        for video, t in keys:
+            first_sec, last_sec = self.seconds.get(video, (0, -1))
+            if not first_sec <= t <= last_sec:
+                raise InputError(f"{video}, second {t}: the memory pool has no place for it")
+
+    def settle(self) -> None:
+        """See that all that was written can be read; here it can at once."""
 
     def gather(self, rows: Int[Tensor, " n"], like: Tensor, *, reuse: bool) -> Tensor:
         """Features of some rows on the device and in the dtype of `like`, as memory to write on.
@@ -139,13 +196,16 @@ class FeaturePool:
         torch.index_select(self.features, 0, rows, out=out)
         if (like.dtype, like.device) == (out.dtype, out.device):
             return out
-        return self._lend(len(rows), like).copy_(out)
+        return self._lend(len(rows), like).copy_(out, non_blocking=True)
 
     def _lend(self, rows: int, like: Tensor) -> Tensor:
         key = like.dtype, like.device
         kept = self._lent.get(key)
         if kept is None or len(kept) < rows:
-            kept = like.new_empty(rows, self.persons_per_clip, self.d)
+            shape = (rows, self.persons_per_clip, self.d)
+            # From pinned memory a GPU fetches what a pool on the host lends, and nobody waits.
+            pinned = like.device.type == "cpu" and torch.cuda.is_available()
+            kept = torch.empty(shape, dtype=like.dtype, device=like.device, pin_memory=pinned)
             self._lent[key] = kept
         return kept[:rows]
 
@@ -163,7 +223,7 @@ def recall(
     reach: int,
     penalty: bool = True,
     rate: int = 1,
-    generator: torch.Generator | None = None,
+    draws: Draws | None = None,
     reuse: bool = False,
 ) -> Recalled:
     """READ the memory of a batch of clips (Algorithm 1, lines 5-11 and 13).
@@ -182,17 +242,18 @@ def recall(
         reach: L, seconds on each side.
         penalty: Whether remembered features are weighted. At test they are not.
         rate: Seconds from one remembered clip to the next.
-        generator: Draws which of a clip's own persons enter M where there are more than slots;
-            None takes the first.
+        draws: Which of a clip's own persons enter M where there are more than slots; None takes
+            the first.
         reuse: Whether M̂_t may lie where the last READ with `reuse` left its own, as in a loop
             that is done with a batch before it reads the next. Should the last one still be
             needed for a gradient, autograd refuses to compute it.
     """
+    pool.settle()
     rows = pool.rows(keys, np.arange(-reach, reach + 1) * rate)
     clips, steps = rows.shape
     like = P.features.detach() if P is not None else pool.features.new_empty(0, dtype=torch.float32)
     device = like.device  # the pool's, unless that has no room for the pool
-    count, w = pool.count[rows].to(device), trust(err, pool.loss_tag[rows].to(device))
+    count, w = _sent(pool.count[rows], device), trust(err, _sent(pool.loss_tag[rows], device))
     if P is not None:
         count[:, reach] = 0  # the present second comes fresh
     remembered = count > 0
@@ -203,24 +264,22 @@ def recall(
         features *= w.to(features)[..., None, None]
         filled &= (w > 0)[..., None]  # what has no weight is no memory
     if P is not None:
-        fresh = _fill(P, pool.persons_per_clip, generator)
+        fresh = fill(P, pool.persons_per_clip, draws)
         features[:, reach], filled[:, reach] = fresh.features.detach(), fresh.filled
-    mean_trust = (w * remembered).sum() / remembered.sum()
-    return Recalled(Slots(features.flatten(1, 2), filled.flatten(1, 2)), mean_trust)
+    slots = Slots(features.flatten(1, 2), filled.flatten(1, 2))
+    return Recalled(slots, Mean((w * remembered).sum(), remembered.sum().to(w)))
 
 
 @torch.no_grad()
-def mean_age(
-    pool: FeaturePool, keys: Sequence[ClipKey], *, reach: int, step: int
-) -> Float[Tensor, ""]:
-    """Mean steps since what READ gives these clips was written; NaN where nothing was.
+def mean_age(pool: FeaturePool, keys: Sequence[ClipKey], *, reach: int, step: int) -> Mean:
+    """Steps since what READ gives these clips was written, over the remembered seconds.
 
     The present second does not count: READ takes it fresh.
     """
     offsets = np.arange(-reach, reach + 1)
     rows = pool.rows(keys, offsets[offsets != 0])
     remembered = pool.count[rows] > 0
-    return ((step - pool.step[rows]) * remembered).sum() / remembered.sum()
+    return Mean(((step - pool.step[rows]) * remembered).sum().float(), remembered.sum().float())
 
 
 def trust(
@@ -240,18 +299,18 @@ def trust(
 
 
 def _sent(host: Tensor, device: torch.device) -> Tensor:
-    """A host's tensor on a device, without waiting for it."""
-    if device.type == "cuda":
+    """A tensor on a device; a host's gets there without waiting for it."""
+    if device.type == "cuda" and host.device.type == "cpu":
         host = host.pin_memory()
     return host.to(device, non_blocking=True)
 
 
-def _fill(P: Slots, slots: int, generator: torch.Generator | None) -> Slots:
+def fill(P: Slots, slots: int, draws: Draws | None) -> Slots:
     """Persons in exactly so many slots: the first ones, or a random choice where they are more."""
     features, filled = P
-    if generator is not None and filled.shape[1] > slots:
-        draw = torch.rand(filled.shape, generator=generator, device=generator.device)
-        order = (_sent(draw, filled.device) + ~filled).argsort(dim=1)[:, :slots].sort(dim=1).values
+    if draws is not None and filled.shape[1] > slots:
+        draw = _sent(draws[:, : filled.shape[1]], filled.device)
+        order = (draw + ~filled).argsort(dim=1)[:, :slots].sort(dim=1).values
         filled = filled.gather(1, order)
         features = features.gather(1, order[..., None].expand(-1, -1, features.shape[-1]))
     missing = max(slots - filled.shape[1], 0)

@@ -20,7 +20,7 @@ import hashlib
 import json
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -34,15 +34,33 @@ FORMAT = "aia memory pool 1"
 CHUNK_BYTES = 1 << 23  # of a file; larger ones are slower and smaller ones too many
 
 
-def write_generation(pool: FeaturePool, path: Path | str) -> None:
+class Snapshot(NamedTuple):
+    """A pool as it was, apart from the pool: it can be written while the pool changes."""
+
+    arrays: dict[str, np.ndarray]
+    description: dict[str, Any]
+
+
+def snapshot(pool: FeaturePool) -> Snapshot:
+    """Copy what a generation holds; of the features only those of remembered persons."""
+    pool.settle()
+    filled = torch.arange(pool.persons_per_clip, device=pool.device) < pool.count[:, None]
+    features = pool.features[filled].cpu().numpy()  # an index by a mask makes a copy
+    others = (pool.count, pool.loss_tag, pool.step)
+    copies = (features, *(array.to("cpu", copy=True).numpy() for array in others))
+    return Snapshot(dict(zip(_ARRAYS, copies, strict=True)), _description(pool))
+
+
+def write_generation(pool: FeaturePool | Snapshot, path: Path | str) -> None:
     """Write the pool to a new folder `path`, whole or not at all."""
+    taken = pool if isinstance(pool, Snapshot) else snapshot(pool)
     path = Path(path)
     if path.exists():
         raise InputError(f"{path}: already there; a generation of the memory is written only once")
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.parent / f".{path.name}.writing"
     shutil.rmtree(temporary, ignore_errors=True)  # what a kill left
-    arrays = _arrays(pool)
+    arrays = taken.arrays
     try:
         group = zarr.open_group(temporary, mode="w-", zarr_format=3)
         for name, array in arrays.items():
@@ -57,7 +75,7 @@ def write_generation(pool: FeaturePool, path: Path | str) -> None:
                 config={"write_empty_chunks": True},  # no comparison with the fill value
             )[:] = array
         digests = {name: _digest(array) for name, array in arrays.items()}
-        group.attrs.update(_description(pool) | {"sha256": digests})
+        group.attrs.update(taken.description | {"sha256": digests})
         for file in [*temporary.rglob("*"), temporary]:
             sync(file)
         temporary.rename(path)
@@ -97,12 +115,6 @@ def read_generation(path: Path | str, pool: FeaturePool) -> None:
 
 
 _ARRAYS = ("features", "count", "loss_tag", "step")
-
-
-def _arrays(pool: FeaturePool) -> dict[str, np.ndarray]:
-    filled = torch.arange(pool.persons_per_clip, device=pool.device) < pool.count[:, None]
-    arrays = (pool.features[filled], pool.count, pool.loss_tag, pool.step)
-    return {name: array.cpu().numpy() for name, array in zip(_ARRAYS, arrays, strict=True)}
 
 
 def _description(pool: FeaturePool) -> dict[str, Any]:

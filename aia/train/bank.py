@@ -6,19 +6,17 @@ make the bank of any film. Persons are the annotated ones, without jitter or mir
 """
 
 import shutil
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
 
-from aia.datasets.ava import ClipSample
 from aia.datasets.loader import ClipFrames, scoring_batches
 from aia.errors import InputError
 from aia.log import progress, say
 from aia.memory import FeaturePool, read_generation, remembered_persons, write_generation
 from aia.network import Network, arithmetic
+from aia.ranks import ALONE, Ranks
 from aia.train.checkpoint import BANK
-from aia.video.store import FrameStore
 
 
 def prepare_bank(
@@ -26,14 +24,12 @@ def prepare_bank(
     *,
     network: Network,
     pool: FeaturePool,
-    clips: Sequence[ClipSample],
-    stores: Mapping[str, FrameStore],
-    span: int,
-    strides: Sequence[int],
+    frames: ClipFrames,
     batch: int,
     workers: int,
     precision: str,
     device: torch.device,
+    ranks: Ranks = ALONE,
 ) -> None:
     """Fill Ω from the work folder, where an earlier start left the bank, or compute and leave it.
 
@@ -44,34 +40,40 @@ def prepare_bank(
         work: The run's work folder; what it holds is of this very run (see `checkpoint.claim`).
         network: With its frozen backbone.
         pool: Ω, empty.
-        clips: All training clips with a person.
-        stores: Frames of their videos.
-        span: Frames that a clip spans.
-        strides: Steps between the frames of each pathway.
-        batch: Clips of one forward pass.
+        frames: All training clips with a person.
+        batch: Clips of one forward pass, over all processes.
         workers: Processes that load them.
         precision: Of the frozen backbone's arithmetic.
         device: Where the network is.
+        ranks: The processes that fill it together.
     """
     path = work / BANK
-    if path.exists():
+    found = False
+    if ranks.first and path.exists():
         try:
             read_generation(path, pool)
+            found = True
         except InputError as error:
             say(f"{error}; computing it again")
             shutil.rmtree(path)
-        else:
-            return
+    if ranks.told(found):
+        if ranks.first_of_node and not ranks.first:
+            read_generation(path, pool)
+        ranks.wait()
+        return
     fill_bank(
         network=network,
         pool=pool,
-        frames=ClipFrames(clips=clips, stores=stores, span=span, strides=strides),
+        frames=frames,
         batch=batch,
         workers=workers,
         precision=precision,
         device=device,
+        ranks=ranks,
     )
-    write_generation(pool, path)
+    if ranks.first:
+        write_generation(pool, path)
+    ranks.wait()
 
 
 def fill_bank(
@@ -83,12 +85,14 @@ def fill_bank(
     workers: int,
     precision: str,
     device: torch.device,
+    ranks: Ranks = ALONE,
 ) -> None:
     """WRITE the frozen backbone's persons of every clip; no random number is drawn."""
-    batches = scoring_batches(frames, batch=batch, workers=workers)
+    batches = scoring_batches(frames, batch=batch, workers=workers, ranks=ranks)
     for loaded in progress(batches, what="frozen bank, batch", total=len(batches)):
         with arithmetic(device, precision):
             P = network.bank_persons(loaded.to(device))
         kept = remembered_persons(loaded.keys, P, pool.persons_per_clip)
         # No δ: a bank is not weighted. 1 marks it as written, as in scoring.
         pool.write(loaded.keys, kept, loss_tag=1.0, step=0)
+        pool.settle()

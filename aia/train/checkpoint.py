@@ -1,4 +1,4 @@
-"""Checkpoints of a run: network, optimizer, Ω, step, err and random numbers, whole or not at all.
+"""Checkpoints of a run: network, optimizer, Ω, step and err, whole or not at all.
 
     work/
       fingerprint.json      what the run is made of: another run's state is not taken for it
@@ -8,12 +8,17 @@
 
 A generation is written under a temporary name, flushed, and renamed: a kill leaves the one before.
 The newest whole generation is the state; a damaged one is named and the one before it is taken.
+
+What is random in a run is a function of seed and step, so no generator's state is kept, and a run
+may go on in another number of processes. Training waits only while the state is copied; it is
+written beside the next steps.
 """
 
 import fcntl
 import json
 import os
 import shutil
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,7 +29,8 @@ import torch
 from aia.errors import InputError
 from aia.files import file_digest, sync, write_text
 from aia.log import say
-from aia.memory import FeaturePool, read_generation, write_generation
+from aia.memory import FeaturePool, Snapshot, read_generation, snapshot, write_generation
+from aia.ranks import ALONE, Ranks
 
 BANK = "bank.zarr"
 _STATE, _MEMORY, _DIGESTS = "state.pt", "memory.zarr", "digests.json"
@@ -67,41 +73,73 @@ def claim(work: Path, fingerprint: dict[str, Any]) -> None:
     write_text(path, text)
 
 
-def save(
-    work: Path,
-    *,
-    step: int,
-    network: torch.nn.Module,
-    optimizer: torch.optim.Optimizer,
-    pool: FeaturePool | None,
-    err: torch.Tensor,
-    keep: int,
-) -> None:
-    """Write the generation of `step` and remove all but the last `keep`."""
+class Writer:
+    """Writes a run's generations beside its training, one at a time.
+
+    Args:
+        work: The run's work folder.
+        keep: How many generations stay there.
+    """
+
+    def __init__(self, work: Path, *, keep: int) -> None:
+        self.work, self.keep = work, keep
+        self._thread: threading.Thread | None = None
+        self._error: BaseException | None = None
+
+    def save(
+        self,
+        *,
+        step: int,
+        network: torch.nn.Module,
+        optimizer: torch.optim.Optimizer,
+        pool: FeaturePool | None,
+        err: torch.Tensor,
+    ) -> None:
+        """Copy the state of `step` and begin to write it; `finish` says whether that went well."""
+        self.finish()  # the one before: two would need the memory of two
+        state = {
+            "step": step,
+            "network": _copied(network.state_dict()),
+            "optimizer": _copied(optimizer.state_dict()),
+            "err": err.to("cpu", copy=True),
+        }
+        memory = snapshot(pool) if pool is not None else None
+        self._thread = threading.Thread(target=self._write, args=(step, state, memory))
+        self._thread.start()
+
+    def finish(self) -> None:
+        """Wait for what is being written; what went wrong there is raised here."""
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+        if self._error is not None:
+            error, self._error = self._error, None
+            raise error
+
+    def _write(self, step: int, state: dict[str, Any], memory: Snapshot | None) -> None:
+        try:
+            write(self.work, step=step, state=state, memory=memory)
+            for old in generations(self.work)[: -self.keep]:
+                shutil.rmtree(old)
+        except BaseException as error:  # for the thread that trains
+            self._error = error
+
+
+def write(work: Path, *, step: int, state: dict[str, Any], memory: Snapshot | None) -> None:
+    """Write the generation of `step`: a folder that appears by one rename."""
     final = work / f"step-{step:07d}"
     temporary = work / f".writing-{step:07d}"
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
-    torch.save(
-        {
-            "step": step,
-            "network": network.state_dict(),
-            "optimizer": optimizer.state_dict(),
-            "err": err.cpu(),
-            "random": _random_state(),
-        },
-        temporary / _STATE,
-    )
+    torch.save(state, temporary / _STATE)
     sync(temporary / _STATE)
-    if pool is not None:
-        write_generation(pool, temporary / _MEMORY)
+    if memory is not None:
+        write_generation(memory, temporary / _MEMORY)
     digests = {_STATE: file_digest(temporary / _STATE)}
     write_text(temporary / _DIGESTS, json.dumps(digests))
     shutil.rmtree(final, ignore_errors=True)
     os.rename(temporary, final)
     sync(work)
-    for old in generations(work)[:-keep]:
-        shutil.rmtree(old)
 
 
 def resume(
@@ -111,29 +149,45 @@ def resume(
     optimizer: torch.optim.Optimizer,
     pool: FeaturePool | None,
     device: torch.device,
+    ranks: Ranks = ALONE,
 ) -> Resumed:
-    """Put the newest whole generation back in place; step 0 where there is none."""
-    for leftover in work.glob(".writing-*"):
-        shutil.rmtree(leftover)
-    for generation in reversed(generations(work)):
-        try:
-            state = _read_state(generation, device)
-            if pool is not None:
-                read_generation(generation / _MEMORY, pool)
-        except InputError as error:
-            say(f"{error}; going back to the generation before")
-            shutil.rmtree(generation)
-            continue
-        network.load_state_dict(state["network"])
-        optimizer.load_state_dict(state["optimizer"])
-        _restore_random(state["random"])
-        return Resumed(state["step"], state["err"].to(device))
-    return Resumed(0, None)
+    """Put the newest whole generation back in place; step 0 where there is none.
+
+    Of several processes the first one looks which that is; a node's first one fills its pool.
+    """
+    state: dict[str, Any] | None = None
+    if ranks.first:
+        for leftover in work.glob(".writing-*"):
+            shutil.rmtree(leftover)
+        for generation in reversed(generations(work)):
+            try:
+                state = _read(generation, device, pool)
+                break
+            except InputError as error:
+                say(f"{error}; going back to the generation before")
+                shutil.rmtree(generation)
+    step = ranks.told(state["step"] if state else 0)
+    if step == 0:
+        return Resumed(0, None)
+    if state is None:
+        state = _read(work / f"step-{step:07d}", device, pool if ranks.first_of_node else None)
+    network.load_state_dict(state["network"])
+    optimizer.load_state_dict(state["optimizer"])
+    ranks.wait()  # the pool of a node is full when its first process is here
+    return Resumed(step, state["err"].to(device))
 
 
 def generations(work: Path) -> list[Path]:
     """The generations in a work folder, oldest first."""
     return sorted(path for path in work.glob("step-*") if path.is_dir())
+
+
+def _read(generation: Path, device: torch.device, pool: FeaturePool | None) -> dict[str, Any]:
+    """A generation's state, with its memory in the pool; or an InputError and nothing changed."""
+    state = _read_state(generation, device)
+    if pool is not None:
+        read_generation(generation / _MEMORY, pool)
+    return state
 
 
 def _read_state(generation: Path, device: torch.device) -> dict[str, Any]:
@@ -147,15 +201,12 @@ def _read_state(generation: Path, device: torch.device) -> dict[str, Any]:
     return torch.load(path, map_location=device, weights_only=True)
 
 
-def _random_state() -> dict[str, Any]:
-    """The generators of dropout; the loader draws from seed and step and keeps no state."""
-    state: dict[str, Any] = {"torch": torch.get_rng_state()}
-    if torch.cuda.is_available():
-        state["cuda"] = torch.cuda.get_rng_state_all()
+def _copied(state: Any) -> Any:
+    """A state of tensors as copies on the host, so that training can change the tensors."""
+    if isinstance(state, torch.Tensor):
+        return state.detach().to("cpu", copy=True)
+    if isinstance(state, dict):
+        return {key: _copied(value) for key, value in state.items()}
+    if isinstance(state, list):
+        return [_copied(value) for value in state]
     return state
-
-
-def _restore_random(state: dict[str, Any]) -> None:
-    torch.set_rng_state(state["torch"].cpu())
-    if "cuda" in state and torch.cuda.is_available():
-        torch.cuda.set_rng_state_all([saved.cpu() for saved in state["cuda"]])

@@ -2,19 +2,27 @@
 
 The numbers in comments are the algorithm's lines. Here a step sees a batch of clips where the
 paper writes one; the memory of each is read before the step and written after it.
+
+Several processes train as one does: each takes its share of every batch, the loss is the mean over
+the persons of the whole batch and so is err, and what is drawn is drawn for the whole batch.
 """
 
+import functools
 import math
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 
+from aia.clip import Slots
 from aia.datasets.loader import Batch
-from aia.memory import FeaturePool, mean_age, recall, recall_objects
+from aia.dropout import StepDraws, draw_by, mixed
+from aia.memory import Draws, FeaturePool, Mean, mean_age, recall, recall_objects
 from aia.network import Network, arithmetic
+from aia.ranks import ALONE, Ranks
 from aia.train.schedule import set_rate
 
 Loss = Callable[..., Tensor]
@@ -35,6 +43,47 @@ class Step(NamedTuple):
     rate: float
     """Learning rate of IA and the classifier."""
     clips: int
+    """Of all processes."""
+
+
+class Pass(NamedTuple):
+    """What the forward pass of a step gives."""
+
+    P: Slots
+    logits: Float[Tensor, "clips persons classes"]
+    trust: Mean | None
+    age: Mean | None
+
+
+class Forward(nn.Module):
+    """N with READ in its midst, as the one call that DistributedDataParallel wants.
+
+    Args:
+        network: N.
+        device: Where it is.
+        precision: Of its arithmetic.
+    """
+
+    def __init__(self, network: Network, device: torch.device, precision: str) -> None:
+        super().__init__()
+        self.network, self.device, self.precision = network, device, precision
+
+    def forward(self, batch: Batch, remember: Callable[[Slots], "Remembered"]) -> Pass:
+        """Features, memory, actions (lines 5-14)."""
+        with arithmetic(self.device, self.precision):
+            P, O, H = self.network.features(batch)  # 12
+        M, trust, age = remember(P)  # 5-11, 13
+        with arithmetic(self.device, self.precision):
+            logits = self.network.actions(P, O, M, H)  # 14
+        return Pass(P, logits, trust, age)
+
+
+class Remembered(NamedTuple):
+    """M_t, and how old it is where that has a meaning."""
+
+    M: Slots | None = None
+    trust: Mean | None = None
+    age: Mean | None = None
 
 
 def train(
@@ -55,6 +104,9 @@ def train(
     err: Float[Tensor, ""] | None = None,
     frozen: bool = False,
     objects: bool = False,
+    ranks: Ranks = ALONE,
+    batch_size: int | None = None,
+    max_persons: int | None = None,
 ) -> Iterator[Step]:
     """Optimise N on `batches`, one step each.
 
@@ -77,43 +129,95 @@ def train(
         frozen: Ω is a bank that was filled beforehand (LFB; "w/o AMU" in Table 1e): it is read as
             it is, without a weight (line 8, 9), and never written (line 16).
         objects: Ω holds what the detector saw in the seconds around (§6.1); frozen, too.
+        ranks: The processes that train together; each calls this with its own batches.
+        batch_size: Clips of a step over all processes; None: those of the batch.
+        max_persons: Most persons of a clip, over all processes; None: those of the batch.
     """
     if err is None:
         err = torch.tensor(math.inf, device=device)  # 2
     network.train()
+    dropped = StepDraws(seed)
+    draw_by(dropped, network)
+    forward: nn.Module = Forward(network, device, precision)
+    if ranks.count > 1:
+        forward = DistributedDataParallel(
+            forward, broadcast_buffers=False, gradient_as_bucket_view=True
+        )
     for step, batch in enumerate(batches, start=first_step):  # 3, 4
+        total = batch_size or len(batch.keys)
+        own = ranks.share(total)
+        dropped.begin(step, first=own.start, total=total)
+        torch.manual_seed(mixed(seed, step, ranks.rank))  # for what torchvision's backbones draw
+        sampled = torch.Generator().manual_seed(seed * 1_000_003 + step)
+        most = max_persons or batch.persons_filled.shape[1]
+        kept = torch.rand(2, total, most, generator=sampled)[:, own]
         batch = batch.to(device)
+        persons = ranks.sum(batch.persons_filled.sum())
         set_rate(optimizer, rate_at(step))
-        with arithmetic(device, precision):
-            P, O, H = network.features(batch)  # 12
-        M, trust, age = None, torch.tensor(math.nan), torch.tensor(math.nan)
-        if pool is not None and objects:
-            M = recall_objects(pool, batch.keys, batch.times_sec, reach=reach, reuse=True)
-        elif pool is not None:
-            sampled = torch.Generator().manual_seed(seed * 1_000_003 + step)
-            M, trust = recall(  # 5-11, 13
-                pool,
-                batch.keys,
-                P,
-                err=err,
-                reach=reach,
-                penalty=penalty and not frozen,
-                generator=sampled,
-                reuse=True,
-            )
-            if frozen:
-                trust = torch.tensor(math.nan)  # Eq. 2 has no meaning for a bank
-            else:
-                age = mean_age(pool, batch.keys, reach=reach, step=step)
-        with arithmetic(device, precision):
-            logits = network.actions(P, O, M, H)  # 14
-        loss = loss_of(logits, batch.labels, filled=P.filled)
+        remember = functools.partial(  # 5-11, 13
+            read_memory,
+            pool=pool,
+            batch=batch,
+            err=err,
+            step=step,
+            reach=reach,
+            penalty=penalty,
+            draws=kept[0],
+            frozen=frozen,
+            objects=objects,
+        )
+        P, logits, trust, age = forward(batch, remember)
+        loss = loss_of(logits, batch.labels, filled=P.filled, persons=persons)
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        (loss * ranks.count).backward()  # of which the mean over all processes is taken
         if clip_norm is not None:
-            torch.nn.utils.clip_grad_norm_(network.parameters(), clip_norm)
+            nn.utils.clip_grad_norm_(network.parameters(), clip_norm)
         optimizer.step()
-        err = loss.detach()  # 15
+        told = torch.stack([loss.detach(), *means(trust, device), *means(age, device)])
+        err, *parts = ranks.sum(told).unbind()  # 15
         if pool is not None and not (frozen or objects):
-            pool.write(batch.keys, P, loss_tag=err, step=step, generator=sampled)  # 16
-        yield Step(step, err, trust, age, rate_at(step), len(batch.keys))
+            pool.write(batch.keys, P, loss_tag=err, step=step, draws=kept[1])  # 16
+        yield Step(step, err, Mean(*parts[:2]).value, Mean(*parts[2:]).value, rate_at(step), total)
+
+
+def read_memory(
+    P: Slots,
+    *,
+    pool: FeaturePool | None,
+    batch: Batch,
+    err: Float[Tensor, ""],
+    step: int,
+    reach: int,
+    penalty: bool,
+    draws: Draws,
+    frozen: bool,
+    objects: bool,
+) -> Remembered:
+    """M_t of a batch whose persons are P, as the run remembers; see `train`."""
+    if pool is None:
+        return Remembered()
+    if objects:
+        return Remembered(
+            recall_objects(pool, batch.keys, batch.times_sec, reach=reach, reuse=True)
+        )
+    M, trust = recall(
+        pool,
+        batch.keys,
+        P,
+        err=err,
+        reach=reach,
+        penalty=penalty and not frozen,
+        draws=draws,
+        reuse=True,
+    )
+    if frozen:
+        return Remembered(M)  # Eq. 2 has no meaning for a bank
+    return Remembered(M, trust, mean_age(pool, batch.keys, reach=reach, step=step))
+
+
+def means(mean: Mean | None, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Both parts of a mean on the device; of nothing, where there is none."""
+    if mean is None:
+        nothing = torch.zeros((), device=device)
+        return nothing, nothing
+    return mean.total.to(device, non_blocking=True), mean.over.to(device, non_blocking=True)

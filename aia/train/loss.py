@@ -34,6 +34,7 @@ def action_loss(
     group_weights: Mapping[str, float] | None = None,
     missing_pose: Literal["skip", "first"] = "skip",
     filled: Bool[Tensor, "*persons"] | None = None,
+    persons: Int[Tensor, ""] | None = None,
 ) -> Float[Tensor, ""]:
     """Sum over classes, mean over persons; 0 where there is no person.
 
@@ -49,6 +50,8 @@ def action_loss(
         missing_pose: What a person without pose label has as pose in the focal loss: "skip"
             none; "first" the first one, as in the authors' code.
         filled: Which persons there are; None: all.
+        persons: How many the mean is over; None: these. Several processes divide by the number of
+            all their persons, so that their losses add up to that of the whole batch.
     """
     logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
     labels = labels.to(logits.dtype)
@@ -71,9 +74,11 @@ def action_loss(
             if missing_pose == "skip":
                 of_pose = of_pose * one_hot.any(dim=-1)
             of_person = of_person + of_pose * weight[poses[0]]
-    if filled is None:
-        return of_person.sum() / max(of_person.numel(), 1)
-    return of_person.where(filled, 0.0).sum() / filled.sum().clamp(min=1)
+    if filled is not None:
+        of_person = of_person.where(filled, 0.0)
+    if persons is None:
+        persons = torch.as_tensor(of_person.numel()) if filled is None else filled.sum()
+    return of_person.sum() / persons.clamp(min=1)
 
 
 def sigmoid_focal(

@@ -5,6 +5,7 @@ that whoever sees a model sees a finished run; a run that was killed goes on fro
 and ends with the same weights, bit for bit (same machine, same number of threads).
 """
 
+import contextlib
 import dataclasses
 import functools
 import json
@@ -28,12 +29,14 @@ from aia.config import (
 from aia.datasets.ava import ClipSample, seconds_of
 from aia.datasets.loader import ClipFrames, StepSampler, training_batches
 from aia.errors import InputError
+from aia.features.shared_norm import share_norms
 from aia.features.torchvision_video import TorchvisionVideo
 from aia.files import atomic_path, write_text
 from aia.labels import ClassList
 from aia.log import Pace, say
-from aia.memory import FeaturePool, ObjectBank
+from aia.memory import FeaturePool, ObjectBank, SharedPool
 from aia.network import Network, build_network
+from aia.ranks import ALONE, Ranks
 from aia.train import checkpoint
 from aia.train.bank import prepare_bank
 from aia.train.loop import train
@@ -42,9 +45,6 @@ from aia.train.metrics import Metrics
 from aia.train.schedule import build_optimizer, rate_share
 from aia.video.store import FrameStore
 from aia.weights.torchvision_video import load_torchvision
-
-LOG_EVERY = 10
-"""Steps between lines of metrics.jsonl."""
 
 
 class Sections(NamedTuple):
@@ -70,6 +70,7 @@ def train_run(
     output: Path,
     validate: Callable[[Network], float] | None = None,
     bank: ObjectBank | None = None,
+    ranks: Ranks = ALONE,
 ) -> None:
     """Train the run, going on from the work folder's checkpoint where there is one.
 
@@ -85,13 +86,19 @@ def train_run(
         output: Folder that gets model.safetensors, metrics.jsonl and config.yaml.
         validate: Gives the mAP for the curve, every `validate_every` steps.
         bank: The memory of a run that remembers objects.
+        ranks: The processes that train it together; each calls this.
     """
     config = sections.train
-    device = pick_device(config.device)
-    torch.set_num_threads(usable_threads(config.threads))
+    device = pick_device(config.device, ranks)
+    torch.set_num_threads(usable_threads(max(config.threads // ranks.local_count, 1)))
     clips = [clip for clip in clips if len(clip.persons_xyxy)]
     if not clips:
         raise InputError("the annotations hold no person at all; is it the right file?")
+    if config.batch < ranks.count:
+        raise InputError(
+            f"train.batch = {config.batch} is shared by {ranks.count} processes; expected at least "
+            "a clip for each"
+        )
     described = describe_run(run, sections, labels)
     if (run.memory == "objects") != (bank is not None):
         raise InputError(
@@ -100,23 +107,22 @@ def train_run(
         )
     if bank is not None:
         described["objects_seen"] = {"channels": bank.pool.d, "detector": bank.detector}
-    with checkpoint.only_one(work):
-        identity = described | {"train": _without_machine(described["train"])}
-        checkpoint.claim(work, {"run": identity, "data": dict(sorted(data_digests.items()))})
-        torch.manual_seed(run.seed)
-        d_memory = bank.pool.d if bank is not None else None
-        network = build(run, sections, classes=len(labels), d_memory=d_memory)
-        if init is not None:
-            load_backbone(network, init)
-        elif isinstance(network.backbone, TorchvisionVideo):
-            load_torchvision(network.backbone, sections.backbone.weights)
-        network.start_bank()
-        network.to(device)
-        if sections.train.compile:
-            network.backbone.compile()  # in place: weights keep their names
+    with checkpoint.only_one(work) if ranks.first else contextlib.nullcontext():
+        if ranks.first:
+            identity = described | {"train": _without_machine(described["train"])}
+            checkpoint.claim(work, {"run": identity, "data": dict(sorted(data_digests.items()))})
+        network = starting_network(
+            run,
+            sections,
+            classes=len(labels),
+            d_memory=bank.pool.d if bank is not None else None,
+            init=init,
+            device=device,
+            ranks=ranks,
+        )
         pool = bank.pool if bank is not None else None
         if network.remembers and bank is None:
-            pool = empty_pool(clips, network, sections.memory, device)
+            pool = empty_pool(clips, network, sections.memory, device, name=str(work), ranks=ranks)
         optimizer = build_optimizer(network, config)
         start = checkpoint.resume(
             work,
@@ -124,22 +130,26 @@ def train_run(
             optimizer=optimizer,
             pool=pool if run.memory == "amu" else None,
             device=device,
+            ranks=ranks,
         )
-        say_beginning(run, network, pool, clips, start.step)
+        say_beginning(run, network, pool, clips, start.step, ranks)
         if run.memory == "frozen" and start.step < config.steps:
             assert pool is not None
             prepare_bank(
                 work,
                 network=network,
                 pool=pool,
-                clips=clips,
-                stores=stores,
-                span=sections.backbone.span,
-                strides=sections.backbone.strides,
+                frames=ClipFrames(
+                    clips=clips,
+                    stores=stores,
+                    span=sections.backbone.span,
+                    strides=sections.backbone.strides,
+                ),
                 batch=config.batch,
                 workers=config.workers,
                 precision=config.precision,
                 device=device,
+                ranks=ranks,
             )
         _optimise(
             network=network,
@@ -154,8 +164,37 @@ def train_run(
             work=work,
             device=device,
             validate=validate,
+            ranks=ranks,
         )
-        publish(network, described, work=work, output=output)
+        if ranks.first:
+            publish(network, described, work=work, output=output)
+        ranks.wait()
+
+
+def starting_network(
+    run: RunName,
+    sections: Sections,
+    *,
+    classes: int,
+    d_memory: int | None,
+    init: Path | None,
+    device: torch.device,
+    ranks: Ranks,
+) -> Network:
+    """The run's network as training begins with it, the same one in every process."""
+    torch.manual_seed(run.seed)
+    network = build(run, sections, classes=classes, d_memory=d_memory)
+    if init is not None:
+        load_backbone(network, init)
+    elif isinstance(network.backbone, TorchvisionVideo):
+        load_torchvision(network.backbone, sections.backbone.weights)
+    network.start_bank()
+    if ranks.count > 1 and not sections.train.frozen_norm:
+        share_norms(network.backbone, device)
+    network.to(device)
+    if sections.train.compile:
+        network.backbone.compile()  # in place: weights keep their names
+    return network
 
 
 def build(
@@ -185,16 +224,24 @@ def empty_pool(
     network: Network,
     memory: MemoryConfig | None,
     device: torch.device,
+    *,
+    name: str,
+    ranks: Ranks,
 ) -> FeaturePool:
-    """Ω with a place for every second of every video (Algorithm 1, line 1)."""
+    """Ω with a place for every second of every video (Algorithm 1, line 1).
+
+    On the network's device; several processes share one on the host, called by the run's name.
+    """
     assert memory is not None, "an M-Block needs the memory section"
-    return FeaturePool(
-        seconds=seconds_of(clips),
-        persons_per_clip=memory.persons_per_clip,
-        d=network.d,
-        dtype=getattr(torch, memory.dtype),
-        device=device,
-    )
+    shape: dict[str, Any] = {
+        "seconds": seconds_of(clips),
+        "persons_per_clip": memory.persons_per_clip,
+        "d": network.d,
+        "dtype": getattr(torch, memory.dtype),
+    }
+    if ranks.count > 1:
+        return SharedPool(ranks=ranks, name=name, **shape)
+    return FeaturePool(**shape, device=device)
 
 
 def load_backbone(network: Network, path: Path) -> None:
@@ -255,8 +302,8 @@ def _without_machine(section: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in section.items() if name not in MACHINE_SETTINGS["train"]}
 
 
-def pick_device(name: str) -> torch.device:
-    """`auto` is the GPU where there is one."""
+def pick_device(name: str, ranks: Ranks = ALONE) -> torch.device:
+    """`auto` is the GPU where there is one; each process of a node has its own."""
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     try:
@@ -265,6 +312,13 @@ def pick_device(name: str) -> torch.device:
         raise InputError(f"train.device = '{name}', expected auto, cpu or cuda") from None
     if device.type == "cuda" and not torch.cuda.is_available():
         raise InputError("train.device = 'cuda', but torch sees no GPU; use auto or cpu")
+    if device.type == "cuda" and ranks.count > 1:
+        if torch.cuda.device_count() < ranks.local_count:
+            raise InputError(
+                f"{ranks.local_count} processes train on this node, each on a GPU of its own, but "
+                f"torch sees {torch.cuda.device_count()}; train.processes is what a job is given"
+            )
+        return torch.device("cuda", ranks.local_rank)
     return device
 
 
@@ -279,12 +333,15 @@ def say_beginning(
     pool: FeaturePool | None,
     clips: Sequence[ClipSample],
     step: int,
+    ranks: Ranks,
 ) -> None:
-    """Tell what will be trained, in three lines."""
+    """Tell what will be trained, in a few lines."""
     parameters = sum(p.numel() for p in network.parameters() if p.requires_grad)
     persons = sum(len(clip.persons_xyxy) for clip in clips)
     trained = f"{parameters / 1e6:.2f} M trained parameters"
     say(f"{run}: {trained}, {len(clips)} clips, {persons} persons")
+    if ranks.count > 1:
+        say(f"{run}: {ranks.count} processes on {ranks.nodes} node{'s' * (ranks.nodes > 1)}")
     if pool is not None:
         size_mb = pool.features.numel() * pool.features.element_size() / 1e6
         say(f"{run}: memory pool of {size_mb:.1f} MB")
@@ -306,6 +363,7 @@ def _optimise(
     work: Path,
     device: torch.device,
     validate: Callable[[Network], float] | None,
+    ranks: Ranks,
 ) -> None:
     """Run Algorithm 1 to its last step, with checkpoints and a line of metrics now and then."""
     config, memory = sections.train, sections.memory
@@ -316,6 +374,7 @@ def _optimise(
         seed=run.seed,
         balance=config.balance,
         first=start.step + 1,
+        share=ranks.share(config.batch),
     )
     frames = ClipFrames(
         clips=clips,
@@ -352,12 +411,16 @@ def _optimise(
         err=start.err,
         frozen=run.memory == "frozen",
         objects=run.memory == "objects",
+        ranks=ranks,
+        batch_size=config.batch,
+        max_persons=config.max_persons,
     )
-    metrics = Metrics(work / "metrics.jsonl", run=run, step=start.step)
+    metrics = Metrics(work / "metrics.jsonl", run=run, step=start.step) if ranks.first else None
+    writer = checkpoint.Writer(work, keep=config.keep_checkpoints)
     pace = Pace(total=config.steps, done=start.step)
     for step in steps:
         last = step.number == config.steps
-        if step.number % LOG_EVERY == 0 or last or step.number == 1:
+        if metrics and (step.number % config.log_every == 0 or last or step.number == 1):
             metrics.write(step, pace)
             if pace.due() or last:
                 say(metrics.line(step, config.steps, pace))
@@ -366,15 +429,19 @@ def _optimise(
             and config.validate_every
             and (step.number % config.validate_every == 0 or last)
         ):
-            metrics.validated(step.number, validate(network))
+            if metrics:
+                metrics.validated(step.number, validate(network))
+            ranks.wait()
         if step.number % config.checkpoint_every == 0 or last:
-            metrics.flush()
-            checkpoint.save(
-                work,
-                step=step.number,
-                network=network,
-                optimizer=optimizer,
-                pool=pool if run.memory == "amu" else None,  # a bank stands beside them
-                err=step.loss,
-                keep=config.keep_checkpoints,
-            )
+            if pool is not None:
+                pool.settle()  # what all have written
+            if metrics:
+                metrics.flush()
+                writer.save(
+                    step=step.number,
+                    network=network,
+                    optimizer=optimizer,
+                    pool=pool if run.memory == "amu" else None,  # a bank stands beside them
+                    err=step.loss,
+                )
+    writer.finish()

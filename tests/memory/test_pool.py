@@ -71,7 +71,7 @@ def test_an_empty_pool_gives_the_present_persons_alone():
     assert M.filled.sum(dim=1).tolist() == [2, 0]
     assert torch.equal(M.features[:, 6:8], P.features)
     assert M.features.count_nonzero() == P.features.count_nonzero()
-    assert math.isnan(w)
+    assert math.isnan(w.value)
 
 
 def test_a_batch_without_clips_is_read_and_written():
@@ -88,26 +88,26 @@ def test_remembered_features_shrink_by_their_age_and_the_present_ones_do_not():
     pool.write([ClipKey("attic", 2)], before, loss_tag=8.0, step=1)
     pool.write([ClipKey("attic", 3)], before, loss_tag=8.0, step=1)
     M, w = recall(pool, [ClipKey("attic", 3)], now, err=2.0, reach=1)
-    assert w == 0.25
+    assert w.value == 0.25
     assert torch.equal(M.features[0, :2], before.features[0] / 4)
     assert torch.equal(M.features[0, 3:4], now.features[0])
     assert M.filled[0].tolist() == [True, True, False, True, *[False] * 5]
     M, w = recall(pool, [ClipKey("attic", 3)], now, err=2.0, reach=1, penalty=False)
-    assert w == 0.25  # still told, though not imposed
+    assert w.value == 0.25  # still told, though not imposed
     assert torch.equal(M.features[0, :2], before.features[0])
 
 
 def test_the_age_of_a_memory_is_counted_in_steps_and_without_the_present():
     pool = make_pool()
     keys = [ClipKey("attic", t) for t in (1, 2, 4)]
-    assert math.isnan(mean_age(pool, keys, reach=2, step=1))
+    assert math.isnan(mean_age(pool, keys, reach=2, step=1).value)
     for step, key in enumerate(keys, start=10):
         pool.write([key], persons([1]), loss_tag=1.0, step=step)
     # around second 2, at step 20: 1 is 10 steps old, 4 is 8; 2 is the present
-    assert mean_age(pool, keys[1:2], reach=2, step=20) == 9
+    assert mean_age(pool, keys[1:2], reach=2, step=20).value == 9
     # of both clips: (10 + 8) of second 2, 9 of second 4, whose reach does not hold second 1
-    assert mean_age(pool, keys[1:], reach=2, step=20) == 9
-    assert math.isnan(mean_age(pool, [ClipKey("kitchen", 905)], reach=2, step=20))
+    assert mean_age(pool, keys[1:], reach=2, step=20).value == 9
+    assert math.isnan(mean_age(pool, [ClipKey("kitchen", 905)], reach=2, step=20).value)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
@@ -208,6 +208,10 @@ def test_a_clip_that_is_written_without_persons_forgets_the_old_ones():
     assert (pool.count[row], pool.loss_tag[row], pool.step[row]) == (0, 0.5, 7)
 
 
+def numbers(seed, clips=2, most=6):
+    return torch.rand(clips, most, generator=torch.Generator().manual_seed(seed))
+
+
 def test_more_persons_than_are_remembered_are_cut_or_drawn():
     P = persons([5, 2])
     keys = [ClipKey("attic", 1), ClipKey("attic", 2)]
@@ -217,7 +221,7 @@ def test_more_persons_than_are_remembered_are_cut_or_drawn():
     assert torch.equal(pool.features[row[0]], P.features[0, :3])
     seen = set()
     for seed in range(40):
-        pool.write(keys, P, loss_tag=1.0, step=1, generator=torch.Generator().manual_seed(seed))
+        pool.write(keys, P, loss_tag=1.0, step=1, draws=numbers(seed))
         assert pool.count[row].tolist() == [3, 2]
         assert torch.equal(pool.features[row[1], :2], P.features[1, :2])
         kept = (pool.features[row[0]][:, None] == P.features[0][None]).all(dim=-1)
@@ -226,15 +230,16 @@ def test_more_persons_than_are_remembered_are_cut_or_drawn():
     assert seen == {(a, b, c) for a in range(5) for b in range(a + 1, 5) for c in range(b + 1, 5)}
 
 
-def test_the_persons_in_memory_are_drawn_by_the_generator_alone():
+def test_the_persons_in_memory_are_those_with_the_smallest_numbers():
     P = persons([5])
     recalled = []
     for global_seed in (1, 2):
         torch.manual_seed(global_seed)
-        generator = torch.Generator().manual_seed(3)
-        M, _ = recall(make_pool(), [ClipKey("attic", 1)], P, err=1.0, reach=0, generator=generator)
+        M, _ = recall(make_pool(), [ClipKey("attic", 1)], P, err=1.0, reach=0, draws=numbers(3, 1))
         recalled.append(M.features)
     assert torch.equal(*recalled)
+    kept = sorted(numbers(3, 1)[0, :5].argsort()[:3].tolist())
+    assert torch.equal(recalled[0], P.features[:, kept])
     first, _ = recall(make_pool(), [ClipKey("attic", 1)], P, err=1.0, reach=0)
     assert torch.equal(first.features, P.features[:, :3])
 
@@ -360,7 +365,7 @@ def test_neither_reading_nor_writing_makes_the_device_wait():
     err = torch.tensor(2.0, device="cuda")
     try:
         torch.cuda.set_sync_debug_mode("error")
-        pool.write(keys, P, loss_tag=err, step=1, generator=torch.Generator())
-        recall(pool, keys, P, err=err, reach=2, generator=torch.Generator(), reuse=True)
+        pool.write(keys, P, loss_tag=err, step=1, draws=numbers(1))
+        recall(pool, keys, P, err=err, reach=2, draws=numbers(2), reuse=True)
     finally:
         torch.cuda.set_sync_debug_mode("default")

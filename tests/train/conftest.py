@@ -6,8 +6,12 @@ import torch
 from torch import nn
 
 from aia.clip import ClipKey, Slots
+from aia.config import PlayhouseConfig, overlay, read_yaml
 from aia.datasets.loader import Batch
+from aia.datasets.playhouse import draw_playhouse, video_names
 from aia.network import Features, Network
+from aia.video.store import make_store
+from tests.train.running import REPOSITORY, STEPS
 
 
 class HandNetwork(Network):
@@ -51,3 +55,37 @@ def network():
 
 def logistic(x: float) -> float:
     return float(np.log1p(np.exp(-x)))
+
+
+@pytest.fixture(scope="session")
+def settings():
+    raw = read_yaml(REPOSITORY / "config.yaml")
+    change = read_yaml(REPOSITORY / "config" / "small.yaml") | {
+        "train": {
+            "init": "scratch",
+            "frozen_norm": False,
+            "steps": STEPS,
+            "batch": 2,
+            "warmup_steps": 2,
+            "checkpoint_every": 3,
+            "optimizer": "adamw",
+            "learning_rate": 1.0e-3,
+        },
+        "network": {"dropout": 0.1},  # its random numbers have to go on as well
+    }
+    return overlay(raw, change)
+
+
+@pytest.fixture(scope="session")
+def films(tmp_path_factory, settings):
+    """A folder with frames and annotations of a few seconds."""
+    from aia.config import FramesConfig, build_section
+
+    folder = tmp_path_factory.mktemp("films")
+    config = build_section(PlayhouseConfig, settings["playhouse"], "playhouse")
+    draw_playhouse(folder, config=config, processes=1)
+    frames = build_section(FramesConfig, settings["frames"], "frames")
+    for video in video_names(config, "train"):
+        film = folder / "films" / f"{video}.mp4"
+        make_store(film, folder / "frames" / f"{video}.h5", config=frames)
+    return folder

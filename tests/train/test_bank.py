@@ -154,9 +154,8 @@ def test_the_frozen_bank_costs_a_second_backbone_and_nothing_that_is_trained():
 
 def prepare(work, network, store):
     pool = empty(network)
-    stores = {"film": store}
-    places = {"clips": CLIPS, "stores": stores, "batch": 2} | CLIP | READING
-    prepare_bank(work, network=network, pool=pool, **places)
+    clips = ClipFrames(clips=CLIPS, stores={"film": store}, **CLIP)
+    prepare_bank(work, network=network, pool=pool, frames=clips, batch=2, **READING)
     return pool
 
 

@@ -3,8 +3,6 @@
 import json
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -13,70 +11,11 @@ import torch
 from safetensors.torch import load_file
 from torchvision.models import get_model
 
-from aia.config import PlayhouseConfig, overlay, read_yaml
-from aia.datasets.playhouse import draw_playhouse, video_names
+from aia.config import overlay
 from aia.train.checkpoint import BANK
-from aia.video.store import make_store
+from tests.train.running import RUN, STEPS, finish, start
 
-REPOSITORY = Path(__file__).resolve().parents[2]
-RUN = "slowfast_tiny-serial-POM-amu-s0"
 FROZEN = "slowfast_tiny-serial-POM-frozen-s0"
-STEPS = 14
-
-
-@pytest.fixture(scope="module")
-def settings():
-    raw = read_yaml(REPOSITORY / "config.yaml")
-    change = read_yaml(REPOSITORY / "config" / "small.yaml") | {
-        "train": {
-            "init": "scratch",
-            "frozen_norm": False,
-            "steps": STEPS,
-            "batch": 2,
-            "warmup_steps": 2,
-            "checkpoint_every": 3,
-            "optimizer": "adamw",
-            "learning_rate": 1.0e-3,
-        },
-        "network": {"dropout": 0.1},  # its random numbers have to go on as well
-    }
-    return overlay(raw, change)
-
-
-@pytest.fixture(scope="module")
-def films(tmp_path_factory, settings):
-    """A folder with frames and annotations of a few seconds."""
-    from aia.config import FramesConfig, build_section
-
-    folder = tmp_path_factory.mktemp("films")
-    config = build_section(PlayhouseConfig, settings["playhouse"], "playhouse")
-    draw_playhouse(folder, config=config, processes=1)
-    frames = build_section(FramesConfig, settings["frames"], "frames")
-    for video in video_names(config, "train"):
-        film = folder / "films" / f"{video}.mp4"
-        make_store(film, folder / "frames" / f"{video}.h5", config=frames)
-    return folder
-
-
-def start(films: Path, settings: dict, folder: Path, run: str = RUN) -> subprocess.Popen:
-    annotations = films / "annotations"
-    command = [
-        *(sys.executable, "-m", "aia.cli", "train", "--run", run),
-        *("--frames", *sorted(map(str, (films / "frames").glob("*.h5")))),
-        *("--annotations", str(annotations / "train.csv")),
-        *("--objects", str(annotations / "train_objects.csv")),
-        *("--labels", str(annotations / "actions.pbtxt")),
-        *("--work", str(folder / "work"), "--output-dir", str(folder)),
-        *("--settings", json.dumps(settings), "--threads", "1"),
-    ]
-    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=REPOSITORY)
-
-
-def finish(films: Path, settings: dict, folder: Path, run: str = RUN) -> str:
-    process = start(films, settings, folder, run)
-    _, said = process.communicate(timeout=300)
-    assert process.returncode == 0, said
-    return said
 
 
 def kill_at_generation(

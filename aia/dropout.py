@@ -1,0 +1,83 @@
+"""Dropout that is a function of seed and step, whoever computes it.
+
+torch draws what is dropped from a generator that all of a process share, so it depends on what was
+drawn before and on how a batch is cut among processes. Here the numbers of a step are those of the
+whole batch, in one order, and each process takes those of its own clips: 1, 2 or 8 processes drop
+the same, and a run that goes on from a checkpoint needs no generator's state.
+"""
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+
+class StepDraws:
+    """The random numbers of one training step.
+
+    Args:
+        seed: Of the run.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+        self.step, self.first, self.total, self.drawn = 0, 0, 0, 0
+
+    def begin(self, step: int, *, first: int, total: int) -> None:
+        """From here on the numbers are those of this step.
+
+        Args:
+            step: Its number.
+            first: Place of this process's first clip in the step's batch.
+            total: Clips of the batch, over all processes.
+        """
+        self.step, self.first, self.total, self.drawn = step, first, total, 0
+
+    def uniform(
+        self, shape: tuple[int, int, int], device: torch.device
+    ) -> Float[Tensor, "clips slots d"]:
+        """Numbers in [0, 1) for this process's clips; other ones at each call.
+
+        Slots come first in what is drawn: how many there are differs with the fullest clip of a
+        process, and on a CPU the first ones' numbers do not depend on it.
+        """
+        clips, slots, d = shape
+        self.drawn += 1
+        generator = torch.Generator(device).manual_seed(mixed(self.seed, self.step, self.drawn))
+        numbers = torch.rand(slots, self.total, d, generator=generator, device=device)
+        return numbers[:, self.first : self.first + clips].transpose(0, 1)
+
+
+class Dropout(nn.Module):
+    """Zero a share of the channels in training, and enlarge the rest to make up for them."""
+
+    def __init__(self, share: float) -> None:
+        super().__init__()
+        self.share = share
+        self.draws: StepDraws | None = None
+
+    def forward(self, x: Float[Tensor, "clips slots d"]) -> Float[Tensor, "clips slots d"]:
+        """Drop by the step's numbers; by torch's own where nobody gave any."""
+        if not self.training or self.share == 0:
+            return x
+        if self.draws is None:
+            return nn.functional.dropout(x, self.share)
+        clips, slots, d = x.shape
+        kept = self.draws.uniform((clips, slots, d), x.device) >= self.share
+        return x * (kept / (1 - self.share)).to(x.dtype)
+
+    def extra_repr(self) -> str:
+        """Say in the printed network how much is dropped."""
+        return f"{self.share}"
+
+
+def mixed(*numbers: int) -> int:
+    """A seed that is different for all different numbers in a row."""
+    return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> 1)
+
+
+def draw_by(draws: StepDraws, network: nn.Module) -> None:
+    """Have every `Dropout` of a network drop by these numbers."""
+    for module in network.modules():
+        if isinstance(module, Dropout):
+            module.draws = draws

@@ -1,0 +1,210 @@
+"""Ω once per node, in memory that the node's processes share, for a run in several of them.
+
+A step's features are written in two moves, so that no process reads what another is changing and
+no device is waited for while it computes:
+
+    write    after the step: a copy to the host is begun, nothing is changed
+    settle   before the next READ, which is when the copy has long arrived: all ranks tell each
+             other which rows they have, write their own and those of their peers on other nodes,
+             and wait for each other
+
+Whoever is in `settle` has read what it wanted, so nobody writes under a reader; whoever has left
+it finds all of the step. Within a node nothing is sent; between nodes the features of one step are.
+"""
+
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from aia.clip import ClipKey, Slots
+from aia.errors import InputError
+from aia.log import say
+from aia.memory.pool import Draws, FeaturePool, fill
+from aia.ranks import Ranks
+
+ALIGNMENT = 64
+"""Bytes at which an array begins in the shared file."""
+PLACES = (Path("/dev/shm"), Path(tempfile.gettempdir()))
+"""Where the shared file may lie: in memory, else on the local disk, of which the system keeps in
+memory what is used."""
+
+
+class _Pending(NamedTuple):
+    """What one step wrote, on its way to the host."""
+
+    rows: Int[Tensor, " n"]
+    features: Float[Tensor, "n persons d"]
+    counts: Int[Tensor, " n"]
+    loss_tag: Float[Tensor, ""]
+    step: int
+    arrived: torch.cuda.Event | None
+
+
+class SharedPool(FeaturePool):
+    """A pool that the processes of a node share; each of them makes one, at the same time.
+
+    Args:
+        ranks: Who takes part.
+        name: Of the run, by which the shared file is called; another run has another.
+        seconds: As in `FeaturePool`, and so are the others.
+        persons_per_clip: Likewise.
+        d: Likewise.
+        dtype: Likewise.
+
+    Raises:
+        InputError: The node has no room for it.
+    """
+
+    def __init__(
+        self,
+        *,
+        ranks: Ranks,
+        name: str,
+        seconds: Mapping[str, tuple[int, int]],
+        persons_per_clip: int,
+        d: int,
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
+        self.ranks = ranks
+        self.name = f"aia-{hashlib.sha256(name.encode()).hexdigest()[:16]}.pool"
+        self._pending: list[_Pending] = []
+        super().__init__(
+            seconds=seconds, persons_per_clip=persons_per_clip, d=d, dtype=dtype, device="cpu"
+        )
+
+    def allocate(
+        self, shapes: Mapping[str, tuple[tuple[int, ...], torch.dtype]], device: torch.device
+    ) -> dict[str, Tensor]:
+        """The pool's arrays, all zero: one file that every process of the node has mapped.
+
+        The file is gone from its folder when all have it, so that no way to end leaves it there.
+        """
+        places, size = {}, 0
+        for name, (shape, dtype) in shapes.items():
+            length = int(np.prod(shape)) * dtype.itemsize
+            places[name] = slice(size, size + length)
+            size += -(-length // ALIGNMENT) * ALIGNMENT
+        path = self._shared_file(size)
+        mapped = torch.from_file(str(path), shared=True, size=size, dtype=torch.uint8)
+        self.ranks.wait()
+        if self.ranks.first_of_node:
+            path.unlink()
+        return {
+            name: mapped[places[name]].view(dtype).view(shape)
+            for name, (shape, dtype) in shapes.items()
+        }
+
+    def _shared_file(self, size: int) -> Path:
+        """A new file of so many zeros, the same one for all processes of the node."""
+        place = -1
+        if self.ranks.first_of_node:
+            for folder in PLACES:  # what a kill left
+                (folder / self.name).unlink(missing_ok=True)
+            free = [shutil.disk_usage(folder).free if folder.is_dir() else 0 for folder in PLACES]
+            place = next((i for i, room in enumerate(free) if room > size), -1)
+            if place >= 0:
+                with open(PLACES[place] / self.name, "wb") as file:
+                    os.posix_fallocate(file.fileno(), 0, max(size, 1))
+        chosen = self.ranks.gather(torch.tensor([place])).flatten().tolist()
+        mine = chosen[self.ranks.rank - self.ranks.local_rank]
+        if mine < 0:
+            raise InputError(
+                f"the memory pool of {size / 1e9:.1f} GB does not fit into {PLACES[0]} or "
+                f"{PLACES[1]}, where the processes of a node share it; free some room, or give a "
+                "container more shared memory (--shm-size), or train in one process"
+            )
+        if mine > 0 and self.ranks.first:
+            say(f"{PLACES[0]} is too small for the memory pool; it lies in {PLACES[mine]} instead")
+        return PLACES[mine] / self.name
+
+    @torch.no_grad()
+    def write(
+        self,
+        keys: Sequence[ClipKey],
+        P: Slots,
+        *,
+        loss_tag: float | Float[Tensor, ""],
+        step: int,
+        draws: Draws | None = None,
+    ) -> None:
+        """Begin WRITE; `settle` ends it. Every rank calls it, each for its share of a batch.
+
+        Of a clip that is in the whole batch twice the last one stays, in the order of ranks.
+        """
+        self.check_places(keys)
+        features, filled = fill(P, self.persons_per_clip, draws)
+        tag = torch.as_tensor(loss_tag, dtype=torch.float32)
+        device = features.device
+        arrived = torch.cuda.Event() if device.type == "cuda" else None
+        self._pending.append(
+            _Pending(
+                rows=self.rows(keys, np.zeros(1, int))[:, 0],
+                features=_to_host((features * filled[..., None]).to(self.features.dtype)),
+                counts=_to_host(filled.sum(dim=1)),
+                loss_tag=_to_host(tag.detach()),
+                step=step,
+                arrived=arrived,
+            )
+        )
+        if arrived is not None:
+            arrived.record()
+
+    @torch.no_grad()
+    def settle(self) -> None:
+        """End what `write` began; every rank calls it as often as the others."""
+        if not self._pending:
+            return
+        for pending in self._pending:
+            if pending.arrived is not None:
+                pending.arrived.synchronize()
+            self._settle(pending)
+        self._pending.clear()
+        self.ranks.wait()
+
+    def _settle(self, pending: _Pending) -> None:
+        """Write this rank's rows, and those of its peers, where no later rank has the same row."""
+        sizes = self.ranks.gather(torch.tensor([len(pending.rows)])).flatten().tolist()
+        most = max(sizes)
+        every = self.ranks.gather(_padded(pending.rows, most))
+        owner = {
+            row: (rank, place)
+            for rank, (rows, size) in enumerate(zip(every.tolist(), sizes, strict=True))
+            for place, row in enumerate(rows[:size])
+        }
+        features = self.ranks.gather_of_nodes(_padded(pending.features, most))
+        counts = self.ranks.gather_of_nodes(_padded(pending.counts, most))
+        for node in range(self.ranks.nodes):
+            rank = node * self.ranks.local_count + self.ranks.local_rank
+            mine = [place for row, (of, place) in owner.items() if of == rank]
+            index = torch.tensor(mine, dtype=torch.int64)
+            self.put(
+                every[rank][index],
+                features[node][index],
+                counts[node][index],
+                loss_tag=pending.loss_tag,
+                step=pending.step,
+            )
+
+
+def _padded(rows: Tensor, length: int) -> Tensor:
+    """Rows, and zeros after them."""
+    out = rows.new_zeros(length, *rows.shape[1:])
+    out[: len(rows)] = rows
+    return out
+
+
+def _to_host(tensor: Tensor) -> Tensor:
+    """A copy on the host, pinned and on its way where it comes from a device."""
+    if tensor.device.type != "cuda":
+        return tensor.clone()
+    host = torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=True)
+    return host.copy_(tensor, non_blocking=True)

@@ -1,0 +1,100 @@
+"""Several processes for one run: torchrun starts them, each with the same command line.
+
+On one node `aia train --processes 8` starts them itself. On several nodes the scheduler starts the
+command once on each (srun does), and Slurm's environment says which of them this is.
+"""
+
+import os
+import re
+import signal
+import socket
+import uuid
+from collections.abc import Sequence
+
+from aia.errors import InputError
+from aia.log import say
+
+PORT = 29500
+"""At which the nodes of a run meet, plus what keeps runs of one node apart."""
+
+
+def is_launched() -> bool:
+    """Whether torchrun started this process."""
+    return "TORCHELASTIC_RUN_ID" in os.environ
+
+
+def launch(arguments: Sequence[str], *, processes: int, nodes: int = 1) -> int:
+    """Start `aia ARGUMENTS` in several processes on this node and wait for them.
+
+    Args:
+        arguments: The command line, without the program.
+        processes: On this node; on a GPU machine one for each GPU.
+        nodes: How many nodes do the same at this time.
+
+    Returns:
+        The exit status of the first process that failed; 0 when all are done.
+    """
+    from torch.distributed.elastic.multiprocessing.api import SignalException
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+    from torch.distributed.launcher.api import elastic_launch
+    from torch.distributed.run import config_from_args, parse_args
+
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # or torchrun says so at length
+    alone = ["--rdzv-backend=c10d", "--rdzv-endpoint=localhost:0", f"--rdzv-id={uuid.uuid4()}"]
+    meeting = alone if nodes == 1 else _meeting(nodes)
+    torchrun = [*meeting, f"--nproc-per-node={processes}", "--max-restarts=0", "-m", "aia.cli"]
+    config, program, its_arguments = config_from_args(parse_args(torchrun))
+    try:
+        # Not through torchrun's own command line, which takes an option of ours for one of its.
+        elastic_launch(config, program)(*its_arguments, *arguments)
+    except ChildFailedError as error:
+        rank, failure = error.get_first_failure()
+        if failure.exitcode < 0:
+            name = signal.Signals(-failure.exitcode).name
+            say(
+                f"process {rank} of the run was ended by {name}, so the others were ended too; the "
+                "same command goes on from the last checkpoint"
+            )
+            return 1
+        return failure.exitcode
+    except SignalException as error:
+        say(f"ended by {signal.Signals(error.sigval).name}; the same command goes on")
+        return 128 + error.sigval
+    return 0
+
+
+def _meeting(nodes: int) -> list[str]:
+    """Which of the nodes this is, and where they meet, by what Slurm says."""
+    known = {
+        name: os.environ.get(name)
+        for name in ("SLURM_NNODES", "SLURM_NODEID", "SLURM_JOB_NODELIST", "SLURM_JOB_ID")
+    }
+    missing = [name for name, value in known.items() if not value]
+    if missing:
+        raise InputError(
+            f"train.nodes = {nodes}, but {missing[0]} is not set; several nodes are started by "
+            "Slurm (srun), or by torchrun itself (docs/clusters.md)"
+        )
+    if known["SLURM_NNODES"] != str(nodes):
+        raise InputError(
+            f"train.nodes = {nodes}, but the job has {known['SLURM_NNODES']} (SLURM_NNODES)"
+        )
+    port = PORT + int(str(known["SLURM_JOB_ID"])) % 10000
+    return [
+        f"--nnodes={nodes}",
+        f"--node-rank={known['SLURM_NODEID']}",
+        f"--master-addr={first_host(str(known['SLURM_JOB_NODELIST']))}",
+        f"--master-port={port}",
+    ]
+
+
+def first_host(nodelist: str) -> str:
+    """The first host of a list in Slurm's notation.
+
+    >>> first_host("gpu[03-05,9],login"), first_host("one,two")
+    ('gpu03', 'one')
+    """
+    match = re.match(r"([^\[,]+)(?:\[(\d+)[^\]]*\]([^,]*))?", nodelist)
+    if match is None:
+        return socket.gethostname()
+    return "".join(part or "" for part in match.groups())

@@ -1,0 +1,178 @@
+"""One run in several processes is the run in one: its losses, its memory, its weights."""
+
+import json
+import os
+import signal
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import zarr
+from safetensors.torch import load_file
+
+from aia.config import overlay
+from aia.dropout import Dropout, StepDraws, draw_by
+from aia.ranks import ALONE, Ranks
+from tests.train.running import finish, start
+
+STEPS = 20
+FROZEN = "slowfast_tiny-serial-POM-frozen-s0"
+
+
+@pytest.fixture(scope="module")
+def several(settings):
+    """BatchNorm learns, channels are dropped, persons are drawn: all that could differ does."""
+    train = {"steps": STEPS, "batch": 6, "log_every": 1, "checkpoint_every": 10}
+    train |= {"optimizer": "sgd", "learning_rate": 2.0e-3, "max_persons": 3}
+    return overlay(settings, {"train": train, "memory": {"persons_per_clip": 1}})
+
+
+@pytest.fixture(scope="module")
+def runs(films, several, tmp_path_factory):
+    """The same run in 1, 2 and 3 processes."""
+    folders = {}
+    for count in (1, 2, 3):
+        folders[count] = tmp_path_factory.mktemp(f"ranks{count}")
+        said = finish(films, several, folders[count], more=["--processes", str(count)])
+        assert (f"{count} processes on 1 node" in said) == (count > 1)
+        assert said.count(f"step     {STEPS}/{STEPS}") == 1, "only the first process speaks"
+    return folders
+
+
+def losses(folder: Path) -> list[float]:
+    lines = (folder / "metrics.jsonl").read_text().splitlines()
+    entries = [json.loads(line) for line in lines]
+    assert [entry["step"] for entry in entries] == list(range(1, STEPS + 1))
+    return [entry["loss"] for entry in entries]
+
+
+def memory(folder: Path) -> zarr.Group:
+    return zarr.open_group(folder / "work" / f"step-{STEPS:07d}" / "memory.zarr", mode="r")
+
+
+@pytest.mark.parametrize("count", [2, 3])
+def test_several_processes_have_the_losses_of_one(runs, count):
+    assert losses(runs[count]) == pytest.approx(losses(runs[1]), rel=1e-5)
+    assert len(set(losses(runs[1]))) == STEPS
+
+
+@pytest.mark.parametrize("count", [2, 3])
+def test_several_processes_remember_what_one_remembers(runs, count):
+    one, others = memory(runs[1]), memory(runs[count])
+    for name in ("count", "step"):
+        np.testing.assert_array_equal(others[name][:], one[name][:])
+    assert len(np.unique(one["step"][:])) > 5
+    np.testing.assert_allclose(others["loss_tag"][:], one["loss_tag"][:], rtol=1e-5)
+    np.testing.assert_allclose(others["features"][:], one["features"][:], atol=1e-4)
+
+
+@pytest.mark.parametrize("count", [2, 3])
+def test_several_processes_learn_the_weights_of_one(runs, count):
+    one, others = (load_file(runs[n] / "model.safetensors") for n in (1, count))
+    assert others.keys() == one.keys()
+    for name, value in one.items():
+        torch.testing.assert_close(others[name], value, atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("count", [2, 3])
+def test_several_processes_tell_the_age_of_memory_as_one(runs, count):
+    for name in ("trust", "age"):
+        told = [
+            [json.loads(line)[name] for line in (folder / "metrics.jsonl").read_text().splitlines()]
+            for folder in (runs[1], runs[count])
+        ]
+        assert told[1][3:] == pytest.approx(told[0][3:], rel=1e-4)
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_what_two_began_one_or_three_can_end(films, several, runs, tmp_path, count):
+    """Killed after step 10, it goes on in another number of processes, on the same curve."""
+    process = start(films, several, tmp_path, more=["--processes", "2"])
+    deadline = time.monotonic() + 240
+    while not (tmp_path / "work" / "step-0000010").exists():
+        assert process.poll() is None, process.stderr.read()
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    process.kill()
+    process.communicate()
+    assert not (tmp_path / "model.safetensors").exists()
+    time.sleep(1.0)  # its processes end with it; a lock that is held would be an error
+    said = finish(films, several, tmp_path, more=["--processes", str(count)])
+    assert "going on after step 10" in said
+    assert losses(tmp_path) == pytest.approx(losses(runs[1]), rel=1e-5)
+
+
+def test_one_of_several_processes_may_die(films, several, runs, tmp_path):
+    """The others are ended, what was computed stays, and the next start goes on."""
+    process = start(films, several, tmp_path, more=["--processes", "2"])
+    deadline = time.monotonic() + 240
+    while not (tmp_path / "work" / "step-0000010").exists():
+        assert process.poll() is None, process.stderr.read()
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    os.kill(int(children[-1]), signal.SIGKILL)
+    _, said = process.communicate(timeout=120)
+    assert process.returncode == 1
+    assert "was ended by SIGKILL, so the others were ended too" in said
+    assert "going on after step 10" in finish(films, several, tmp_path, more=["--processes", "2"])
+    assert losses(tmp_path) == pytest.approx(losses(runs[1]), rel=1e-5)
+
+
+def test_a_frozen_bank_is_filled_by_all(films, several, tmp_path):
+    few = overlay(several, {"train": {"steps": 2, "batch": 5}})
+    told = []
+    for count in (1, 2):
+        finish(films, few, tmp_path / str(count), FROZEN, more=["--processes", str(count)])
+        told.append(zarr.open_group(tmp_path / str(count) / "work" / "bank.zarr", mode="r"))
+    np.testing.assert_array_equal(told[0]["count"][:], told[1]["count"][:])
+    np.testing.assert_allclose(told[0]["features"][:], told[1]["features"][:], atol=1e-4)
+
+
+def test_an_input_error_is_said_once_and_has_its_status(films, several, tmp_path):
+    process = start(films, several, tmp_path, more=["--processes", "7"])
+    _, said = process.communicate(timeout=120)
+    assert process.returncode == 2
+    assert said.count("train.batch = 6 is shared by 7 processes") == 1
+
+
+def test_shares_are_consecutive_and_whole():
+    for count in (1, 2, 3, 5):
+        shares = [Ranks(rank=rank, count=count).share(7) for rank in range(count)]
+        assert [i for share in shares for i in range(7)[share]] == list(range(7))
+    assert ALONE.share(7) == slice(0, 7)
+
+
+def test_dropout_of_a_share_is_the_share_of_the_dropout():
+    """However many slots a process has and wherever its clips are in the batch."""
+
+    def dropped(first, clips, slots):
+        layer, draws = Dropout(0.4), StepDraws(seed=1)
+        draw_by(draws, layer)
+        draws.begin(7, first=first, total=5)
+        layer(torch.ones(clips, 3, 2))  # another layer's numbers before it
+        return layer(torch.ones(clips, slots, 16))
+
+    whole = dropped(0, 5, 9)
+    torch.testing.assert_close(dropped(0, 2, 4), whole[:2, :4], rtol=0, atol=0)
+    torch.testing.assert_close(dropped(2, 3, 9), whole[2:], rtol=0, atol=0)
+    assert whole.unique().tolist() == [0.0, pytest.approx(1 / 0.6)]
+    assert 0.5 < whole.count_nonzero() / whole.numel() < 0.7
+
+
+def test_dropout_differs_by_step_seed_and_layer():
+    layer = Dropout(0.5)
+    seen = []
+    for seed, step in [(1, 1), (1, 2), (2, 1)]:
+        draws = StepDraws(seed=seed)
+        draw_by(draws, layer)
+        draws.begin(step, first=0, total=2)
+        seen += [layer(torch.ones(2, 3, 32)) for _ in range(2)]
+    assert all(not torch.equal(x, y) for i, x in enumerate(seen) for y in seen[:i])
+
+
+def test_out_of_training_nothing_is_dropped():
+    layer = Dropout(0.5).eval()
+    assert torch.equal(layer(torch.ones(1, 2, 8)), torch.ones(1, 2, 8))
