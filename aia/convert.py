@@ -3,13 +3,11 @@
 A file is told by its names: `LAYOUTS` has them all.
 """
 
-import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor
 
 from aia.config import (
@@ -32,7 +30,7 @@ from aia.files import atomic_path
 from aia.labels import ClassList, read_labels
 from aia.log import say
 from aia.network import Network, build_network
-from aia.tensors import read_tensors
+from aia.tensors import read_tensors, write_tensors
 from aia.train.run import Sections, describe_run
 from aia.weights import alphaction_network, maskrcnn_benchmark, pyslowfast
 
@@ -165,10 +163,7 @@ def _convert_alphaction(given: Given, output: Path | str) -> str:
     state, left_over = alphaction_network.to_ours(given.tensors, built, source=str(given.path))
     for line in _left_over_lines(left_over):
         say(line)
-    state = {name: tensor.contiguous() for name, tensor in state.items()}
-    described = describe_run(run, sections, classes)
-    with atomic_path(output) as temporary:
-        save_file(state, temporary, metadata={"run": json.dumps(described, sort_keys=True)})
+    write_tensors(output, state, entry="run", about=describe_run(run, sections, classes))
     return f"{run}, {form}"
 
 
@@ -189,12 +184,8 @@ def _convert_pyslowfast(given: Given, output: Path | str) -> str:
     for line in _pyslowfast_lines(renamed):
         say(line)
     state = pyslowfast.backbone_state(renamed, backbones[name])
-    with atomic_path(output) as temporary:
-        save_file(
-            {f"backbone.{key}": tensor for key, tensor in state.items()},
-            temporary,
-            metadata={"backbone": name},
-        )
+    tensors = {f"backbone.{key}": tensor for key, tensor in state.items()}
+    write_tensors(output, tensors, entry="backbone", about={"backbone": name})
     return f"backbone {name}, for train.init"
 
 

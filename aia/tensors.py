@@ -6,6 +6,8 @@
                              of torch's, which PySlowFast's later ones are in spite of their name
 """
 
+import hashlib
+import json
 import pickle
 import warnings
 from collections.abc import Mapping
@@ -14,12 +16,16 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from aia.errors import InputError
+from aia.files import atomic_path
 from aia.pickles import read_pickle
+
+DIGEST = "tensors_sha256"
+"""What the files of ours say of their tensors' content, so that damage is found."""
 
 _INSIDE = ("model", "model_state", "state_dict", "blobs")
 """Under which name training scripts keep the weights beside optimizer and schedule."""
@@ -35,10 +41,7 @@ def read_tensors(path: Path | str) -> dict[str, Tensor]:
     if not path.is_file():
         raise InputError(f"{path}: there is no such file; expected a checkpoint")
     if path.suffix == ".safetensors":
-        try:
-            content: Any = load_file(path)
-        except (SafetensorError, OSError) as error:
-            raise InputError(f"{path}: not a safetensors file ({error}); is it whole?") from None
+        content: Any = load_tensors(path)
     elif path.suffix == ".pkl" and not _is_of_torch(path):
         content = read_pickle(path, encoding="latin1")
     else:
@@ -61,6 +64,56 @@ def read_tensors(path: Path | str) -> dict[str, Tensor]:
     if all(name.startswith("module.") for name in tensors):
         tensors = {name.removeprefix("module."): tensor for name, tensor in tensors.items()}
     return tensors
+
+
+def write_tensors(
+    path: Path | str, tensors: Mapping[str, Tensor], *, entry: str, about: Mapping[str, Any]
+) -> None:
+    """Write a file of ours: safetensors, with what is said of them, whole or not at all.
+
+    Args:
+        path: The file.
+        tensors: By name.
+        entry: Of the file's metadata, the only one: several would be written in an order that
+            changes, and with it the file's hash.
+        about: What stands there, as JSON.
+    """
+    content = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    said = json.dumps({**about, DIGEST: _digest(content)}, sort_keys=True)
+    with atomic_path(path) as temporary:
+        save_file(content, temporary, metadata={entry: said})
+
+
+def load_tensors(path: Path | str) -> dict[str, Tensor]:
+    """The tensors of a .safetensors file, compared with what it says of them if it is of ours.
+
+    Raises:
+        InputError: It is none, or damaged.
+    """
+    try:
+        tensors = load_file(path)
+        with safe_open(path, framework="pt") as file:
+            said = (file.metadata() or {}).values()
+    except (SafetensorError, OSError, ValueError) as error:
+        raise InputError(f"{path}: not a safetensors file ({error}); is it whole?") from None
+    for text in said:
+        known = json.loads(text).get(DIGEST) if text.startswith("{") else None
+        if known is not None and known != _digest(tensors):
+            raise InputError(
+                f"{path}: its weights are not what was written (their SHA-256 differs); is the "
+                "disk damaged? Remove the file, and it is made again (aia verify --remove)"
+            )
+    return tensors
+
+
+def _digest(tensors: Mapping[str, Tensor]) -> str:
+    """SHA-256 over the names, types, shapes and bytes of tensors."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)} ".encode())
+        if tensor.numel():
+            digest.update(tensor.contiguous().flatten().view(torch.uint8).numpy().data)
+    return digest.hexdigest()
 
 
 def _is_of_torch(path: Path) -> bool:

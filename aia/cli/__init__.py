@@ -9,23 +9,36 @@ Exit status: 0 done, 2 bad arguments or input (one clear message), 1 anything el
     numbers.py      metrics and tables
     costs.py        what a run costs, and what a target will
     weights.py      published weights
+    upkeep.py       whether what is there is whole
     options.py      arguments and settings that commands share
     clips.py        which clips a command reads
 
-Each of the first seven has its commands and, in `add_parsers`, their arguments; those of pictures
+Each of the first eight has its commands and, in `add_parsers`, their arguments; those of pictures
 are in aia/figures/commands.py. Commands import what they need when they run: torch takes seconds,
 and most do without it.
 """
 
 import argparse
+import errno
 import sys
 import traceback
 from collections.abc import Sequence
 
 from aia import log
-from aia.cli import boxes, costs, numbers, scores, sources, training, weights
+from aia.cli import boxes, costs, numbers, scores, sources, training, upkeep, weights
 from aia.errors import InputError
 from aia.figures import commands as figures
+
+MACHINE_ERRORS = {
+    errno.ENOSPC: "free some room",
+    errno.EDQUOT: "free some room, or have the quota raised",
+    errno.EFBIG: "the limit on the size of a file (ulimit -f) is too low",
+    errno.EROFS: "the folder can only be read; is the disk mounted as it should be?",
+    errno.EACCES: "give this user the right to write there",
+    errno.EIO: "the disk may be failing",
+    errno.ESTALE: "the folder is gone from the server; mount it again",
+}
+"""What is wrong with the machine and not with what it was given, and what helps."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -41,6 +54,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         log.say("interrupted")
         return 130
+    except OSError as error:
+        if error.errno not in MACHINE_ERRORS:
+            log.say(traceback.format_exc().rstrip())
+            return 1
+        where = f"{error.filename}: " if error.filename else ""
+        log.say(
+            f"error: {where}{error.strerror}; {MACHINE_ERRORS[error.errno]}. Nothing that was "
+            "finished is lost: the same command goes on from there"
+        )
+        return 1
     except Exception:
         log.say(traceback.format_exc().rstrip())
         return 1
@@ -52,6 +75,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="aia", description=__doc__.split("\n")[0])
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for part in (sources, boxes, training, scores, numbers, costs, weights, figures):
+    for part in (sources, boxes, training, scores, numbers, costs, weights, upkeep, figures):
         part.add_parsers(commands)
     return parser

@@ -15,15 +15,13 @@ from typing import TypeAlias
 
 import torch
 from safetensors import safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 from torchvision.models import get_model_weights
 
 from aia.detect.faster_rcnn import TORCHVISION, Detector, exchange_classes
 from aia.detect.maskrcnn_benchmark import MASKRCNN_BENCHMARK, coco_classes
 from aia.errors import InputError
-from aia.files import atomic_path
-from aia.tensors import read_tensors
+from aia.tensors import read_tensors, write_tensors
 
 FORMAT, ABOUT = 1, "aia.detector"  # version and name of what a file says of itself
 
@@ -82,12 +80,7 @@ def save_detector(path: Path | str, detector: Detector) -> None:
         "short_side": detector.short_side,
         "norm_eps": detector.norm_eps,
     }
-    tensors = {
-        name: t.detach().cpu().contiguous() for name, t in detector.network.state_dict().items()
-    }
-    with atomic_path(path) as temporary:
-        # One entry: several would be written in an order that changes, and with it the file's hash.
-        save_file(tensors, temporary, metadata={ABOUT: json.dumps(about)})
+    write_tensors(path, detector.network.state_dict(), entry=ABOUT, about=about)
 
 
 def load_detector(

@@ -17,7 +17,6 @@ import pandas as pd
 import torch
 from jaxtyping import Float
 from safetensors import safe_open
-from safetensors.torch import load_file
 from torch import Tensor
 
 from aia.clip import ClipKey, Slots
@@ -41,6 +40,7 @@ from aia.labels import ClassList
 from aia.log import progress, say
 from aia.memory import FeaturePool, ObjectBank, recall, recall_objects, remembered_persons
 from aia.network import Network, arithmetic, build_network
+from aia.tensors import load_tensors
 from aia.video.store import FrameStore
 from aia.video.transforms import AS_KEPT, View
 
@@ -112,7 +112,7 @@ def load_trained(path: Path, *, device: torch.device) -> TrainedRun:
         bank=name.memory == "frozen",
         d_memory=seen.get("channels"),
     )
-    network.load_state_dict(load_file(path))
+    network.load_state_dict(load_tensors(path))
     return TrainedRun(
         name=name,
         network=network.to(device).eval(),

@@ -11,7 +11,13 @@ from aia.memory.choice import remembered_persons, sampled
 from aia.memory.objects import ObjectBank, object_bank, recall_objects
 from aia.memory.pool import Draws, FeaturePool, Mean, Recalled, mean_age, recall, trust
 from aia.memory.shared import SharedPool
-from aia.memory.store import Snapshot, read_generation, snapshot, write_generation
+from aia.memory.store import (
+    Snapshot,
+    read_generation,
+    snapshot,
+    verify_generation,
+    write_generation,
+)
 
 __all__ = [
     "Draws",
@@ -30,5 +36,6 @@ __all__ = [
     "sampled",
     "snapshot",
     "trust",
+    "verify_generation",
     "write_generation",
 ]

@@ -75,7 +75,8 @@ class SharedPool(FeaturePool):
         dtype: torch.dtype = torch.float32,
     ) -> None:
         self.ranks = ranks
-        self.name = f"aia-{hashlib.sha256(name.encode()).hexdigest()[:16]}.pool"
+        node = ranks.rank // ranks.local_count
+        self.name = f"aia-{hashlib.sha256(f'{name} {node}'.encode()).hexdigest()[:16]}.pool"
         self._pending: list[_Pending] = []
         super().__init__(
             seconds=seconds, persons_per_clip=persons_per_clip, d=d, dtype=dtype, device="cpu"

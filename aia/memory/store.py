@@ -114,6 +114,22 @@ def read_generation(path: Path | str, pool: FeaturePool) -> None:
     pool.step.copy_(torch.from_numpy(found["step"]))
 
 
+def verify_generation(path: Path | str) -> None:
+    """Compare a generation's arrays with their digests, whatever pool it is of.
+
+    Raises:
+        InputError: It is none, or damaged.
+    """
+    path = Path(path)
+    try:
+        group = zarr.open_group(path, mode="r", zarr_format=3)
+        digests = json.loads(json.dumps(dict(group.attrs))).get("sha256", {})
+    except Exception as error:  # whatever Zarr makes of a damaged file
+        raise InputError(f"{path}: not readable as a memory pool ({_short(error)})") from None
+    for name in _ARRAYS:
+        _read_array(path, group, name, digests)
+
+
 _ARRAYS = ("features", "count", "loss_tag", "step")
 
 

@@ -47,7 +47,12 @@ def write_attention(path: Path | str, attention: pd.DataFrame) -> None:
             attention[list(ATTENTION_COLUMNS)], schema=_SCHEMA, preserve_index=False, safe=False
         )
     with atomic_path(path) as temporary:
-        pq.write_table(table.replace_schema_metadata(None), temporary, compression="zstd")
+        pq.write_table(
+            table.replace_schema_metadata(None),
+            temporary,
+            compression="zstd",
+            write_page_checksum=True,
+        )
 
 
 def read_attention(path: Path | str) -> pd.DataFrame:
@@ -56,7 +61,7 @@ def read_attention(path: Path | str) -> pd.DataFrame:
     The caption of Fig. 4 says so: attention to padding is removed and the rest is normalised.
     """
     try:
-        table = pq.read_table(path, partitioning=None)
+        table = pq.read_table(path, partitioning=None, page_checksum_verification=True)
     except FileNotFoundError:
         raise InputError(f"{path}: there is no such file; attention (Parquet) expected") from None
     except (pa.ArrowInvalid, OSError) as problem:

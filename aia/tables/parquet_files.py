@@ -171,7 +171,7 @@ def _write(path: Path | str, columns: dict[str, pa.Array], ours: dict[str, Any])
     metadata = {_OURS: json.dumps(ours, sort_keys=True).encode()}
     table = pa.table(columns).replace_schema_metadata(metadata)
     with atomic_path(path) as temporary:
-        pq.write_table(table, temporary, compression="zstd")
+        pq.write_table(table, temporary, compression="zstd", write_page_checksum=True)
 
 
 def _read(
@@ -213,7 +213,7 @@ def _load(path: Path | str, columns: Iterable[str], what: str) -> pa.Table:
     if not Path(path).exists():
         raise InputError(f"{path}: there is no such file; {what} (Parquet) expected")
     try:
-        table = pq.read_table(path, partitioning=None)
+        table = pq.read_table(path, partitioning=None, page_checksum_verification=True)
     except (pa.ArrowInvalid, OSError) as problem:
         raise InputError(f"{path}: is not Parquet or is damaged ({problem})") from None
     missing = [name for name in columns if name not in table.column_names]

@@ -29,7 +29,14 @@ import torch
 from aia.errors import InputError
 from aia.files import file_digest, sync, write_text
 from aia.log import say
-from aia.memory import FeaturePool, Snapshot, read_generation, snapshot, write_generation
+from aia.memory import (
+    FeaturePool,
+    Snapshot,
+    read_generation,
+    snapshot,
+    verify_generation,
+    write_generation,
+)
 from aia.ranks import ALONE, Ranks
 
 BANK = "bank.zarr"
@@ -131,7 +138,8 @@ def write(work: Path, *, step: int, state: dict[str, Any], memory: Snapshot | No
     temporary = work / f".writing-{step:07d}"
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
-    torch.save(state, temporary / _STATE)
+    with open(temporary / _STATE, "wb") as file:  # torch would hide why it could not write
+        torch.save(state, file)
     sync(temporary / _STATE)
     if memory is not None:
         write_generation(memory, temporary / _MEMORY)
@@ -179,7 +187,23 @@ def resume(
 
 def generations(work: Path) -> list[Path]:
     """The generations in a work folder, oldest first."""
-    return sorted(path for path in work.glob("step-*") if path.is_dir())
+    return sorted(path for path in work.glob("step-*") if is_generation(path))
+
+
+def is_generation(path: Path) -> bool:
+    """Whether a path is called as the generations are."""
+    return path.is_dir() and path.name.startswith("step-")
+
+
+def verify(generation: Path) -> None:
+    """Compare a generation's content with its digests.
+
+    Raises:
+        InputError: It is damaged or not whole.
+    """
+    _read_state(generation, torch.device("cpu"))
+    if (generation / _MEMORY).exists():
+        verify_generation(generation / _MEMORY)
 
 
 def _read(generation: Path, device: torch.device, pool: FeaturePool | None) -> dict[str, Any]:

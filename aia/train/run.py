@@ -16,7 +16,6 @@ from typing import Any, NamedTuple
 
 import torch
 import yaml
-from safetensors.torch import load_file, save_file
 
 from aia.config import (
     MACHINE_SETTINGS,
@@ -31,12 +30,13 @@ from aia.datasets.loader import ClipFrames, StepSampler, training_batches
 from aia.errors import InputError
 from aia.features.shared_norm import share_norms
 from aia.features.torchvision_video import TorchvisionVideo
-from aia.files import atomic_path, write_text
+from aia.files import write_text
 from aia.labels import ClassList
 from aia.log import Pace, say
 from aia.memory import FeaturePool, ObjectBank, SharedPool
 from aia.network import Network, build_network
 from aia.ranks import ALONE, Ranks
+from aia.tensors import load_tensors, write_tensors
 from aia.train import checkpoint
 from aia.train.bank import prepare_bank
 from aia.train.loop import train
@@ -250,7 +250,7 @@ def load_backbone(network: Network, path: Path) -> None:
     IA and classifier stay fresh: a classifier that was trained without IA has learned to do
     without it (docs/LOG.md).
     """
-    weights = load_file(path)
+    weights = load_tensors(path)
     found = {
         key.removeprefix("backbone."): value
         for key, value in weights.items()
@@ -276,9 +276,7 @@ def publish(network: Network, described: dict[str, Any], *, work: Path, output: 
     write_text(output / "config.yaml", yaml.safe_dump(described, sort_keys=False))
     metrics = work / "metrics.jsonl"
     write_text(output / "metrics.jsonl", metrics.read_text(encoding="utf-8"))
-    weights = {key: value.contiguous().cpu() for key, value in network.state_dict().items()}
-    with atomic_path(output / "model.safetensors") as temporary:
-        save_file(weights, temporary, metadata={"run": json.dumps(described, sort_keys=True)})
+    write_tensors(output / "model.safetensors", network.state_dict(), entry="run", about=described)
 
 
 def describe_run(run: RunName, sections: Sections, labels: ClassList) -> dict[str, Any]:

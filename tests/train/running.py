@@ -1,9 +1,10 @@
 """A training run as a process of its own, on a few seconds of Playhouse."""
 
 import json
+import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -12,7 +13,12 @@ STEPS = 14
 
 
 def start(
-    films: Path, settings: dict, folder: Path, run: str = RUN, more: Sequence[str] = ()
+    films: Path,
+    settings: dict,
+    folder: Path,
+    run: str = RUN,
+    more: Sequence[str] = (),
+    environment: Mapping[str, str] | None = None,
 ) -> subprocess.Popen:
     annotations = films / "annotations"
     command = [
@@ -25,7 +31,13 @@ def start(
         *("--settings", json.dumps(settings), "--threads", "1"),
         *more,
     ]
-    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=REPOSITORY)
+    return subprocess.Popen(
+        command,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=REPOSITORY,
+        env={**os.environ, **(environment or {})},
+    )
 
 
 def finish(

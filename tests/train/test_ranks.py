@@ -121,6 +121,34 @@ def test_one_of_several_processes_may_die(films, several, runs, tmp_path):
     assert losses(tmp_path) == pytest.approx(losses(runs[1]), rel=1e-5)
 
 
+def test_two_nodes_have_a_memory_each_with_the_same_content(films, several, runs, tmp_path):
+    """Each node fills its own from what its processes saw and what the other sends."""
+    slurm = {"SLURM_NNODES": "2", "SLURM_JOB_NODELIST": "localhost", "SLURM_JOB_ID": "271"}
+    nodes = [
+        start(
+            films,
+            several,
+            tmp_path,
+            more=["--processes", "1", "--nodes", "2"],
+            environment={**slurm, "SLURM_NODEID": str(node)},
+        )
+        for node in range(2)
+    ]
+    said = [node.communicate(timeout=240)[1] for node in nodes]
+    assert [node.returncode for node in nodes] == [0, 0], said
+    assert "2 processes on 2 nodes" in said[0]
+    assert losses(tmp_path) == pytest.approx(losses(runs[1]), rel=1e-5)
+    np.testing.assert_array_equal(memory(tmp_path)["step"][:], memory(runs[1])["step"][:])
+
+
+def test_several_nodes_without_slurm_are_an_input_error(films, several, tmp_path):
+    process = start(films, several, tmp_path, more=["--nodes", "2"])
+    _, said = process.communicate(timeout=120)
+    assert process.returncode == 2
+    assert "train.nodes = 2, but SLURM_NNODES is not set" in said
+
+
+@pytest.mark.slow
 def test_a_frozen_bank_is_filled_by_all(films, several, tmp_path):
     few = overlay(several, {"train": {"steps": 2, "batch": 5}})
     told = []
@@ -132,10 +160,11 @@ def test_a_frozen_bank_is_filled_by_all(films, several, tmp_path):
 
 
 def test_an_input_error_is_said_once_and_has_its_status(films, several, tmp_path):
-    process = start(films, several, tmp_path, more=["--processes", "7"])
+    one = overlay(several, {"train": {"batch": 1}})
+    process = start(films, one, tmp_path, more=["--processes", "2"])
     _, said = process.communicate(timeout=120)
     assert process.returncode == 2
-    assert said.count("train.batch = 6 is shared by 7 processes") == 1
+    assert said.count("train.batch = 1 is shared by 2 processes") == 1
 
 
 def test_shares_are_consecutive_and_whole():

@@ -158,8 +158,28 @@ def gpus(wildcards):
     return int(device.startswith("cuda") or (device == "auto" and has_gpu()))
 
 
+def training_gpus(wildcards):
+    """Those of a run on a node: one for each of its processes."""
+    return gpus(wildcards) * settings(wildcards.dataset).train.processes
+
+
 def training_threads(wildcards):
+    """Those of all processes of a run on a node."""
+    chosen = settings(wildcards.dataset).train
+    return max(chosen.threads, chosen.processes)
+
+
+def scoring_threads(wildcards):
     return settings(wildcards.dataset).train.threads
+
+
+def training_nodes(wildcards):
+    return settings(wildcards.dataset).train.nodes
+
+
+def node_launcher(wildcards):
+    """What starts a run on each of its nodes: Slurm's own, where there are several."""
+    return "srun" if training_nodes(wildcards) > 1 else ""
 
 
 settings(config["dataset"])  # a wrong setting stops here

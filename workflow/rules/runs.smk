@@ -12,6 +12,17 @@ def training_settings(wildcards, input):
     return as_json(run_sections(wildcards.dataset, wildcards.run))
 
 
+def started_processes(wildcards, input, resources):
+    """As many as the job was given GPUs; without any, as many as the settings say."""
+    return resources.gpu or settings(wildcards.dataset).train.processes
+
+
+def on_each_node(wildcards, input):
+    """What starts the command once on each node of a run that has several."""
+    nodes = training_nodes(wildcards)
+    return f"srun --ntasks={nodes} --ntasks-per-node=1" if nodes > 1 else ""
+
+
 def clip_rate(wildcards, input):
     """How many clips a second the data has, where that is not one."""
     rate = settings(wildcards.dataset).data.clips_per_sec

@@ -20,7 +20,7 @@ rule score_detected:
         "logs/{dataset}/score_detected/{run}{view}.log",
     conda:
         "../../envs/aia.yaml"
-    threads: training_threads
+    threads: scoring_threads
     resources:
         mem_mb=8000,
         runtime=240,
@@ -63,7 +63,7 @@ rule score_groundtruth:
         "logs/{dataset}/score_groundtruth/{run}{view}.log",
     conda:
         "../../envs/aia.yaml"
-    threads: training_threads
+    threads: scoring_threads
     resources:
         mem_mb=8000,
         runtime=240,
@@ -181,7 +181,7 @@ rule score_test:
         "logs/{dataset}/score_test/{run}{view}.log",
     conda:
         "../../envs/aia.yaml"
-    threads: training_threads
+    threads: scoring_threads
     resources:
         mem_mb=8000,
         runtime=240,

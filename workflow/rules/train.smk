@@ -74,7 +74,9 @@ rule train:
     resources:
         mem_mb=16000,
         runtime=2880,
-        gpu=gpus,
+        gpu=training_gpus,
+        tasks=training_nodes,
+        mpi=node_launcher,
     params:
         # Not an output: Snakemake deletes those of a failed job, and training resumes from here.
         work="results/{dataset}/runs/{run}/work",
@@ -85,9 +87,13 @@ rule train:
         rate=clip_rate,
         settings=training_settings,
         recipe=training_recipe,
+        nodes=lambda wildcards, input: training_nodes(wildcards),
+        processes=started_processes,
+        launcher=on_each_node,
         version=VERSIONS["train"],
     shell:
-        "aia train --run {wildcards.run} --frames {input.frames}"
+        "{params.launcher} aia train --run {wildcards.run} --frames {input.frames}"
         " --annotations {input.annotations} --labels {input.labels} {params.optional} {params.boxes} {params.task} {params.rate}"
         " --work {params.work} --output-dir {params.folder}"
-        " --settings {params.settings:q} --threads {threads} --log {log}"
+        " --settings {params.settings:q} --threads {threads} --processes {params.processes}"
+        " --nodes {params.nodes} --log {log}"

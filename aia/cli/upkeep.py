@@ -1,0 +1,36 @@
+"""`aia verify`: what lies in a results folder is compared with its checksums."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from aia.cli.options import add_command
+from aia.log import say
+
+
+def add_parsers(commands: Any) -> None:
+    """Add `verify` to the commands of `aia`."""
+    command = add_command(commands, "verify", verify)
+    command.add_argument("folders", type=Path, nargs="+", help="as results")
+    command.add_argument(
+        "--remove", action="store_true", help="take damaged files away; they are made anew"
+    )
+
+
+def verify(options: argparse.Namespace) -> int:
+    """Read every file with a checksum, and name those that are damaged (exit status 2)."""
+    from aia.verify import look_through, remove
+
+    looked, damaged = 0, 0
+    for folder in options.folders:
+        for path, damage in look_through(folder):
+            looked += 1
+            if damage is None:
+                continue
+            damaged += 1
+            say(f"damaged: {damage}")
+            if options.remove:
+                remove(path)
+                say(f"removed: {path}; the next start makes it anew")
+    say(f"{looked} files looked at, {damaged} damaged")
+    return 2 if damaged and not options.remove else 0

@@ -1,0 +1,88 @@
+"""What lies under a results folder and is not what was written: damage of disks and of hands.
+
+Whatever the pipeline keeps has checksums: each frame of a store, each page of a Parquet table, the
+weights of a model or detector, a checkpoint's state, the arrays of Ω. Whoever reads a file notices;
+this reads them all. A file that is removed is made anew by the next start of the workflow, and a
+run goes on from the checkpoint before a damaged one.
+"""
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from aia.errors import InputError
+from aia.memory import verify_generation
+from aia.tensors import load_tensors
+from aia.train import checkpoint
+from aia.video.layout import skipped_reason
+from aia.video.store import FrameStore
+
+
+class Looked(NamedTuple):
+    """A file, or a folder that is one thing, and what is wrong with it."""
+
+    path: Path
+    damage: str | None
+
+
+def look_through(folder: Path | str) -> Iterator[Looked]:
+    """Every file of ours under `folder` with a checksum, in the order of their paths.
+
+    Raises:
+        InputError: There is no such folder.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise InputError(f"{folder}: there is no such folder; expected one with results")
+    for path in sorted(folder.rglob("*")):
+        look = _look_of(path, folder)
+        if look is not None:
+            try:
+                look(path)
+                yield Looked(path, None)
+            except InputError as error:
+                yield Looked(path, str(error))
+
+
+def remove(path: Path) -> None:
+    """Take a damaged file away, so that it is made anew."""
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink()
+
+
+def _look_of(path: Path, folder: Path) -> Callable[[Path], None] | None:
+    """What reads a file of this kind to its end."""
+    if any(part.startswith(".") for part in path.relative_to(folder).parts):
+        return None  # what a kill left; nobody reads it
+    if path.is_dir():
+        if path.name == checkpoint.BANK:
+            return verify_generation
+        return checkpoint.verify if checkpoint.is_generation(path) else None
+    kinds: dict[str, Callable[[Path], None]] = {
+        ".h5": _look_at_frames,
+        ".parquet": _look_at_table,
+        ".safetensors": _look_at_weights,
+    }
+    return kinds.get(path.suffix)
+
+
+def _look_at_frames(path: Path) -> None:
+    if skipped_reason(path) is None:
+        FrameStore(path).verify()
+
+
+def _look_at_table(path: Path) -> None:
+    try:
+        pq.read_table(path, partitioning=None, page_checksum_verification=True)
+    except (pa.ArrowException, OSError) as error:
+        raise InputError(f"{path}: is not Parquet or is damaged ({error})") from None
+
+
+def _look_at_weights(path: Path) -> None:
+    load_tensors(path)
