@@ -21,7 +21,7 @@ from torchvision.models import get_model_weights
 from aia.detect.faster_rcnn import TORCHVISION, Detector, exchange_classes
 from aia.detect.maskrcnn_benchmark import MASKRCNN_BENCHMARK, coco_classes
 from aia.errors import InputError
-from aia.tensors import read_tensors, write_tensors
+from aia.tensors import DIGEST, read_tensors, write_tensors
 
 FORMAT, ABOUT = 1, "aia.detector"  # version and name of what a file says of itself
 
@@ -111,6 +111,7 @@ def load_detector(
         weights, metadata = read_weights(path)
     if ABOUT in metadata:
         about = json.loads(metadata[ABOUT])
+        about.pop(DIGEST, None)  # compared when the tensors were read
         if about.pop("format") != FORMAT:
             raise InputError(f"{path}: is of another version of aia; fine-tune the detector again")
         detector = Detector(**about)
