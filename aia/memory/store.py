@@ -39,16 +39,32 @@ class Snapshot(NamedTuple):
 
     arrays: dict[str, np.ndarray]
     description: dict[str, Any]
+    room: torch.Tensor
+    """The memory that the features lie in, perhaps with more behind them."""
 
 
-def snapshot(pool: FeaturePool) -> Snapshot:
-    """Copy what a generation holds; of the features only those of remembered persons."""
+def snapshot(pool: FeaturePool, before: Snapshot | None = None) -> Snapshot:
+    """Copy what a generation holds; of the features only those of remembered persons.
+
+    Args:
+        pool: What is copied.
+        before: An earlier snapshot that nobody needs any more: its memory is written over, since
+            fresh memory costs more than the copy itself (docs/LOG.md).
+    """
     pool.settle()
     filled = torch.arange(pool.persons_per_clip, device=pool.device) < pool.count[:, None]
-    features = pool.features[filled].cpu().numpy()  # an index by a mask makes a copy
+    persons = filled.flatten().nonzero()[:, 0]
+    # A copy, row by row: an index by the mask itself takes several times as long.
+    every = pool.features.flatten(0, 1)
+    if before is not None and pool.device.type == "cpu" and len(before.room) >= len(persons):
+        room = before.room
+        torch.index_select(every, 0, persons, out=room[: len(persons)])
+    else:
+        room = every.index_select(0, persons).cpu()
+    features = room[: len(persons)].numpy()
     others = (pool.count, pool.loss_tag, pool.step)
     copies = (features, *(array.to("cpu", copy=True).numpy() for array in others))
-    return Snapshot(dict(zip(_ARRAYS, copies, strict=True)), _description(pool))
+    return Snapshot(dict(zip(_ARRAYS, copies, strict=True)), _description(pool), room)
 
 
 def write_generation(pool: FeaturePool | Snapshot, path: Path | str) -> None:

@@ -92,6 +92,7 @@ class Writer:
         self.work, self.keep = work, keep
         self._thread: threading.Thread | None = None
         self._error: BaseException | None = None
+        self._memory: Snapshot | None = None
 
     def save(
         self,
@@ -110,8 +111,9 @@ class Writer:
             "optimizer": _copied(optimizer.state_dict()),
             "err": err.to("cpu", copy=True),
         }
-        memory = snapshot(pool) if pool is not None else None
-        self._thread = threading.Thread(target=self._write, args=(step, state, memory))
+        if pool is not None:
+            self._memory = snapshot(pool, self._memory)
+        self._thread = threading.Thread(target=self._write, args=(step, state, self._memory))
         self._thread.start()
 
     def finish(self) -> None:
