@@ -105,7 +105,6 @@ def convert(
         raise InputError(f"{output}: a model is written as a .safetensors file")
     given = Given(path, read_tensors(path), settings, labels, network)
     layout = _layout(given)
-    Path(output).parent.mkdir(parents=True, exist_ok=True)
     say(f"{output}: {layout.convert(given, output)}")
 
 

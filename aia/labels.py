@@ -83,10 +83,24 @@ def write_labels(path: Path | str, labels: ClassList) -> None:
     """Write the classes in AVA's spelling, one a line."""
     lines = []
     for class_id, name, group in zip(labels.ids, labels.names, labels.groups, strict=True):
-        quoted = name.replace("\\", "\\\\").replace('"', '\\"')
-        kind = f" label_type: {group}" if group else ""
-        lines.append(f'label {{ name: "{quoted}" label_id: {class_id}{kind} }}\n')
+        plain = re.fullmatch(r"\w+", group, re.ASCII)
+        kind = f" label_type: {group if plain else _quoted(group)}" if group else ""
+        lines.append(f"label {{ name: {_quoted(name)} label_id: {class_id}{kind} }}\n")
     write_text(path, "".join(lines))
+
+
+_ESCAPED = {"n": "\n", "r": "\r", "t": "\t"}  # as the format has them; others are themselves
+
+
+def _quoted(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    for letter, meant in _ESCAPED.items():
+        escaped = escaped.replace(meant, f"\\{letter}")
+    return f'"{escaped}"'
+
+
+def _unquoted(text: str) -> str:
+    return re.sub(r"\\(.)", lambda found: _ESCAPED.get(found[1], found[1]), text[1:-1])
 
 
 def _class_id(path: Path | str, fields: dict[str, str], line: int) -> int:
@@ -135,7 +149,7 @@ def _tokens(path: Path | str, text: str) -> Iterator[_Token]:
             raise InputError(f"{path}, line {line}: a quoted name does not end on its line")
         kind, found = str(match.lastgroup), match.group()
         if kind == "string":
-            yield _Token(kind, re.sub(r"\\(.)", r"\1", found[1:-1]), line)
+            yield _Token(kind, _unquoted(found), line)
         elif kind != "space":
             yield _Token(kind, found, line)
         position, line = match.end(), line + found.count("\n")

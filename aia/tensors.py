@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from aia.errors import InputError
 from aia.files import atomic_path
@@ -114,6 +114,31 @@ def _digest(tensors: Mapping[str, Tensor]) -> str:
         if tensor.numel():
             digest.update(tensor.contiguous().flatten().view(torch.uint8).numpy().data)
     return digest.hexdigest()
+
+
+def put_weights(network: nn.Module, state: Mapping[str, Tensor], source: Path | str) -> None:
+    """Give a network the tensors of a file, all of them and no others.
+
+    Raises:
+        InputError: They are another network's, or hold what is not a number.
+    """
+    expected = network.state_dict()
+    missing, unknown = (
+        sorted(expected.keys() - state.keys()),
+        sorted(state.keys() - expected.keys()),
+    )
+    shared = sorted(expected.keys() & state.keys())
+    wrong = [name for name in shared if expected[name].shape != state[name].shape]
+    if missing or unknown or wrong:
+        raise InputError(
+            f"{source}: does not fit its network: {len(missing)} tensors are missing, "
+            f"{len(unknown)} are left over and {len(wrong)} have another shape, the first is "
+            f"{(missing or unknown or wrong)[0]}; was it changed by another program?"
+        )
+    for name in shared:
+        if not state[name].isfinite().all():
+            raise InputError(f"{source}: {name} holds what is not a number; did training diverge?")
+    network.load_state_dict(state)
 
 
 def _is_of_torch(path: Path) -> bool:

@@ -78,6 +78,8 @@ def _train(options: argparse.Namespace, run: RunName, sections: Any, ranks: Any)
     clips = clips_of_films(clips, stores, options, span=sections.backbone.span)
     inputs = [options.annotations, options.labels, options.excluded, options.objects, options.init]
     inputs += [*options.object_boxes, *options.hands, *options.object_features]
+    if options.init and not options.init.is_file():
+        raise InputError(f"{options.init}: there is no such file; expected weights to begin with")
     digests = {str(path): file_digest(path) for path in inputs if path}
     digests |= {"task": options.task} if options.task else {}
     if options.clips_per_sec != 1:  # other key frames share a place in the memory

@@ -1,9 +1,11 @@
 """Plain YAML as the types of sections; whatever does not fit is one error that names it."""
 
+import contextlib
 import dataclasses
 import difflib
 import math
 import re
+import reprlib
 import types
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -71,7 +73,7 @@ def _build_union(kind: Any, value: Any, *, source: str, path: str) -> Any:
         word = "family" if "family" in get_type_hints(choices[0]) else "format"
         known = {get_args(get_type_hints(choice)[word])[0]: choice for choice in choices}
         given = value.get(word) if isinstance(value, Mapping) else None
-        if given not in known:
+        if not isinstance(given, str) or given not in known:
             raise _wrong(source, f"{path}.{word}", given, f"one of {', '.join(known)}")
         return build(known[given], value, source=source, path=path)
     mappings = [choice for choice in choices if get_origin(choice) is dict]
@@ -97,22 +99,35 @@ def _build_tuple(kind: Any, value: Any, *, source: str, path: str) -> Any:
 def _build_scalar(kind: Any, value: Any, *, source: str, path: str) -> Any:
     names = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
     if kind is float and isinstance(value, int | float) and not isinstance(value, bool):
-        if math.isfinite(value):
-            return float(value)
+        with contextlib.suppress(OverflowError):  # a whole number beyond all of float's
+            if math.isfinite(value):
+                return float(value)
     elif isinstance(value, kind) and (kind is bool or not isinstance(value, bool)):
         return value
     hint = ""
     if kind is float and isinstance(value, str) and re.fullmatch(r"[\d.]+e-?\d+", value):
         hint = " (YAML reads 1e-3 as a text: write 1.0e-3)"
-    raise InputError(f"{source}: {path} = {value!r} is not {names[kind]}{hint}")
+    raise InputError(f"{source}: {path} = {shown(value)} is not {names[kind]}{hint}")
 
 
 def _wrong(
     source: str, path: str, value: Any, expected: str, choices: Sequence[str] = ()
 ) -> InputError:
     return InputError(
-        f"{source}: {path} = {value!r}, expected {expected}{suggestion(str(value), choices)}"
+        f"{source}: {path} = {shown(value)}, expected {expected}"
+        + (suggestion(value, choices) if isinstance(value, str) else "")
     )
+
+
+def shown(value: Any) -> str:
+    """A value as a message shows it: short, whatever it holds and however often."""
+    brief = reprlib.Repr()
+    brief.maxlevel, brief.maxlist, brief.maxdict = 3, 4, 4
+    brief.maxstring = brief.maxother = brief.maxlong = 80
+    try:
+        return brief.repr(value)
+    except ValueError:  # more digits than Python writes
+        return "a number of thousands of digits"
 
 
 def suggestion(word: str, known: Any, prefix: str = "") -> str:

@@ -160,7 +160,7 @@ class FramesConfig:
     def __post_init__(self) -> None:
         at_least(self, fps=0.1, short_side=16, quality=1, film_start_sec=0)
         at_least(self, start_sec=self.film_start_sec)
-        at_most(self, quality=100)
+        at_most(self, quality=100, short_side=8192, fps=1000)  # 8K; more fills the memory
         if self.end_sec is not None and self.end_sec <= self.start_sec:
             raise ValueError(f"end_sec = {self.end_sec} is not after start_sec = {self.start_sec}")
 

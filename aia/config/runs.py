@@ -47,7 +47,8 @@ _ROW = re.compile(
 )
 _RUN = re.compile(
     r"(?P<backbone>[a-z0-9_]+)-(?:(?P<alone>none|nl)|(?P<structure>parallel|serial|dense|lfb)-"
-    r"(?P<blocks>[POM]+)-(?P<memory>none|amu|frozen|objects))-s(?P<seed>\d+)(?:-(?P<variant>[a-z0-9_]+))?"
+    r"(?P<blocks>[POM]+)-(?P<memory>none|amu|frozen|objects))-"
+    r"s(?P<seed>[0-9]{1,9})(?:-(?P<variant>[a-z0-9_]+))?"
 )
 
 
@@ -64,10 +65,10 @@ def parse_run(name: str) -> RunName:
     found = _RUN.fullmatch(name)
     if not found:
         raise InputError(
-            f"'{name}' is not a run: expected BACKBONE-STRUCTURE-BLOCKS-MEMORY-sSEED[-VARIANT], as "
-            "in slowfast_r50_4x16-dense-POMPOM-amu-s0, or BACKBONE-none-sSEED for the baseline, "
-            "BACKBONE-nl-sSEED for the Non-local one (structures parallel, serial, dense, lfb; "
-            "memories none, amu, frozen, objects)"
+            f"'{name:.200}' is not a run: expected BACKBONE-STRUCTURE-BLOCKS-MEMORY-sSEED"
+            "[-VARIANT], as in slowfast_r50_4x16-dense-POMPOM-amu-s0, or BACKBONE-none-sSEED for "
+            "the baseline, BACKBONE-nl-sSEED for the Non-local one (structures parallel, serial, "
+            "dense, lfb; memories none, amu, frozen, objects)"
         )
     part = found.groupdict()
     run = RunName(

@@ -75,6 +75,11 @@ def read_classes(path: Path | str) -> ClassList:
         class_id, name = whole(line[column], f"{where}: {column}"), line["class_key"].strip()
         if not name:
             raise InputError(f"{where}: class_key of {class_id} is empty")
+        if "\n" in name or "\r" in name:
+            raise InputError(
+                f"{where}: class_key of {class_id} is {name[:40]!r}, expected a name on one line; "
+                "is a quotation mark never closed?"
+            )
         if class_id in names:
             raise InputError(f"{where}: id {class_id} is already that of {names[class_id]!r}")
         names[class_id] = name

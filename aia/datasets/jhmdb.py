@@ -21,6 +21,7 @@ from aia.datasets.tubes import (
     SIZE_HW,
     Annotations,
     SplitTubes,
+    check_length,
     check_names,
     check_tube,
     to_fractions,
@@ -65,6 +66,11 @@ def read_annotations(path: Path | str, *, split: int = 1) -> SplitTubes:
     if not 1 <= split <= splits:
         raise InputError(f"{path}: has no split {split}; it has {splits}, counted from 1")
     films = {"train": said["train_videos"][split - 1], "val": said["test_videos"][split - 1]}
+    if not all(isinstance(film, str) for film in _flat(films)):
+        raise InputError(
+            f"{path}: split {split} of train_videos and test_videos is no text somewhere; expected "
+            "lists of names"
+        )
     twice = set(films["train"]) & set(films["val"])
     if twice or not all(films.values()):
         problem = f"{min(twice)} in both lists" if twice else "an empty list"
@@ -76,8 +82,9 @@ def read_annotations(path: Path | str, *, split: int = 1) -> SplitTubes:
         check_video_id(video_id(film), where)
         try:
             frames[film] = int(said["nframes"][film])
+            check_length(frames[film], where)
             tubes += _tubes_of(film, said, frames[film], where)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise InputError(
                 f"{where}: is not described by nframes, resolution and gttubes, arrays of frame, "
                 f"x1, y1, x2, y2 ({type(error).__name__}: {error})"
@@ -97,6 +104,12 @@ def prepare(
         The ids of the films of each split.
     """
     return write_prepared(read_annotations(annotations, split=split), fps=fps, output=output)
+
+
+def _flat(films: Mapping[str, Any]) -> list[Any]:
+    """All names of all lists; what is no list stands for itself."""
+    lists = (names if isinstance(names, list | tuple) else [None] for names in films.values())
+    return [film for names in lists for film in names]
 
 
 def _tubes_of(film: str, said: Mapping[str, Any], frames: int, where: str) -> list[Tube]:

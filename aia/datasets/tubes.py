@@ -21,6 +21,8 @@ from aia.tables import Tube, boxes_of, write_frame_boxes
 
 SIZE_HW = (240, 320)
 """Pixels that boxes are counted in, whatever size a film has: some protocols add one to a width."""
+MOST_FRAMES = 1_000_000
+"""Of a film: 11 hours at 25 a second; more is damage, or a file made to fill the memory."""
 
 
 class Annotations(NamedTuple):
@@ -99,10 +101,20 @@ def check_tube(tube: Tube, frames: int, where: str, *, hint: str) -> None:
         raise InputError(
             f"{where}: a tube ends before frame {end}, but the film has {frames} frames; {hint}"
         )
+    if not np.isfinite(tube.boxes_xyxy).all():
+        raise InputError(f"{where}: a box is not of numbers alone")
     if not (tube.boxes_xyxy[:, 2:] > tube.boxes_xyxy[:, :2]).all():  # not a number is wrong, too
         raise InputError(f"{where}: a box has no width or no height")
     if tube.label < 0:
         raise InputError(f"{where}: label {tube.label}, expected 0 or more")
+
+
+def check_length(frames: int, where: str) -> None:
+    """Stop at a number of frames that no film of such a data set has: each becomes a line."""
+    if not 1 <= frames <= MOST_FRAMES:
+        raise InputError(
+            f"{where}: has {frames} frames, expected 1 to {MOST_FRAMES}; is it damaged?"
+        )
 
 
 def check_names(films: Mapping[str, int]) -> None:

@@ -14,6 +14,7 @@ import numpy as np
 from aia.datasets.tubes import (
     Annotations,
     SplitTubes,
+    check_length,
     check_names,
     check_tube,
     video_id,
@@ -87,16 +88,19 @@ def read_annotations(path: Path | str, *, labels: Path | str | None = None) -> A
     frames: dict[str, int] = {}
     names: dict[int, str] = dict(enumerate(CLASSES))
     for film, said in films.items():
-        where = f"{path}, film {film!r}"
+        where = f"{path}, film {str(film)[:80]!r}"
+        if not isinstance(film, str):
+            raise InputError(f"{path}, film {film!r:.80}: is no text, expected its name")
         try:
             frames[film] = int(said["numf"])
             found = [_tube(film, tube) for tube in said["annotations"]]
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise InputError(
                 f"{where}: is not described by numf and annotations of label, sf, ef and boxes "
                 f"({type(error).__name__}: {error})"
             ) from None
         check_video_id(video_id(film), where)
+        check_length(frames[film], where)
         for tube in found:
             check_tube(tube, frames[film], where, hint=_END)
             names.setdefault(tube.label, film.split("/")[0])

@@ -52,7 +52,7 @@ def _annot(path: Path) -> np.ndarray:
     try:
         found = scipy.io.loadmat(path, variable_names=["annot"])
     except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error})") from None
+        raise InputError(f"{path}: cannot be read ({error}); was its download cut off?") from None
     except NotImplementedError:
         raise InputError(
             f"{path}: is a .mat file of MATLAB 7.3, which is HDF5; save it again with -v7"

@@ -25,6 +25,8 @@ from aia.tensors import DIGEST, read_tensors, write_tensors
 
 FORMAT, ABOUT = 1, "aia.detector"  # version and name of what a file says of itself
 
+_DESCRIBED = ("model", "classes", "short_side", "norm_eps")
+
 Weights: TypeAlias = dict[str, Tensor]
 Reader: TypeAlias = Callable[[Path, str], Weights]  # of a file, for one of `MASKRCNN_BENCHMARK`
 
@@ -110,11 +112,7 @@ def load_detector(
     else:
         weights, metadata = read_weights(path)
     if ABOUT in metadata:
-        about = json.loads(metadata[ABOUT])
-        about.pop(DIGEST, None)  # compared when the tensors were read
-        if about.pop("format") != FORMAT:
-            raise InputError(f"{path}: is of another version of aia; fine-tune the detector again")
-        detector = Detector(**about)
+        detector = _described(path, metadata[ABOUT])
     elif model is None or short_side is None:
         raise InputError(
             f"{path}: has no description of its detector; give it through detector.weights, "
@@ -129,6 +127,35 @@ def load_detector(
         )
     _load(detector, weights, path)
     return detector.eval()
+
+
+def _described(path: Path, text: str) -> Detector:
+    """The detector that a file describes, with fresh weights."""
+    try:
+        about = json.loads(text)
+        about.pop(DIGEST, None)  # compared when the tensors were read
+        if about.pop("format") != FORMAT:
+            raise InputError(f"{path}: is of another version of aia; fine-tune the detector again")
+        model, classes, short_side, norm_eps = (about.pop(name) for name in _DESCRIBED)
+        right = {
+            "classes": isinstance(classes, list)
+            and bool(classes)
+            and all(isinstance(name, str) for name in classes),
+            "short_side": type(short_side) is int and short_side >= 16,
+            "norm_eps": norm_eps is None or isinstance(norm_eps, int | float),
+        }
+        wrong = [*about, *(name for name, good in right.items() if not good)]
+        if wrong:
+            raise ValueError(wrong[0])
+    except (KeyError, ValueError, TypeError, AttributeError) as error:
+        raise InputError(
+            f"{path}: describes its detector in another way than this program ({error}); expected "
+            f"format, {', '.join(_DESCRIBED)}; was it changed by another program?"
+        ) from None
+    try:
+        return Detector(model=model, classes=classes, short_side=short_side, norm_eps=norm_eps)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
 
 
 def compute_on(*, threads: int) -> torch.device:

@@ -10,7 +10,7 @@ memory of objects (§6.1) comes from what the detector saw, and is brought along
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -40,7 +40,7 @@ from aia.labels import ClassList
 from aia.log import progress, say
 from aia.memory import FeaturePool, ObjectBank, recall, recall_objects, remembered_persons
 from aia.network import Network, arithmetic, build_network
-from aia.tensors import load_tensors
+from aia.tensors import put_weights, read_tensors
 from aia.video.store import FrameStore
 from aia.video.transforms import AS_KEPT, View
 
@@ -92,15 +92,34 @@ def load_trained(path: Path, *, device: torch.device) -> TrainedRun:
         raise InputError(f"{path}: there is no such model") from None
     except Exception as error:  # safetensors raises its own classes for each kind of damage
         raise InputError(f"{path}: not a model of aia train ({error})") from None
-    name = parse_run(described["run"])
+    try:
+        trained = _built(path, described)
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise InputError(
+            f"{path}: describes a run in another way than this program ({type(error).__name__}: "
+            f"{error}); expected run, classes, backbone, network, memory, loss and train, as "
+            "aia train writes them"
+        ) from None
+    put_weights(trained.network, read_tensors(path), path)
+    return trained._replace(network=trained.network.to(device).eval(), digest=file_digest(path))
+
+
+def _built(path: Path, described: dict[str, Any]) -> TrainedRun:
+    """The run that a model's file describes, its network with fresh weights."""
+    try:
+        name = parse_run(described["run"])
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
     backbone = build_section(BackboneConfig, described["backbone"], f"{path}: backbone")
     network_config = build_section(NetworkConfig, described["network"], f"{path}: network")
     memory = described["memory"]
     memory = build_section(MemoryConfig, memory, f"{path}: memory") if memory else None
     train_config = build_section(TrainConfig, described["train"], f"{path}: train")
     classes = described["classes"]
+    ids, names, groups = (tuple(classes[part]) for part in ("ids", "names", "groups"))
+    if not len(set(ids)) == len(names) == len(groups) or not all(type(i) is int for i in ids):
+        raise ValueError(f"classes: {len(ids)} ids, {len(names)} names, {len(groups)} groups")
     seen = described.get("objects_seen") or {}
-    labels = ClassList(*(tuple(classes[part]) for part in ("ids", "names", "groups")))
     network = build_network(
         backbone=backbone,
         frozen_norm=train_config.frozen_norm,
@@ -108,19 +127,18 @@ def load_trained(path: Path, *, device: torch.device) -> TrainedRun:
         blocks=name.blocks,
         network=network_config,
         memory=memory,
-        classes=len(labels),
+        classes=len(ids),
         bank=name.memory == "frozen",
         d_memory=seen.get("channels"),
     )
-    network.load_state_dict(load_tensors(path))
     return TrainedRun(
         name=name,
-        network=network.to(device).eval(),
+        network=network,
         backbone=backbone,
         memory=memory,
         loss=build_section(LossConfig, described["loss"], f"{path}: loss"),
-        labels=labels,
-        digest=file_digest(path),
+        labels=ClassList(ids, names, groups),
+        digest="",
         seen_by=seen.get("detector"),
     )
 

@@ -9,8 +9,10 @@ asks for it. So nothing can land outside the folder, whatever an archive calls i
 """
 
 import functools
+import lzma
 import re
 import shutil
+import struct
 import tarfile
 import zipfile
 import zlib
@@ -65,7 +67,7 @@ def take_files(
     pace = Pace(total=1)
     try:
         for member in _members(source):
-            name = called(member.name.replace("\\", "/").rsplit("/", 1)[-1])
+            name = called(_last(member))
             if name is None:
                 continue
             if not re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*", name):
@@ -73,10 +75,12 @@ def take_files(
             if name in taken:
                 raise InputError(f"{source}: has {name} twice, {taken[name]} and {member.name}")
             taken[name] = member.name
-            if not (folder / name).exists():
+        for done, member in enumerate(_members(source)):  # once it is known that all can be taken
+            name = called(_last(member))
+            if name is not None and not (folder / name).exists():
                 _take(source, member, folder / name)
             if pace.due():
-                say(f"{source.name}: {len(taken)} files")
+                say(f"{source.name}: {done} files looked at")
     except rarfile.RarCannotExec:
         raise InputError(
             f"{source}: to unpack a .rar one of {RAR_TOOLS} is needed, and none was found; install "
@@ -85,13 +89,18 @@ def take_files(
         ) from None
     except (
         zipfile.BadZipFile, tarfile.TarError, rarfile.Error, OSError, EOFError, RuntimeError,
-        zlib.error,
+        ValueError, OverflowError, struct.error, lzma.LZMAError, zlib.error,
     ) as error:  # fmt: skip
         raise InputError(
             f"{source}: cannot be unpacked ({type(error).__name__}: {error}); is it damaged, or "
             "was its download cut off? Remove it to fetch it again"
         ) from None
     return taken
+
+
+def _last(member: Member) -> str:
+    """A file's name without its folders, of whatever system they are."""
+    return member.name.replace("\\", "/").rsplit("/", 1)[-1]
 
 
 def _take(source: Path, member: Member, output: Path) -> None:

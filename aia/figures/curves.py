@@ -13,6 +13,7 @@ from matplotlib.axes import Axes
 
 from aia.errors import InputError
 from aia.figures import style
+from aia.figures.columns import check_numbers
 
 QUANTITIES = {
     "loss": "loss (median of nearby steps)",
@@ -38,7 +39,9 @@ def read_progress(path: Path | str) -> pd.DataFrame:
         ) from None
     if not all(isinstance(row, dict) and "step" in row for row in rows):
         raise InputError(f"{path}: a line has no 'step'; was it written by `aia train`?")
-    return pd.DataFrame(rows, columns=None if rows else ["step"])
+    table = pd.DataFrame(rows, columns=None if rows else ["step"])
+    check_numbers(path, table, [name for name in ("step", *QUANTITIES, "age") if name in table])
+    return table
 
 
 def draw_curves(

@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 
 from aia.errors import InputError
 from aia.figures import style
+from aia.figures.columns import check_numbers
 
 BINS = 8
 """Groups of entries by age in which drift is averaged."""
@@ -90,4 +91,5 @@ def read_drift(path: Path | str) -> pd.DataFrame:
     missing = {"step", "cosine_distance"} - set(table.columns)
     if missing:
         raise InputError(f"{path}: has no column {min(missing)!r}; was it written by `aia drift`?")
+    check_numbers(path, table, ("step", "cosine_distance"))
     return table

@@ -7,6 +7,7 @@ from matplotlib.ticker import MaxNLocator
 
 from aia.errors import InputError
 from aia.figures import style
+from aia.figures.columns import check_numbers
 
 _PANELS = (("seconds", "time of a step, s"), ("memory_gb", "memory of a step, GB"))
 
@@ -48,4 +49,5 @@ def read_reach(path: Path | str) -> pd.DataFrame:
         raise InputError(
             f"{path}: has no column {min(missing)!r}; expected what `aia cost --reaches` writes"
         )
+    check_numbers(path, costs, ("reach", "seconds", "memory_gb"))
     return costs

@@ -96,10 +96,18 @@ class FeaturePool:
         self, shapes: Mapping[str, tuple[tuple[int, ...], torch.dtype]], device: torch.device
     ) -> dict[str, Tensor]:
         """The pool's arrays, all zero: the memory of this process."""
-        return {
-            name: torch.zeros(shape, dtype=dtype, device=device)
-            for name, (shape, dtype) in shapes.items()
-        }
+        try:
+            return {
+                name: torch.zeros(shape, dtype=dtype, device=device)
+                for name, (shape, dtype) in shapes.items()
+            }
+        except (RuntimeError, MemoryError):
+            rows, slots, d = shapes["features"][0]
+            raise InputError(
+                f"a memory pool of {rows} seconds x {slots} persons x {d} numbers does not fit "
+                f"into the memory of {device}; are the films so long? memory.persons_per_clip and "
+                "memory.dtype make it smaller"
+            ) from None
 
     @property
     def device(self) -> torch.device:

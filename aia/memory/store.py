@@ -115,7 +115,8 @@ def read_generation(path: Path | str, pool: FeaturePool) -> None:
     except Exception as error:  # whatever Zarr makes of a damaged file
         raise InputError(f"{path}: not readable as a memory pool ({_short(error)})") from None
     _check_fits(path, attributes, pool)
-    digests = attributes.get("sha256", {})
+    stated = attributes.get("sha256")
+    digests = stated if isinstance(stated, dict) else {}
     found = {name: _read_array(path, group, name, digests) for name in _ARRAYS}
 
     count = torch.from_numpy(found["count"])
@@ -139,11 +140,11 @@ def verify_generation(path: Path | str) -> None:
     path = Path(path)
     try:
         group = zarr.open_group(path, mode="r", zarr_format=3)
-        digests = json.loads(json.dumps(dict(group.attrs))).get("sha256", {})
+        stated = dict(group.attrs).get("sha256")
     except Exception as error:  # whatever Zarr makes of a damaged file
         raise InputError(f"{path}: not readable as a memory pool ({_short(error)})") from None
     for name in _ARRAYS:
-        _read_array(path, group, name, digests)
+        _read_array(path, group, name, stated if isinstance(stated, dict) else {})
 
 
 _ARRAYS = ("features", "count", "loss_tag", "step")

@@ -24,6 +24,7 @@ from aia.tables.csv_reader import Layout, Rows, check_file, read_table
 from aia.tables.lists import read_films
 
 _PER_FILM = 10_000
+_LARGEST = 1e6  # pixels
 _FILM_KEYS = ("video", "video_id", "movie")
 _TIME_KEYS = ("second", "timestamp", "time_sec")
 
@@ -76,12 +77,17 @@ def read_images(images: Path | str | None, sizes: Path | str | None) -> Images:
         try:
             film, second = str(image["movie"]), float(image["timestamp"])
             number, size_wh = int(image["id"]), (float(image["width"]), float(image["height"]))
-        except (KeyError, TypeError, ValueError):
+        except (KeyError, TypeError, ValueError, OverflowError):
             raise InputError(
                 f"{where}: is {str(image)[:120]}, expected id, movie, timestamp, width and height"
             ) from None
         check_video_id(film, where)
-        if not min(size_wh) > 0:
+        if not 0 <= second <= LONGEST_SEC:
+            raise InputError(
+                f"{where}: timestamp is {second}, expected seconds of the film, 0 to "
+                f"{LONGEST_SEC:.0f}"
+            )
+        if not (min(size_wh) > 0 and max(size_wh) <= _LARGEST):
             raise InputError(f"{where}: width and height are {size_wh}, expected pixels")
         keys[number] = (film, second)
         if sizes_wh.setdefault(film, size_wh) != size_wh:
@@ -224,6 +230,7 @@ def _number(value: Any) -> float:
 def _check_boxes(path: Path | str, xywh: np.ndarray, score: np.ndarray) -> None:
     for wrong, message in (
         (~np.isfinite(xywh).all(axis=1), "bbox has a side that is not a number"),
+        ((np.abs(xywh) > _LARGEST).any(axis=1), "bbox is larger than any picture; expected pixels"),
         (
             (xywh[:, 2:] < 0).any(axis=1),
             "bbox has a negative width or height; expected [x, y, width, height]",

@@ -84,7 +84,7 @@ def read_actions(path: Path | str, *, labels: ClassList | None = None) -> pd.Dat
         table = table.append_column("person", pa.array(np.full(len(table), -1)))
     frame = table.rename_columns(list(ACTION_COLUMNS)).to_pandas()
     frame["video"] = frame["video"].astype(str)
-    return _with_markers(frame, markers, path)
+    return _with_markers(frame, markers, rows)
 
 
 def read_excluded(path: Path | str | None) -> set[tuple[str, int]]:
@@ -239,11 +239,17 @@ def check_actions(
         )
 
 
-def _with_markers(frame: pd.DataFrame, markers: list[Marker], path: Path | str) -> pd.DataFrame:
-    for video, time_sec in markers:
-        check_video_id(video, path)
+def _with_markers(frame: pd.DataFrame, markers: list[Marker], rows: Rows) -> pd.DataFrame:
+    for number, (video, time_sec) in enumerate(markers):
+        try:
+            check_video_id(video, "")
+        except InputError as problem:
+            rows.refuse_marker(number, str(problem).removeprefix(": "))
         if not 0 <= time_sec <= LONGEST_SEC:
-            raise InputError(f"{path}: second of an empty key frame of {video} is {time_sec}")
+            rows.refuse_marker(
+                number,
+                f"second is {time_sec}, expected seconds of the film, 0 to {LONGEST_SEC:.0f}",
+            )
     if not markers:
         return frame
     empty = pd.DataFrame(markers, columns=["video", "time_sec"])

@@ -5,8 +5,10 @@ and checks look at whole columns. Only once something is found wrong is the file
 to find the line.
 """
 
+import codecs
 import csv
 import math
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple, NoReturn
@@ -48,9 +50,11 @@ def read_blocks(
 ) -> Iterator[pa.RecordBatch]:
     """The file's rows as typed record batches, in file order; markers are added to their list."""
     check_file(path, layout.what)
+    if layout.markers:  # else pyarrow says so itself; to the handler of rows it could not
+        _check_text(path)
 
     def on_wrong_row(row: pa_csv.InvalidRow) -> str:
-        if not layout.markers or row.actual_columns != 2 or markers is None:
+        if row.actual_columns != 2 or markers is None:
             return "error"
         cells = next(csv.reader([row.text]))
         time_sec = _number(cells[1])
@@ -67,7 +71,9 @@ def read_blocks(
                 skip_rows=int(layout.header),
                 block_size=_BLOCK_BYTES,
             ),
-            parse_options=pa_csv.ParseOptions(invalid_row_handler=on_wrong_row),
+            parse_options=pa_csv.ParseOptions(
+                invalid_row_handler=on_wrong_row if layout.markers else None
+            ),
             convert_options=pa_csv.ConvertOptions(column_types=layout.columns, null_values=[]),
         ) as reader:
             if layout.header:
@@ -118,6 +124,11 @@ class Rows(NamedTuple):
         line = _line_of(self.path, self.layout, self.start + first)
         raise InputError(f"{self.path}, line {line}: {message.format(*found)}")
 
+    def refuse_marker(self, number: int, message: str) -> NoReturn:
+        """Raise about the marker of this number, from 0."""
+        lines = [line for line, cells in _lines(self.path) if len(cells) == 2]
+        raise InputError(f"{self.path}, line {lines[number]}: {message}")
+
 
 def has_lines(path: Path | str) -> bool:
     """Whether the file holds anything but white space."""
@@ -157,6 +168,26 @@ def _lines(path: Path | str) -> Iterator[tuple[int, list[str]]]:
             raise InputError(message) from None
 
 
+def _check_text(path: Path | str) -> None:
+    """Stop at the first line that is not UTF-8."""
+    decoder, line = codecs.getincrementaldecoder("utf-8")(), 1
+    try:
+        with open(path, "rb") as file:
+            while block := file.read(_BLOCK_BYTES):
+                decoder.decode(block)
+                line += block.count(b"\n")
+            block = b""
+            decoder.decode(b"", final=True)
+    except UnicodeDecodeError as problem:
+        line += block[: problem.start].count(b"\n")
+        raise InputError(
+            f"{path}, line {line}: is not UTF-8 (byte {problem.object[problem.start]:#04x}); save "
+            "it as UTF-8, or is it no text?"
+        ) from None
+    except OSError as problem:
+        raise InputError(f"{path}: cannot be read ({problem})") from None
+
+
 def _number(text: str) -> float | None:
     try:
         return float(text)
@@ -174,6 +205,7 @@ def _check_header(path: Path | str, layout: Layout) -> None:
 
 def _explain(path: Path | str, layout: Layout, problem: Exception) -> NoReturn:
     """Find the first line that does not have the layout and raise about it."""
+    _check_text(path)
     names, types = list(layout.columns), list(layout.columns.values())
     if layout.header:
         _check_header(path, layout)
@@ -213,7 +245,8 @@ def _check_cell(
     whole = pa.types.is_integer(kind)
     # Python reads 1_000 and ٣ as numbers, files do not mean them
     plain = text.strip().isascii() and "_" not in text
-    if value is not None and plain and not (whole and not text.strip().lstrip("-").isdigit()):
+    fits = not whole or bool(re.fullmatch(r"-?\d{1,18}", text.strip()))  # of int64
+    if value is not None and plain and fits:
         return
     words = (
         not any(_number(cell) is not None for cell in cells) and cells[1].replace("_", "").isalpha()
@@ -225,7 +258,8 @@ def _check_cell(
         )
     expected = "a whole number" if whole else "a number"
     found = repr(text) if text.strip() else "empty"
-    raise InputError(f"{path}, line {line}: {name} is {found}, expected {expected}{_cut(cells)}")
+    hint = _cut(cells) if "\n" not in text else "; is a quotation mark never closed?"
+    raise InputError(f"{path}, line {line}: {name} is {found:.80}, expected {expected}{hint}")
 
 
 def _cut(cells: Sequence[str]) -> str:

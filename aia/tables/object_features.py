@@ -14,7 +14,9 @@ import pyarrow as pa
 from jaxtyping import Float
 
 from aia.errors import InputError
+from aia.tables.csv_files import LONGEST_SEC, check_video_id
 from aia.tables.parquet_files import BOX_COLUMNS, read_table, write_table
+from aia.tables.parquet_reader import number_lists
 
 _DETECTOR = "detector_weights"
 
@@ -69,12 +71,50 @@ def read_object_features(path: Path | str) -> ObjectFeatures:
             f"{path}: says nothing of its film and detector; was it written by `aia detect` with "
             "--object-features?"
         ) from None
-    flat = table["features"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
+    check_video_id(video, path)
+    _check_span(path, table, video, first, last)
+    features = _features_of(path, table, d)
     return ObjectFeatures(
         video=video,
         seconds=(first, last),
         boxes=table.select(BOX_COLUMNS).to_pandas(types_mapper={pa.int32(): pd.Int32Dtype()}.get),
-        features=flat.reshape(len(table), d),
+        features=features,
         d=d,
         detector=detector,
     )
+
+
+def _check_span(path: Path | str, table: pa.Table, video: str, first: int, last: int) -> None:
+    """Stop at objects of another film, or of a second that was not looked at."""
+    if not 0 <= first <= last <= LONGEST_SEC:
+        raise InputError(
+            f"{path}: its seconds are {first} to {last}, expected those of a film, from 0 to "
+            f"{LONGEST_SEC:.0f}"
+        )
+    for other in table["video"].unique().to_pylist():
+        if other != video:
+            raise InputError(f"{path}: is of {video}, but has objects of {other}")
+    second = table["time_sec"].to_numpy().round()
+    outside = (second < first) | (second > last)
+    if outside.any():
+        row = int(outside.argmax())
+        raise InputError(
+            f"{path}, row {row}: an object of second {second[row]:g}, but what was looked at is "
+            f"{first} to {last}"
+        )
+
+
+def _features_of(path: Path | str, table: pa.Table, d: int) -> Float[np.ndarray, "boxes d"]:
+    found = number_lists(path, table, "features")
+    if d < 1 or found is None or (found[1] != d).any():
+        raise InputError(
+            f"{path}: its features are {table['features'].type} and d is {d}, expected {max(d, 1)} "
+            "numbers for each box; is it damaged?"
+        )
+    features = found[0].reshape(len(table), d)
+    wrong = ~np.isfinite(features).all(axis=1)
+    if wrong.any():
+        raise InputError(
+            f"{path}, row {int(wrong.argmax())}: a feature is not a number; is the detector sound?"
+        )
+    return features

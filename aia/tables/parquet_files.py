@@ -12,13 +12,22 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from jaxtyping import Float
 
 from aia.errors import InputError
 from aia.files import atomic_path
-from aia.tables.csv_files import check_video_id
+from aia.tables.parquet_reader import (
+    OURS,
+    check_detected,
+    check_full,
+    check_keys,
+    check_sides,
+    describes_itself,
+    load_parquet,
+    number_lists,
+    typed,
+)
 
 _KEY = {
     "video": pa.string(),
@@ -32,7 +41,6 @@ _KEY = {
 _BOXES = _KEY | {"label": pa.string(), "track": pa.int32()}
 BOX_COLUMNS = tuple(_BOXES)
 _SEGMENT = "segment"  # one more column of scores, where the data are labelled by segment
-_OURS = b"aia"  # key of our entry in the file's metadata
 
 
 class ScoreTable(NamedTuple):
@@ -70,13 +78,15 @@ def read_table(
         what: What it should hold, for messages.
         more: Names of the further columns.
     """
-    columns: dict[str, pa.DataType | None] = {**_BOXES, **dict.fromkeys(more)}
-    return _read(path, columns, what)
+    table, ours = _read(path, [*_BOXES, *more], _BOXES, what)
+    check_full(path, table, [*_KEY, "label"])
+    check_detected(path, table)
+    return table, ours
 
 
 def read_boxes(path: Path | str) -> pd.DataFrame:
     """Boxes with the columns `BOX_COLUMNS`; `attrs["provenance"]` says where they come from."""
-    table, ours = _read(path, _BOXES, "boxes")
+    table, ours = read_table(path, "boxes")
     frame = table.select(BOX_COLUMNS).to_pandas(types_mapper={pa.int32(): pd.Int32Dtype()}.get)
     frame.attrs["provenance"] = ours.get("provenance", {})
     return frame
@@ -89,20 +99,12 @@ def read_foreign_boxes(path: Path | str) -> tuple[pd.DataFrame, list[str]]:
         These columns, with label and track where the table has them; and the names of the others.
         Boxes may reach beyond the frame and may be empty.
     """
-    table = _load(path, _KEY, "boxes")
+    table = load_parquet(path, _KEY, "boxes")
     known = [name for name in _BOXES if name in table.column_names]
-    kinds = {
-        **_BOXES,
-        "x1": pa.float64(),
-        "y1": pa.float64(),
-        "x2": pa.float64(),
-        "y2": pa.float64(),
-    }
-    try:
-        found = pa.table({name: table[name].cast(kinds[name]) for name in known})
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as problem:
-        raise InputError(f"{path}: a column has another type than a box's ({problem})") from None
-    _check_keys(path, found)
+    kinds = _BOXES | {side: pa.float64() for side in ("x1", "y1", "x2", "y2")}
+    found = typed(path, table.select(known), kinds)
+    check_full(path, found, [name for name in known if name != "track"])
+    check_keys(path, found)
     frame = found.to_pandas(types_mapper={pa.int32(): pd.Int32Dtype()}.get)
     return frame, [name for name in table.column_names if name not in known]
 
@@ -133,15 +135,20 @@ def read_scores(path: Path | str, *, check: bool = True) -> ScoreTable:
         path: the file.
         check: False also takes values that make no sense, for those who explain them.
     """
-    table, ours = _read(path, _KEY | {"scores": None}, "scores", check=check)
+    table, ours = _read(path, [*_KEY, "scores"], _KEY, "scores", check=check)
     class_ids = ours.get("class_ids")
     if not class_ids:
         raise InputError(f"{path}: says nothing of its classes; was it written by `aia score`?")
-    column = table["scores"].combine_chunks()
-    lengths = pc.list_value_length(column)
-    if len(table) and pc.unique(lengths).to_pylist() != [len(class_ids)]:
+    if not isinstance(class_ids, list) or not all(type(one) is int for one in class_ids):
+        raise InputError(f"{path}: its class_ids are {class_ids!r:.80}, expected whole numbers")
+    found = number_lists(path, table, "scores")
+    if found is None:
+        kind = table["scores"].type
+        raise InputError(f"{path}: column scores holds {kind}, expected a list of numbers")
+    numbers, lengths = found
+    if (lengths != len(class_ids)).any():
         raise InputError(f"{path}: rows do not have {len(class_ids)} scores each; is it damaged?")
-    scores = column.flatten().to_numpy().astype(np.float32).reshape(-1, len(class_ids))
+    scores = numbers.astype(np.float32).reshape(-1, len(class_ids))
     wrong = ~((scores >= 0) & (scores < np.inf)).all(axis=1)
     if check and wrong.any():
         row = int(wrong.argmax())
@@ -168,7 +175,7 @@ def _array(column: pd.Series, kind: pa.DataType) -> pa.Array:
 
 
 def _write(path: Path | str, columns: dict[str, pa.Array], ours: dict[str, Any]) -> None:
-    metadata = {_OURS: json.dumps(ours, sort_keys=True).encode()}
+    metadata = {OURS: json.dumps(ours, sort_keys=True).encode()}
     table = pa.table(columns).replace_schema_metadata(metadata)
     with atomic_path(path) as temporary:
         pq.write_table(table, temporary, compression="zstd", write_page_checksum=True)
@@ -176,61 +183,15 @@ def _write(path: Path | str, columns: dict[str, pa.Array], ours: dict[str, Any])
 
 def _read(
     path: Path | str,
-    columns: Mapping[str, pa.DataType | None],
+    columns: Iterable[str],
+    kinds: Mapping[str, pa.DataType],
     what: str,
     *,
     check: bool = True,
 ) -> tuple[pa.Table, dict[str, Any]]:
-    table = _load(path, columns, what)
-    table = table.cast(
-        pa.schema(
-            [
-                pa.field(name, columns.get(name) or table.schema.field(name).type)
-                for name in table.column_names
-            ],
-            metadata=table.schema.metadata,
-        )
-    )
+    table = typed(path, load_parquet(path, columns, what), kinds)
+    check_full(path, table, _KEY)
     if check:
-        _check(path, table)
-    return table, json.loads((table.schema.metadata or {}).get(_OURS, b"{}"))
-
-
-def _check(path: Path | str, table: pa.Table) -> None:
-    _check_keys(path, table)
-    sides = [table[side].to_numpy() for side in ("x1", "y1", "x2", "y2")]
-    outside = np.any([~((side >= 0) & (side <= 1)) for side in sides], axis=0)
-    if outside.any():
-        row = int(outside.argmax())
-        box = [float(side[row]) for side in sides]
-        raise InputError(
-            f"{path}, row {row}: box {box} is outside 0..1; boxes are fractions of the frame"
-        )
-
-
-def _load(path: Path | str, columns: Iterable[str], what: str) -> pa.Table:
-    """A Parquet file that has these columns."""
-    if not Path(path).exists():
-        raise InputError(f"{path}: there is no such file; {what} (Parquet) expected")
-    try:
-        table = pq.read_table(path, partitioning=None, page_checksum_verification=True)
-    except (pa.ArrowInvalid, OSError) as problem:
-        raise InputError(f"{path}: is not Parquet or is damaged ({problem})") from None
-    missing = [name for name in columns if name not in table.column_names]
-    if missing:
-        raise InputError(
-            f"{path}: has no column {missing[0]!r}; {what} have {', '.join(columns)}; "
-            f"is it another table? (it has {', '.join(table.column_names)})"
-        )
-    return table
-
-
-def _check_keys(path: Path | str, table: pa.Table) -> None:
-    for name in _KEY:
-        if table[name].null_count:
-            raise InputError(f"{path}: column {name} has empty cells")
-    for video in table["video"].unique().to_pylist():
-        check_video_id(video, path)
-    time_sec = table["time_sec"].to_numpy()
-    if not (np.isfinite(time_sec) & (time_sec >= 0)).all():
-        raise InputError(f"{path}: a time_sec is negative or not a number")
+        check_keys(path, table)
+        check_sides(path, table)
+    return table, describes_itself(path, table)

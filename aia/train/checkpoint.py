@@ -17,6 +17,7 @@ written beside the next steps.
 import fcntl
 import json
 import os
+import pickle
 import shutil
 import threading
 from collections.abc import Iterator
@@ -222,9 +223,16 @@ def _read_state(generation: Path, device: torch.device) -> dict[str, Any]:
         digests = json.loads((generation / _DIGESTS).read_text(encoding="utf-8"))
         if file_digest(path) != digests[_STATE]:
             raise InputError(f"{path}: its content is not what was written; is the disk damaged?")
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{generation}: not a whole checkpoint ({error})") from None
-    return torch.load(path, map_location=device, weights_only=True)
+    try:
+        return torch.load(path, map_location=device, weights_only=True)
+    except pickle.UnpicklingError:
+        raise InputError(
+            f"{path}: holds more than tensors and plain values, which could run a program"
+        ) from None
+    except Exception as error:  # a file that was exchanged raises almost anything
+        raise InputError(f"{path}: cannot be read as a state ({error})") from None
 
 
 def _copied(state: Any) -> Any:

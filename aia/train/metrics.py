@@ -22,7 +22,7 @@ class Metrics:
                 try:
                     if json.loads(line)["step"] <= step:
                         kept.append(line + "\n")
-                except (ValueError, KeyError):  # the line that a kill cut short
+                except (ValueError, KeyError, TypeError):  # the line that a kill cut short
                     continue
         write_text(path, "".join(kept))
         self.file = open(path, "a", encoding="utf-8")  # noqa: SIM115 (open as long as the run)
@@ -65,3 +65,7 @@ class Metrics:
         """Bring all lines to the disk."""
         self.file.flush()
         sync(self.path)
+
+    def close(self) -> None:
+        """Nothing is added any more."""
+        self.file.close()

@@ -36,7 +36,7 @@ from aia.log import Pace, say
 from aia.memory import FeaturePool, ObjectBank, SharedPool
 from aia.network import Network, build_network
 from aia.ranks import ALONE, Ranks
-from aia.tensors import load_tensors, write_tensors
+from aia.tensors import read_tensors, write_tensors
 from aia.train import checkpoint
 from aia.train.bank import prepare_bank
 from aia.train.loop import train
@@ -107,19 +107,19 @@ def train_run(
         )
     if bank is not None:
         described["objects_seen"] = {"channels": bank.pool.d, "detector": bank.detector}
+    network = starting_network(
+        run,
+        sections,
+        classes=len(labels),
+        d_memory=bank.pool.d if bank is not None else None,
+        init=init,
+        device=device,
+        ranks=ranks,
+    )
     with checkpoint.only_one(work) if ranks.first else contextlib.nullcontext():
         if ranks.first:
             identity = described | {"train": _without_machine(described["train"])}
             checkpoint.claim(work, {"run": identity, "data": dict(sorted(data_digests.items()))})
-        network = starting_network(
-            run,
-            sections,
-            classes=len(labels),
-            d_memory=bank.pool.d if bank is not None else None,
-            init=init,
-            device=device,
-            ranks=ranks,
-        )
         pool = bank.pool if bank is not None else None
         if network.remembers and bank is None:
             pool = empty_pool(clips, network, sections.memory, device, name=str(work), ranks=ranks)
@@ -250,7 +250,7 @@ def load_backbone(network: Network, path: Path) -> None:
     IA and classifier stay fresh: a classifier that was trained without IA has learned to do
     without it (docs/LOG.md).
     """
-    weights = load_tensors(path)
+    weights = read_tensors(path)
     found = {
         key.removeprefix("backbone."): value
         for key, value in weights.items()
@@ -416,30 +416,31 @@ def _optimise(
     metrics = Metrics(work / "metrics.jsonl", run=run, step=start.step) if ranks.first else None
     writer = checkpoint.Writer(work, keep=config.keep_checkpoints)
     pace = Pace(total=config.steps, done=start.step)
-    for step in steps:
-        last = step.number == config.steps
-        if metrics and (step.number % config.log_every == 0 or last or step.number == 1):
-            metrics.write(step, pace)
-            if pace.due() or last:
-                say(metrics.line(step, config.steps, pace))
-        if (
-            validate
-            and config.validate_every
-            and (step.number % config.validate_every == 0 or last)
-        ):
-            if metrics:
-                metrics.validated(step.number, validate(network))
-            ranks.wait()
-        if step.number % config.checkpoint_every == 0 or last:
-            if pool is not None:
-                pool.settle()  # what all have written
-            if metrics:
-                metrics.flush()
-                writer.save(
-                    step=step.number,
-                    network=network,
-                    optimizer=optimizer,
-                    pool=pool if run.memory == "amu" else None,  # a bank stands beside them
-                    err=step.loss,
-                )
-    writer.finish()
+    with contextlib.closing(metrics) if metrics else contextlib.nullcontext():
+        for step in steps:
+            last = step.number == config.steps
+            if metrics and (step.number % config.log_every == 0 or last or step.number == 1):
+                metrics.write(step, pace)
+                if pace.due() or last:
+                    say(metrics.line(step, config.steps, pace))
+            if (
+                validate
+                and config.validate_every
+                and (step.number % config.validate_every == 0 or last)
+            ):
+                if metrics:
+                    metrics.validated(step.number, validate(network))
+                ranks.wait()
+            if step.number % config.checkpoint_every == 0 or last:
+                if pool is not None:
+                    pool.settle()  # what all have written
+                if metrics:
+                    metrics.flush()
+                    writer.save(
+                        step=step.number,
+                        network=network,
+                        optimizer=optimizer,
+                        pool=pool if run.memory == "amu" else None,  # a bank stands beside them
+                        err=step.loss,
+                    )
+        writer.finish()

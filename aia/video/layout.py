@@ -25,6 +25,8 @@ from aia.errors import InputError
 from aia.video.codecs import H264Codec, JpegCodec, build_codec
 
 FORMAT, VERSION = "aia frames", 1
+LONGEST_SIDE = 1 << 15
+"""Pixels of a frame's side; more is no picture, but a file made to fill the memory."""
 
 
 class Index(NamedTuple):
@@ -100,7 +102,7 @@ def load_index(path: Path) -> Index:
             index = {name: file[name][()] for name in file if name != "data"}
             about = {name: np.asarray(value).tolist() for name, value in file.attrs.items()}
             data_at, data_bytes = file["data"].id.get_offset(), file["data"].size
-    except (OSError, KeyError, ValueError, TypeError, RuntimeError) as error:
+    except (OSError, KeyError, ValueError, TypeError, RuntimeError, MemoryError) as error:
         raise InputError(
             f"{path}: not a frame store, or a damaged one ({error}); make the store again"
         ) from None
@@ -108,6 +110,7 @@ def load_index(path: Path) -> Index:
         del about[name]
     if about.pop("index_crc32", None) != _index_crc32(index, about) or data_at is None:
         raise InputError(f"{path}: its index is damaged; make the store again")
+    _check_form(path, index, about)
     if data_at + data_bytes > path.stat().st_size or data_bytes != index["offsets"][-1]:
         raise InputError(f"{path}: the file is cut off; make the store again")
     codec = build_codec(
@@ -117,6 +120,44 @@ def load_index(path: Path) -> Index:
         header=index["codec_header"].tobytes(),
     )
     return Index(about, codec, index["offsets"], index["crc32"], index["times_sec"], data_at)
+
+
+_ABOUT: dict[str, type | tuple[type, ...]] = {
+    "fps": float, "short_side": int, "size_hw": list, "codec": str, "quality": int,
+    "source_name": str, "source_sha256": str, "source_frames": int, "source_duration_sec": float,
+}  # fmt: skip
+"""What every store says of itself, of whatever age it is."""
+
+
+def _check_form(path: Path, index: dict[str, np.ndarray], about: dict[str, Any]) -> None:
+    """Stop at an index that is whole, but not one that `write_store` wrote."""
+    numbers = {"offsets": "i", "crc32": "u", "times_sec": "f", "codec_header": "u"}
+    wrong = [
+        name
+        for name, kind in numbers.items()
+        if name not in index or index[name].ndim != 1 or index[name].dtype.kind != kind
+    ]
+    wrong += [name for name, kind in _ABOUT.items() if not isinstance(about.get(name), kind)]
+    if not wrong:
+        offsets, times_sec = index["offsets"], index["times_sec"]
+        ordered = {
+            "offsets": len(offsets) and offsets[0] == 0 and (np.diff(offsets) >= 0).all(),
+            "crc32": len(index["crc32"]) == len(offsets) - 1,
+            "times_sec": len(times_sec) == len(offsets) - 1
+            and np.isfinite(times_sec).all()
+            and (np.diff(times_sec) > 0).all(),
+            "codec": about["codec"] in ("jpeg", "h264"),
+            "size_hw": len(about["size_hw"]) == 2
+            and all(
+                isinstance(side, int) and 0 < side <= LONGEST_SIDE for side in about["size_hw"]
+            ),
+        }
+        wrong = [name for name, right in ordered.items() if not right]
+    if wrong:
+        raise InputError(
+            f"{path}: its {wrong[0]} is missing, or not what a store has; was it written by "
+            "another program? Make the store again"
+        )
 
 
 def _index_crc32(index: dict[str, np.ndarray], about: dict[str, Any]) -> int:

@@ -94,7 +94,7 @@ def of_catch(*tubes, label=0):
         (of_catch(tube(1, 3)[[0, 2]]), 1, "frames of a tube do not follow each other"),
         (of_catch(tube(1, 3)[:, :4]), 1, r"a tube has the shape \(3, 4\)"),
         (of_catch(tube(1, 3, (80, 60, 70, 90))), 1, "a box has no width or no height"),
-        (of_catch(tube(1, 3, (80, 60, np.nan, 90))), 1, "a box has no width or no height"),
+        (of_catch(tube(1, 3, (80, 60, np.nan, 90))), 1, "a box is not of numbers alone"),
         (of_catch(tube(1, 3, (80, 60, 90, 251))), 1, "reaches 11 pixels out of a frame of 320 x"),
         (of_catch(tube(1, 3), label=3), 1, "label 3, but there are 3 classes, from 0"),
         ({"resolution": {CATCH: 240, WAVE: (120, 160)}}, 1, "film 'catch/c'.*TypeError"),

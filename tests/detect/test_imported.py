@@ -299,7 +299,7 @@ def test_rounded_slivers_are_left_out_and_counted(write):
         ({"score": [np.nan]}, "column score has empty cells"),
         ({"score": [7.0]}, "has a score outside 0..1"),
         ({"video": ["a/b"]}, "video id is 'a/b'"),
-        ({"time_sec": [-1.0]}, "a time_sec is negative"),
+        ({"time_sec": [-1.0]}, "time_sec is -1.0, expected seconds"),
         ({"x1": ["left"]}, "a column has another type than a box's"),
     ],
 )

@@ -80,7 +80,7 @@ def test_a_score_that_is_no_number_is_refused(tmp_path):
     ("column", "value", "message"),
     [
         ("x2", 640.0, "row 0: box .* is outside 0..1"),
-        ("time_sec", -1.0, "a time_sec is negative"),
+        ("time_sec", -1.0, "row 0: time_sec is -1.0, expected seconds"),
         ("video", "../film", "video id is '../film'"),
         ("score", np.nan, "column score has empty cells"),
     ],
