@@ -84,6 +84,7 @@ def model(
             metadata = dict(file.metadata())
         [key] = metadata
         said = json.loads(metadata[key])
+        del said["tensors_sha256"]  # as a program that knows of none would write it
         about(said)
         tensors(state)
         save_file(state, name, metadata={key: json.dumps(said)})
@@ -184,6 +185,9 @@ CASES = [
          r"model\.safetensors: network: depth is not a setting"),
     Case("model of a network that is not described", model(lambda said: said.update(network=None)),
          SCORE, r"model\.safetensors: network: .*a section of settings"),
+    Case("model whose weights have a flipped bit",
+         damaged("model.safetensors", flipped(0.8), source="run/model.safetensors"), SCORE,
+         r"model\.safetensors: its weights are not what was written"),
     Case("model that lacks a tensor", model(tensors=dict.popitem), SCORE,
          r"model\.safetensors: does not fit its network: 1 .*missing"),
     Case("model with a tensor of another shape", model(tensors=shrunk), SCORE,
