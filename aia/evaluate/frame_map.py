@@ -156,10 +156,9 @@ def rank(matches: Matches, protocol: Protocol, classes: int) -> Iterator[Ranked]
     truths = np.bincount(truth_class, minlength=classes)
 
     rows = within_capacity(matches, counted(matches, protocol), protocol)
-    rows = rows[np.argsort(matches.class_index[rows], kind="stable")]
-    bounds = np.searchsorted(matches.class_index[rows], np.arange(classes + 1))
-    for index in range(classes):
-        some = in_turn(matches, rows[bounds[index] : bounds[index + 1]], protocol)
+    class_index = matches.class_index[rows]
+    for index in range(classes):  # one after the other: sorted by class they would stand twice
+        some = in_turn(matches, rows[class_index == index], protocol)
         target = matches.target[some]
         near = np.flatnonzero(target >= 0)
         hit = np.zeros(len(some), bool)

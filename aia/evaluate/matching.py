@@ -91,21 +91,29 @@ def match(
         parts.append(_match_block(block, keys_of, truth, labels, iou, frames, shapes))
         shapes += len(parts[-1].shapes_xyxy)
     appeared = np.fromiter(frames, np.int64)
+    dropped = sum(part.dropped for part in parts)
+    arrays = _joined(parts)
     return Matches(
-        frame=np.concatenate([part.frame for part in parts]),
-        class_index=np.concatenate([part.class_index for part in parts]),
-        score=np.concatenate([part.score for part in parts]),
-        target=np.concatenate([part.target for part in parts]),
-        shape=np.concatenate([part.shape for part in parts]),
-        shapes_xyxy=np.concatenate([part.shapes_xyxy for part in parts]),
+        **arrays,
         frame_excluded=np.isin(appeared, left_out),
         frame_listed=np.isin(appeared, listed),
         frame_labelled=pd.Index(pd.unique(key)).get_indexer(pd.Index(appeared)),
         class_ids=np.array(labels.ids),
         truth_class=class_index,
         truth_excluded=np.isin(key, left_out),
-        dropped=sum(part.dropped for part in parts),
+        dropped=dropped,
     )
+
+
+def _joined(parts: list[_Part]) -> dict[str, np.ndarray]:
+    """The arrays of all parts end to end; no part is kept, so that nothing stands twice."""
+    names = [name for name in _Part._fields if name != "dropped"]
+    pieces = {name: [getattr(part, name) for part in parts] for name in names}
+    parts.clear()
+    joined = {}
+    for name in names:
+        joined[name] = np.concatenate(pieces.pop(name))
+    return joined
 
 
 def _match_block(
