@@ -1,4 +1,4 @@
-"""The workflow through a real scheduler: what it asks for, what it makes, what goes on after what fails.
+"""The workflow through a real scheduler: what it asks for, what it makes, what goes on after a fall.
 
     pytest -m slurm tests/slurm        # Debian: apt-get install slurmctld slurmd munge slurm-client
 
@@ -120,7 +120,9 @@ def test_the_table_is_that_of_a_run_without_a_scheduler(local: Path, tmp_path: P
     asked = {next(iter(rules([job]))): job for job in submitted}
     assert asked["frames_store_frames"]["NumCPUs"] == "4"  # four films at once
     assert asked["frames_store_frames"]["TimeLimit"] == "01:00:00"
-    assert asked["boxes_detect_boxes"]["TresPerJob"] == "gres:gpu:1"  # two films, one after the other
+    assert (
+        asked["boxes_detect_boxes"]["TresPerJob"] == "gres:gpu:1"
+    )  # two films, one after the other
     assert asked["boxes_detect_boxes"]["TimeLimit"] == "04:00:00"
     assert asked["train"]["TresPerJob"] == "gres:gpu:1"
     assert asked["train"]["TimeLimit"] == "2-00:00:00"
@@ -134,9 +136,9 @@ def trainers(folder: Path, run: str) -> list[int]:
     for process in Path("/proc").glob("[0-9]*"):
         try:
             line = (process / "cmdline").read_bytes()
-            if f"train\0--run\0{run}\0".encode() in line:
-                if (process / "cwd").resolve() == folder.resolve():
-                    found.append(int(process.name))
+            here = (process / "cwd").resolve() == folder.resolve()
+            if here and f"train\0--run\0{run}\0".encode() in line:
+                found.append(int(process.name))
         except OSError:  # it ended meanwhile
             continue
     return found
@@ -151,7 +153,12 @@ def test_trainings_that_are_killed_cancelled_or_out_of_time_go_on_and_end_alike(
     folder = tmp_path / "again"
     shutil.copytree(local, folder)
     small = folder / "results" / "small"
-    for made in (small / "runs", small / "scores", small / "metrics", *map(folder.joinpath, TABLES)):
+    for made in (
+        small / "runs",
+        small / "scores",
+        small / "metrics",
+        *map(folder.joinpath, TABLES),
+    ):
         shutil.rmtree(made) if made.is_dir() else made.unlink()
     said = tmp_path / "said"
     with open(said, "wb") as file:
