@@ -1,4 +1,4 @@
-"""The workflow through a real scheduler: what it asks for, what it makes, what goes on after a fall.
+"""The workflow through a real scheduler: what it asks for, what it makes, how it goes on.
 
     pytest -m slurm tests/slurm        # Debian: apt-get install slurmctld slurmd munge slurm-client
 
