@@ -1,7 +1,8 @@
-"""A Slurm of one node, on this machine and in a folder, for as long as tests need it.
+"""A Slurm of one node or two, on this machine and in a folder, for as long as tests need it.
 
 It pretends to have more CPUs and GPUs than there are, so that scheduling can be looked at on a
 small machine: a GPU is a device file that is there everywhere. Nothing is fenced in (no cgroups).
+A second node is a daemon with another host name and with shared memory of its own.
 """
 
 import os
@@ -9,7 +10,7 @@ import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -40,22 +41,21 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def configuration(folder: Path, host: str) -> dict[str, str]:
-    """The text of each file."""
+def configuration(folder: Path, hosts: Sequence[str]) -> dict[str, str]:
+    """The text of each file; the first host is this machine's name."""
     megabytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20
     # Of memory too it has more than there is: what rules ask for is meant for larger data.
     settings = {
         "ClusterName": "tests",
-        "SlurmctldHost": f"{host}(127.0.0.1)",
+        "SlurmctldHost": f"{hosts[0]}(127.0.0.1)",
         "SlurmctldPort": free_port(),
-        "SlurmdPort": free_port(),
         "SlurmUser": "root",
         "SlurmdUser": "root",
         "AuthInfo": f"socket={folder}/munge.socket",
         "StateSaveLocation": f"{folder}/state",
-        "SlurmdSpoolDir": f"{folder}/spool",
+        "SlurmdSpoolDir": f"{folder}/spool-%n",
         "SlurmctldPidFile": f"{folder}/slurmctld.pid",
-        "SlurmdPidFile": f"{folder}/slurmd.pid",
+        "SlurmdPidFile": f"{folder}/slurmd-%n.pid",
         "ProctrackType": "proctrack/linuxproc",
         "TaskPlugin": "task/none",
         "MpiDefault": "none",
@@ -70,11 +70,12 @@ def configuration(folder: Path, host: str) -> dict[str, str]:
     }
     lines = [f"{name}={value}" for name, value in settings.items()]
     lines += [
-        f"NodeName={host} NodeAddr=127.0.0.1 CPUs={CPUS} RealMemory={max(megabytes, 200_000)}"
-        f" Gres=gpu:{len(GPUS)}",
-        f"PartitionName=main Nodes={host} Default=YES DefMemPerCPU=1000",
+        f"NodeName={host} NodeAddr=127.0.0.1 Port={free_port()} CPUs={CPUS} Gres=gpu:{len(GPUS)}"
+        f" RealMemory={max(megabytes, 200_000)}"
+        for host in hosts
     ]
-    gpus = [f"NodeName={host} Name=gpu File={file}" for file in GPUS]
+    lines += ["PartitionName=main Nodes=ALL Default=YES DefMemPerCPU=1000"]
+    gpus = [f"NodeName={host} Name=gpu File={file}" for host in hosts for file in GPUS]
     return {"slurm.conf": "\n".join(lines) + "\n", "gres.conf": "\n".join(gpus) + "\n"}
 
 
@@ -92,14 +93,15 @@ def ask(*command: str) -> str:
 
 
 @contextmanager
-def started(folder: Path) -> Iterator[None]:
-    """A Slurm whose only node is idle; it is gone afterwards, with its jobs."""
+def started(folder: Path, nodes: int = 1) -> Iterator[None]:
+    """A Slurm whose nodes are idle; it is gone afterwards, with its jobs."""
     host = socket.gethostname().partition(".")[0]
-    for name in ("state", "spool"):
+    hosts = [host, *(f"{host}-{node}" for node in range(2, nodes + 1))]
+    for name in ("state", *(f"spool-{host}" for host in hosts)):
         (folder / name).mkdir()
     links = [HOME / name for name in FILES]
     HOME.mkdir(exist_ok=True)
-    for link, (name, text) in zip(links, configuration(folder, host).items(), strict=True):
+    for link, (name, text) in zip(links, configuration(folder, hosts).items(), strict=True):
         (folder / name).write_text(text)
         link.unlink(missing_ok=True)  # one that leads nowhere: of tests that were killed
         link.symlink_to(folder / name)
@@ -111,15 +113,21 @@ def started(folder: Path) -> Iterator[None]:
         *(f"--key-file={key}", f"--pid-file={folder}/munged.pid"),
         *(f"--seed-file={folder}/munge.seed", f"--log-file={folder}/munged.log"),
     ]
+    other = "mount -t tmpfs shm /dev/shm && hostname $1 && exec slurmd -D -N $1"
+    commands = {"munged": munged, "slurmctld": ["slurmctld", "-D"], host: ["slurmd", "-D"]}
+    for name in hosts[1:]:
+        commands[name] = ["unshare", "--uts", "--mount", "sh", "-c", other, "sh", name]
     daemons: list[subprocess.Popen[bytes]] = []
     try:
-        for command in (munged, ["slurmctld", "-D"], ["slurmd", "-D"]):
-            with open(folder / f"{command[0]}.out", "wb") as out:
+        for name, command in commands.items():
+            with open(folder / f"{name}.out", "wb") as out:
                 daemons.append(subprocess.Popen(command, stdout=out, stderr=out))
             if command is munged:
                 wait_until((folder / "munge.socket").exists, 20, "munged listens")
-        idle = ("sinfo", "--noheader", "--format=%T")
-        wait_until(lambda: _said(*idle).strip() == "idle", 60, f"the node is idle ({folder})")
+        idle = ("sinfo", "--noheader", "--Node", "--format=%T")
+        wait_until(
+            lambda: _said(*idle).split() == ["idle"] * nodes, 60, f"all nodes are idle ({folder})"
+        )
         yield
         ask("scancel", "--user=root")
         wait_until(lambda: not _said("squeue", "--noheader").strip(), 60, "all jobs have ended")
