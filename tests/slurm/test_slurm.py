@@ -116,7 +116,7 @@ def test_the_table_is_that_of_a_run_without_a_scheduler(local: Path, tmp_path: P
         **{"draw_playhouse": 1, "frames_store_frames": 1, "boxes_detect_boxes": 1},
         **{"finetune_detector": 1, "evaluate": 6, "evaluate_persons": 1, "result_table": 1},
         **{"train": 3, "score_detected": 3, "score_groundtruth": 3},
-    }  # of 26 jobs, the four and the two of a film each in one
+    }  # of 25 jobs, the four and the two of a film each in one
     asked = {next(iter(rules([job]))): job for job in submitted}
     assert asked["frames_store_frames"]["NumCPUs"] == "4"  # four films at once
     assert asked["frames_store_frames"]["TimeLimit"] == "01:00:00"
