@@ -1,4 +1,4 @@
-"""The profile for Slurm against what it repeats: the default one's lines, and the rules' resources."""
+"""The profile for Slurm against what it repeats: lines of the default one, the rules' resources."""
 
 import re
 from typing import Any
