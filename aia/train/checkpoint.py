@@ -58,10 +58,15 @@ def only_one(work: Path) -> Iterator[None]:
     with open(work / "lock", "w", encoding="utf-8") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        except BlockingIOError:
             raise InputError(
                 f"{work}: another process trains this run; wait for it, or stop it (a trainer "
                 "outlives a workflow that was killed)"
+            ) from None
+        except OSError as error:
+            raise InputError(
+                f"{work}: its file system has no locks ({error.strerror}), so nothing would keep "
+                "two trainers apart; put results/ on one that has (Lustre: mounted with flock)"
             ) from None
         yield
 

@@ -1,4 +1,7 @@
+import errno
+import fcntl
 import json
+import os
 
 import pytest
 import torch
@@ -114,4 +117,13 @@ def test_a_second_trainer_of_a_run_is_refused(tmp_path):
     ):
         pass
     with checkpoint.only_one(tmp_path):
+        pass
+
+
+def test_a_file_system_without_locks_is_refused_as_that(tmp_path, monkeypatch):
+    def flock(file, operation):
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    with pytest.raises(InputError, match="no locks"), checkpoint.only_one(tmp_path):
         pass

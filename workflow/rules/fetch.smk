@@ -12,6 +12,8 @@ localrules:
     fetch_epic55_annotations,
     fetch_epic55_film,
     fetch_detector,
+    fetch_weights,
+    convert_backbone,
 
 
 checkpoint annotations_fetched:
