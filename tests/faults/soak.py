@@ -139,7 +139,7 @@ def _kill_some(
     deadline = time.monotonic() + longest_sec
     while not jobs_in(folder) and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.05)
-    wait_until = time.monotonic() + rng.uniform(0, min(12.0, longest_sec / 4))
+    wait_until = time.monotonic() + rng.uniform(0, min(6.0, longest_sec / 8))
     while process.poll() is None and time.monotonic() < wait_until:
         time.sleep(0.05)
     if process.poll() is not None:

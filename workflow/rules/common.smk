@@ -159,8 +159,9 @@ def gpus(wildcards):
 
 
 def training_gpus(wildcards):
-    """Those of a run on a node: one for each of its processes."""
-    return gpus(wildcards) * settings(wildcards.dataset).train.processes
+    """Those of a run on all of its nodes: one for each of its processes."""
+    chosen = settings(wildcards.dataset).train
+    return gpus(wildcards) * chosen.processes * chosen.nodes
 
 
 def training_threads(wildcards):
@@ -171,15 +172,6 @@ def training_threads(wildcards):
 
 def scoring_threads(wildcards):
     return settings(wildcards.dataset).train.threads
-
-
-def training_nodes(wildcards):
-    return settings(wildcards.dataset).train.nodes
-
-
-def node_launcher(wildcards):
-    """What starts a run on each of its nodes: Slurm's own, where there are several."""
-    return "srun" if training_nodes(wildcards) > 1 else ""
 
 
 settings(config["dataset"])  # a wrong setting stops here

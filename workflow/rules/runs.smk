@@ -12,14 +12,20 @@ def training_settings(wildcards, input):
     return as_json(run_sections(wildcards.dataset, wildcards.run))
 
 
+def started_nodes(wildcards, input):
+    """On how many nodes a run is trained."""
+    return settings(wildcards.dataset).train.nodes
+
+
 def started_processes(wildcards, input, resources):
-    """As many as the job was given GPUs; without any, as many as the settings say."""
-    return resources.gpu or settings(wildcards.dataset).train.processes
+    """On each node as many as it was given GPUs; without any, as many as the settings say."""
+    nodes = started_nodes(wildcards, input)
+    return resources.gpu // nodes or settings(wildcards.dataset).train.processes
 
 
 def on_each_node(wildcards, input):
     """What starts the command once on each node of a run that has several."""
-    nodes = training_nodes(wildcards)
+    nodes = started_nodes(wildcards, input)
     return f"srun --ntasks={nodes} --ntasks-per-node=1" if nodes > 1 else ""
 
 

@@ -75,8 +75,6 @@ rule train:
         mem_mb=16000,
         runtime=2880,
         gpu=training_gpus,
-        tasks=training_nodes,
-        mpi=node_launcher,
     params:
         # Not an output: Snakemake deletes those of a failed job, and training resumes from here.
         work="results/{dataset}/runs/{run}/work",
@@ -87,7 +85,7 @@ rule train:
         rate=clip_rate,
         settings=training_settings,
         recipe=training_recipe,
-        nodes=lambda wildcards, input: training_nodes(wildcards),
+        nodes=started_nodes,
         processes=started_processes,
         launcher=on_each_node,
         version=VERSIONS["train"],
