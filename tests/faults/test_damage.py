@@ -1,0 +1,99 @@
+"""Bits flip and files are cut: it is found by checksum, named, and made again."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from aia import cli
+from aia.tables import write_boxes
+from tests.train.running import finish
+
+
+def flip(path: Path, share: float = 0.6) -> None:
+    content = bytearray(path.read_bytes())
+    content[int(share * len(content))] ^= 0x10
+    path.write_bytes(content)
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 2 // 3])
+
+
+def empty(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+@pytest.fixture(scope="module")
+def trained(films, settings, tmp_path_factory) -> Path:
+    """A folder as results are: frames, boxes, a run with its checkpoints."""
+    folder = tmp_path_factory.mktemp("trained")
+    shutil.copytree(films / "frames", folder / "frames")
+    finish(films, settings, folder / "run")
+    boxes = pd.DataFrame({"video": ["kitchen"] * 97, "time_sec": range(97), "label": "person"})
+    for side, value in {"x1": 0.1, "y1": 0.2, "x2": 0.7, "y2": 0.9, "score": 0.5}.items():
+        boxes[side] = value
+    write_boxes(folder / "persons.parquet", boxes, provenance={})
+    return folder
+
+
+def largest(pattern: str) -> Callable[[Path], Path]:
+    def find(folder: Path) -> Path:
+        files = [path for path in folder.glob(pattern) if path.is_file()]
+        return max(files, key=lambda path: (path.stat().st_size, path))
+
+    return find
+
+
+ARTEFACTS = {
+    "frames": largest("frames/*.h5"),
+    "boxes": largest("persons.parquet"),
+    "model": largest("run/model.safetensors"),
+    "state": largest("run/work/step-0000014/state.pt"),
+    "memory": largest("run/work/step-0000014/memory.zarr/features/c/**/*"),
+}
+
+
+@pytest.mark.parametrize("damage", [flip, cut, empty], ids=["flipped", "cut", "empty"])
+@pytest.mark.parametrize("what", sorted(ARTEFACTS))
+def test_damage_is_named_and_what_is_damaged_taken_away(
+    trained, tmp_path, capsys, what, damage
+) -> None:
+    folder = tmp_path / "results"
+    shutil.copytree(trained, folder)
+    assert cli.main(["verify", str(folder)]) == 0
+    whole = capsys.readouterr().err.splitlines()[-1]
+    assert whole.endswith("files looked at, 0 damaged")
+    victim = ARTEFACTS[what](folder)
+    damage(victim)
+    assert cli.main(["verify", str(folder)]) == 2
+    said = capsys.readouterr().err
+    kept = next(p for p in (victim, *victim.parents) if str(p) in said)
+    assert said.count("damaged: ") == 1
+    assert cli.main(["verify", str(folder), "--remove"]) == 0
+    capsys.readouterr()
+    assert not victim.exists()
+    assert kept != folder
+    assert cli.main(["verify", str(folder)]) == 0
+    count = int(whole.split()[0])
+    assert capsys.readouterr().err.splitlines()[-1] == f"{count - 1} files looked at, 0 damaged"
+
+
+@pytest.mark.parametrize("what", ["state", "memory"])
+def test_a_run_goes_on_from_the_generation_before_a_damaged_one(
+    films, settings, trained, tmp_path, what
+) -> None:
+    shutil.copytree(trained / "run" / "work", tmp_path / "run" / "work")
+    flip(ARTEFACTS[what](tmp_path))
+    said = finish(films, settings, tmp_path / "run")
+    assert "going back to the generation before" in said
+    assert "going on after step 12" in said
+    for name in ("model.safetensors", "metrics.jsonl", "config.yaml"):
+        assert (tmp_path / "run" / name).read_bytes() == (trained / "run" / name).read_bytes()
+
+
+def test_a_folder_that_is_not_there_is_an_input_error(tmp_path, capsys) -> None:
+    assert cli.main(["verify", str(tmp_path / "resluts")]) == 2
+    assert "resluts: there is no such folder" in capsys.readouterr().err
