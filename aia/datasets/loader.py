@@ -4,8 +4,10 @@ What is drawn at a step depends on the seed and the step alone. A run that goes 
 checkpoint, or loads with more processes, therefore sees the same clips with the same jitter.
 """
 
+import gc
+import pickle
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, overload
 
 import numpy as np
 import torch
@@ -64,6 +66,46 @@ class Batch(NamedTuple):
         return Batch(*changed)
 
 
+class PackedClips(Sequence[ClipSample]):
+    """Clips as one run of bytes, each made anew when it is asked for.
+
+    A process that loads begins as a copy of the trainer, whose memory it shares until one of them
+    writes; and Python writes to every object that it looks at. A list of AVA's clips would be
+    copied, bit by bit, into each process in the course of an epoch.
+    """
+
+    def __init__(self, clips: Sequence[ClipSample]) -> None:
+        packed = [pickle.dumps(clip, protocol=pickle.HIGHEST_PROTOCOL) for clip in clips]
+        self._ends = np.cumsum([len(one) for one in packed], dtype=np.int64)
+        self._bytes = np.frombuffer(b"".join(packed), dtype=np.uint8)
+
+    def __len__(self) -> int:
+        return len(self._ends)
+
+    @overload
+    def __getitem__(self, place: int) -> ClipSample: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> list[ClipSample]: ...
+
+    def __getitem__(self, place: int | slice) -> ClipSample | list[ClipSample]:
+        if isinstance(place, slice):
+            return [self[i] for i in range(*place.indices(len(self)))]
+        if not -len(self) <= place < len(self):
+            raise IndexError(f"clip {place} of {len(self)}")
+        place %= len(self)
+        start = int(self._ends[place - 1]) if place else 0
+        return pickle.loads(self._bytes[start : int(self._ends[place])].data)
+
+
+def forget_the_past(_worker: int = 0) -> None:
+    """Have the collector of garbage leave alone what a process that loads began with.
+
+    It would write to each of the trainer's objects, and so copy them.
+    """
+    gc.freeze()
+
+
 class Draw(NamedTuple):
     """A clip by its place in the list, and the seed of its augmentation."""
 
@@ -114,7 +156,7 @@ class ClipFrames(Dataset):
         extend: tuple[float, float] = (0.0, 0.0),
         view: View = AS_KEPT,
     ) -> None:
-        self.clips, self.stores, self.span = clips, stores, span
+        self.clips, self.stores, self.span = PackedClips(clips), stores, span
         self.strides = tuple(strides)
         self.colour_jitter, self.slow_jitter = colour_jitter, slow_jitter
         self.jitter, self.flip, self.max_persons, self.extend = jitter, flip, max_persons, extend
@@ -267,6 +309,7 @@ def training_batches(frames: ClipFrames, sampler: StepSampler, *, workers: int) 
         batch_sampler=sampler,
         collate_fn=collate,
         num_workers=workers,
+        worker_init_fn=forget_the_past,
         pin_memory=torch.cuda.is_available(),
         # The loader draws a seed when it starts; from the global numbers it would shift dropout's
         # whenever a run goes on.
@@ -289,6 +332,7 @@ def scoring_batches(
         batch_sampler=shares,
         collate_fn=collate,
         num_workers=workers,
+        worker_init_fn=forget_the_past,
         pin_memory=torch.cuda.is_available(),
         generator=torch.Generator(),
     )
