@@ -159,6 +159,22 @@ def test_a_frozen_bank_is_filled_by_all(films, several, tmp_path):
     np.testing.assert_allclose(told[0]["features"][:], told[1]["features"][:], atol=1e-4)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "run", ["none", "nl", "lfb-MM-amu", "lfb-MM-frozen", "parallel-POM-amu", "dense-POMPOM-amu"]
+)
+def test_every_kind_of_network_is_trained_by_two_as_by_one(films, several, tmp_path, run):
+    """No parameter may go without a gradient, or the processes would wait for it."""
+    few = overlay(several, {"train": {"steps": 3, "learning_rate": 1.0e-3}})
+    weights = []
+    for count in (1, 2):
+        folder = tmp_path / str(count)
+        finish(films, few, folder, f"slowfast_tiny-{run}-s0", more=["--processes", str(count)])
+        weights.append(load_file(folder / "model.safetensors"))
+    for name, value in weights[0].items():
+        torch.testing.assert_close(weights[1][name], value, atol=1e-5, rtol=1e-4)
+
+
 def test_an_input_error_is_said_once_and_has_its_status(films, several, tmp_path):
     one = overlay(several, {"train": {"batch": 1}})
     process = start(films, one, tmp_path, more=["--processes", "2"])
