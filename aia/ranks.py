@@ -10,6 +10,7 @@ import ctypes
 import datetime
 import os
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,6 +25,9 @@ from aia.errors import InputError
 
 PATIENCE = datetime.timedelta(hours=24)
 """How long ranks wait for the first one while it validates or writes; torch's own is minutes."""
+
+FIRST_SEC = 5.0
+"""What is wrong for all is said by the first rank; any other waits so long before it speaks."""
 
 
 @dataclass(frozen=True)
@@ -118,11 +122,11 @@ def joined() -> Iterator[Ranks]:
     if on_gpu:
         torch.cuda.set_device(ranks["local_rank"])
     dist.init_process_group("cpu:gloo,cuda:nccl" if on_gpu else "gloo")
+    host, *peers = [
+        dist.new_group(members, backend="gloo", timeout=PATIENCE)
+        for members in [None, *(list(range(i, count, local_count)) for i in range(local_count))]
+    ]
     try:
-        host, *peers = [
-            dist.new_group(members, backend="gloo", timeout=PATIENCE)
-            for members in [None, *(list(range(i, count, local_count)) for i in range(local_count))]
-        ]
         yield Ranks(
             **ranks,
             count=count,
@@ -130,8 +134,12 @@ def joined() -> Iterator[Ranks]:
             host=host,
             peers=peers[ranks["local_rank"]],
         )
-    finally:
-        dist.destroy_process_group()
+    except Exception:
+        if ranks["rank"] > 0:
+            time.sleep(FIRST_SEC)  # torchrun ends this process as soon as the first one has failed
+            log.quieten(False)
+        raise
+    dist.destroy_process_group()
 
 
 def _end_with_parent() -> None:

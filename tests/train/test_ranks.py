@@ -221,3 +221,27 @@ def test_dropout_differs_by_step_seed_and_layer():
 def test_out_of_training_nothing_is_dropped():
     layer = Dropout(0.5).eval()
     assert torch.equal(layer(torch.ones(1, 2, 8)), torch.ones(1, 2, 8))
+
+
+def test_what_only_a_later_process_meets_is_said_too(films, several, tmp_path):
+    """The second process cannot read what the first one can."""
+    sick = tmp_path / "sitecustomize.py"
+    sick.write_text(
+        "import os\n"
+        "if os.environ.get('RANK') == '1':\n"
+        "    import aia.labels\n"
+        "    from aia.errors import InputError\n"
+        "    def refuse(path):\n"
+        "        raise InputError(f'{path}: only rank 1 minds')\n"
+        "    aia.labels.read_labels = refuse\n"
+    )
+    process = start(
+        films,
+        several,
+        tmp_path / "run",
+        more=["--processes", "2"],
+        environment={"PYTHONPATH": f"{tmp_path}:{os.environ.get('PYTHONPATH', '')}"},
+    )
+    _, said = process.communicate(timeout=120)
+    assert process.returncode == 2
+    assert "only rank 1 minds" in said
