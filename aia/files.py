@@ -1,8 +1,11 @@
 """Writing files whole or not at all: temporary name, fsync, rename."""
 
 import contextlib
+import glob
 import hashlib
 import os
+import platform
+import re
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,11 +16,15 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
     """A temporary path beside `path` that takes its place when the block ends without an error.
 
     The file is flushed to disk before the rename, so that a reader (or a restart after a power
-    cut) sees the old file or the new one, never half of it.
+    cut) sees the old file or the new one, never half of it. What a writer that was killed left of
+    the same file is taken away.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix)
+    host = re.sub(r"\W", "", platform.node())
+    _clear_away(path, host)
+    prefix = f".{path.name}.{host}-{os.getpid()}-"
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=prefix, suffix=path.suffix)
     os.close(handle)
     temporary = Path(name)
     try:
@@ -28,6 +35,15 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
         sync(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _clear_away(path: Path, host: str) -> None:
+    """Remove temporary files of `path` whose writers, of this host, are no more."""
+    for left in path.parent.glob(f".{glob.escape(path.name)}.{host}-*"):
+        writer = left.name.removeprefix(f".{path.name}.{host}-").partition("-")[0]
+        if not writer.isdecimal() or Path("/proc", writer).exists() or not Path("/proc").is_dir():
+            continue
+        left.unlink(missing_ok=True)
 
 
 def sync(path: Path) -> None:

@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import pytest
 
 from aia.files import atomic_path, file_digest, write_text
@@ -26,3 +29,26 @@ def test_a_writer_that_fails_leaves_what_was_there(tmp_path):
 def test_a_digest_is_of_the_content(tmp_path):
     (tmp_path / "a").write_bytes(b"abc")
     assert file_digest(tmp_path / "a").startswith("ba7816bf8f01cfea")
+
+
+def test_what_a_killed_writer_left_is_taken_away_by_the_next(tmp_path):
+    target = tmp_path / "table [1].csv"
+    code = (
+        "import os, sys\n"
+        "from aia.files import atomic_path\n"
+        "with atomic_path(sys.argv[1]) as temporary:\n"
+        "    temporary.write_text('half')\n"
+        "    os.kill(os.getpid(), 9)\n"
+    )
+    subprocess.run([sys.executable, "-c", code, str(target)], check=False)
+    (left,) = tmp_path.iterdir()
+    assert left.read_text() == "half"
+    with atomic_path(target) as temporary:
+        assert not left.exists()
+        with atomic_path(target) as other:  # a writer that lives is left alone
+            other.write_text("other")
+        assert temporary.exists()
+        temporary.write_text("whole")
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [
+        ("table [1].csv", "whole")
+    ]
