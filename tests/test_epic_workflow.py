@@ -94,6 +94,8 @@ def test_the_table_has_verbs_nouns_and_actions_beside_the_papers(finished: Path)
     assert {line["row"] for line in table} == {"AIA-Dense-Serial"}
     for line in table:
         assert 0 <= float(line["ours"]) <= 100
+    papers = [float(line["paper"]) for line in table]
+    assert papers == [60.0, 84.6, 37.2, 62.1, 27.1, 47.8]
 
 
 def test_every_segment_is_scored_by_its_number(finished: Path) -> None:
