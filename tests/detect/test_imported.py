@@ -300,7 +300,7 @@ def test_rounded_slivers_are_left_out_and_counted(write):
         ({"score": [7.0]}, "has a score outside 0..1"),
         ({"video": ["a/b"]}, "video id is 'a/b'"),
         ({"time_sec": [-1.0]}, "time_sec is -1.0, expected seconds"),
-        ({"x1": ["left"]}, "a column has another type than a box's"),
+        ({"x1": ["left"]}, "column x1 holds large_string, expected double"),
     ],
 )
 def test_what_is_wrong_with_parquet_is_named(write, columns, message):
