@@ -118,10 +118,7 @@ def joined() -> Iterator[Ranks]:
             f"{count} processes on nodes of {local_count}: every node of a run has as many"
         )
     log.quieten(ranks["rank"] > 0)
-    on_gpu = torch.cuda.is_available()
-    if on_gpu:
-        torch.cuda.set_device(ranks["local_rank"])
-    dist.init_process_group("cpu:gloo,cuda:nccl" if on_gpu else "gloo")
+    dist.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
     host, *peers = [
         dist.new_group(members, backend="gloo", timeout=PATIENCE)
         for members in [None, *(list(range(i, count, local_count)) for i in range(local_count))]

@@ -316,6 +316,7 @@ def pick_device(name: str, ranks: Ranks = ALONE) -> torch.device:
                 f"{ranks.local_count} processes train on this node, each on a GPU of its own, but "
                 f"torch sees {torch.cuda.device_count()}; train.processes is what a job is given"
             )
+        torch.cuda.set_device(ranks.local_rank)
         return torch.device("cuda", ranks.local_rank)
     return device
 
