@@ -31,7 +31,8 @@ from aia.labels import ClassList, read_labels
 from aia.log import say
 from aia.network import Network, build_network
 from aia.tensors import read_tensors, write_tensors
-from aia.train.run import Sections, describe_run
+from aia.train.run import describe_run
+from aia.train.start import Sections
 from aia.weights import alphaction_network, maskrcnn_benchmark, pyslowfast
 
 AVA_LABELS = Path(__file__).parent / "datasets" / "ava_v2.2.pbtxt"

@@ -51,7 +51,7 @@ from aia.memory import FeaturePool, recall
 from aia.network import Network
 from aia.train.cost import PERSONS, Problem, Work, cost_by_reach, median_times, step_memory
 from aia.train.loss import action_loss
-from aia.train.run import Sections
+from aia.train.start import Sections
 
 BASELINE, DENSE = "slowfast_r50_4x16-none", "slowfast_r50_4x16-dense-POMPOM-amu"
 CLASSES = 80

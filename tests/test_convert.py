@@ -37,7 +37,8 @@ from aia.evaluate.score import load_trained
 from aia.labels import ClassList
 from aia.memory import FeaturePool, recall
 from aia.network import build_network
-from aia.train.run import Sections, build, describe_run, load_backbone
+from aia.train.run import describe_run
+from aia.train.start import Sections, build, load_backbone
 from aia.video.sampling import clip_offsets
 from aia.video.transforms import extend_boxes
 from aia.weights.alphaction_network import recognise, reference_entries

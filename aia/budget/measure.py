@@ -37,7 +37,7 @@ from aia.detect.model import build_detector
 from aia.detect.predict import detect_frames
 from aia.log import say
 from aia.train.cost import Problem, Work, median_times
-from aia.train.run import Sections, pick_device
+from aia.train.start import Sections, pick_device
 from aia.video.decode import Film
 from aia.video.store import FrameStore, make_store
 

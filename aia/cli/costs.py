@@ -41,7 +41,7 @@ def cost(options: argparse.Namespace) -> None:
     """Count a run's parameters and operations (Table 1e), or measure a step by reach (Fig. 5)."""
     from aia.labels import read_labels
     from aia.train import cost as costs
-    from aia.train.run import pick_device
+    from aia.train.start import pick_device
 
     run = parse_run(options.name)
     sections = run_sections(options.settings, run)

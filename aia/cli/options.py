@@ -79,7 +79,7 @@ def whole_section(kind: Any, given: str, name: str) -> Any:
 
 def run_sections(settings: str, run: RunName) -> Any:
     """The sections of a run, its variant applied."""
-    from aia.train.run import Sections
+    from aia.train.start import Sections
 
     raw = read_sections(settings)
     if "variants" in raw:  # a whole config.yaml, rather than what a rule already picked

@@ -89,7 +89,7 @@ def score(options: argparse.Namespace) -> None:
     from aia.labels import read_labels
     from aia.tables import write_scores
     from aia.tables.attention import write_attention
-    from aia.train.run import pick_device, usable_threads
+    from aia.train.start import pick_device, usable_threads
     from aia.video.store import readable_stores
     from aia.video.transforms import View
 
@@ -177,7 +177,7 @@ def drift(options: argparse.Namespace) -> None:
     from aia.evaluate.drift import last_memory, measure_drift, write_drift
     from aia.evaluate.score import load_trained
     from aia.labels import read_labels
-    from aia.train.run import pick_device, usable_threads
+    from aia.train.start import pick_device, usable_threads
     from aia.video.store import readable_stores
 
     torch.set_num_threads(usable_threads(options.threads))

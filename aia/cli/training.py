@@ -59,7 +59,8 @@ def _train(options: argparse.Namespace, run: RunName, sections: Any, ranks: Any)
     from aia.datasets.ava import annotated_clips
     from aia.files import file_digest
     from aia.labels import read_labels
-    from aia.train.run import pick_device, train_run
+    from aia.train.run import train_run
+    from aia.train.start import pick_device
     from aia.video.store import readable_stores
 
     labels = read_labels(options.labels)

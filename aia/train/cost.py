@@ -25,7 +25,7 @@ from aia.memory import FeaturePool, recall
 from aia.network import Network, arithmetic
 from aia.tables import write_metrics
 from aia.train.loss import action_loss
-from aia.train.run import Sections, build
+from aia.train.start import Sections, build
 from aia.video.sampling import clip_offsets
 
 PERSONS = 3

@@ -9,52 +9,42 @@ import contextlib
 import dataclasses
 import functools
 import json
-import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 import yaml
 
 from aia.config import (
     MACHINE_SETTINGS,
-    LossConfig,
-    MemoryConfig,
-    NetworkConfig,
     RunName,
     TrainConfig,
 )
-from aia.datasets.ava import ClipSample, seconds_of
+from aia.datasets.ava import ClipSample
 from aia.datasets.loader import ClipFrames, StepSampler, training_batches
 from aia.errors import InputError
-from aia.features.shared_norm import share_norms
-from aia.features.torchvision_video import TorchvisionVideo
 from aia.files import write_text
 from aia.labels import ClassList
 from aia.log import Pace, say
-from aia.memory import FeaturePool, ObjectBank, SharedPool
-from aia.network import Network, build_network
+from aia.memory import FeaturePool, ObjectBank
+from aia.network import Network
 from aia.ranks import ALONE, Ranks
-from aia.tensors import read_tensors, write_tensors
+from aia.tensors import write_tensors
 from aia.train import checkpoint
 from aia.train.bank import prepare_bank
 from aia.train.loop import train
 from aia.train.loss import action_loss
 from aia.train.metrics import Metrics
 from aia.train.schedule import build_optimizer, rate_share
+from aia.train.start import (
+    Sections,
+    empty_pool,
+    pick_device,
+    starting_network,
+    usable_threads,
+)
 from aia.video.store import FrameStore
-from aia.weights.torchvision_video import load_torchvision
-
-
-class Sections(NamedTuple):
-    """The settings that a run is made of."""
-
-    backbone: Any
-    network: NetworkConfig
-    memory: MemoryConfig | None
-    loss: LossConfig
-    train: TrainConfig
 
 
 def train_run(
@@ -92,19 +82,8 @@ def train_run(
     device = pick_device(config.device, ranks)
     torch.set_num_threads(usable_threads(max(config.threads // ranks.local_count, 1)))
     clips = [clip for clip in clips if len(clip.persons_xyxy)]
-    if not clips:
-        raise InputError("the annotations hold no person at all; is it the right file?")
-    if config.batch < ranks.count:
-        raise InputError(
-            f"train.batch = {config.batch} is shared by {ranks.count} processes; expected at least "
-            "a clip for each"
-        )
+    _refuse_impossible(run, config, clips, bank, ranks)
     described = describe_run(run, sections, labels)
-    if (run.memory == "objects") != (bank is not None):
-        raise InputError(
-            f"{run}: a memory of objects needs what the detector saw of them (--object-features), "
-            "and nothing else does"
-        )
     if bank is not None:
         described["objects_seen"] = {"channels": bank.pool.d, "detector": bank.detector}
     network = starting_network(
@@ -171,104 +150,26 @@ def train_run(
         ranks.wait()
 
 
-def starting_network(
+def _refuse_impossible(
     run: RunName,
-    sections: Sections,
-    *,
-    classes: int,
-    d_memory: int | None,
-    init: Path | None,
-    device: torch.device,
-    ranks: Ranks,
-) -> Network:
-    """The run's network as training begins with it, the same one in every process."""
-    torch.manual_seed(run.seed)
-    network = build(run, sections, classes=classes, d_memory=d_memory)
-    if init is not None:
-        load_backbone(network, init)
-    elif isinstance(network.backbone, TorchvisionVideo):
-        load_torchvision(network.backbone, sections.backbone.weights)
-    network.start_bank()
-    if ranks.count > 1 and not sections.train.frozen_norm:
-        share_norms(network.backbone, device)
-    network.to(device)
-    if sections.train.compile:
-        network.backbone.compile()  # in place: weights keep their names
-    return network
-
-
-def build(
-    run: RunName, sections: Sections, *, classes: int, d_memory: int | None = None
-) -> Network:
-    """The run's network with fresh weights; a backbone with no rate of its own is not trained."""
-    network = build_network(
-        backbone=sections.backbone,
-        frozen_norm=sections.train.frozen_norm,
-        structure=run.structure,
-        blocks=run.blocks,
-        network=sections.network,
-        memory=sections.memory,
-        classes=classes,
-        bank=run.memory == "frozen",
-        d_memory=d_memory,
-    )
-    if sections.train.backbone_factor == 0:
-        network.backbone.requires_grad_(False)
-    if sections.train.keep_maps:
-        network.keep_maps()
-    return network
-
-
-def empty_pool(
+    config: TrainConfig,
     clips: Sequence[ClipSample],
-    network: Network,
-    memory: MemoryConfig | None,
-    device: torch.device,
-    *,
-    name: str,
+    bank: ObjectBank | None,
     ranks: Ranks,
-) -> FeaturePool:
-    """Ω with a place for every second of every video (Algorithm 1, line 1).
-
-    On the network's device; several processes share one on the host, called by the run's name.
-    """
-    assert memory is not None, "an M-Block needs the memory section"
-    shape: dict[str, Any] = {
-        "seconds": seconds_of(clips),
-        "persons_per_clip": memory.persons_per_clip,
-        "d": network.d,
-        "dtype": getattr(torch, memory.dtype),
-    }
-    if ranks.count > 1:
-        return SharedPool(ranks=ranks, name=name, **shape)
-    return FeaturePool(**shape, device=device)
-
-
-def load_backbone(network: Network, path: Path) -> None:
-    """Take the backbone's weights from a model of ours or a converted backbone.
-
-    IA and classifier stay fresh: a classifier that was trained without IA has learned to do
-    without it (docs/LOG.md).
-    """
-    weights = read_tensors(path)
-    found = {
-        key.removeprefix("backbone."): value
-        for key, value in weights.items()
-        if key.startswith("backbone.")
-    }
-    expected = network.backbone.state_dict()
-    missing = sorted(expected.keys() - found.keys())
-    wrong = sorted(
-        key for key in expected.keys() & found.keys() if expected[key].shape != found[key].shape
-    )
-    if missing or wrong:
-        key = (missing or wrong)[0]
+) -> None:
+    """Raise an InputError for a run that cannot be trained from what it is given."""
+    if not clips:
+        raise InputError("the annotations hold no person at all; is it the right file?")
+    if config.batch < ranks.count:
         raise InputError(
-            f"{path}: does not fit the backbone: {len(missing)} weights are missing and "
-            f"{len(wrong)} have another shape, the first is {key}; were they trained with another "
-            "backbone?"
+            f"train.batch = {config.batch} is shared by {ranks.count} processes; expected at least "
+            "a clip for each"
         )
-    network.backbone.load_state_dict({key: found[key] for key in expected})
+    if (run.memory == "objects") != (bank is not None):
+        raise InputError(
+            f"{run}: a memory of objects needs what the detector saw of them (--object-features), "
+            "and nothing else does"
+        )
 
 
 def publish(network: Network, described: dict[str, Any], *, work: Path, output: Path) -> None:
@@ -298,32 +199,6 @@ def describe_run(run: RunName, sections: Sections, labels: ClassList) -> dict[st
 def _without_machine(section: Mapping[str, Any]) -> dict[str, Any]:
     """The training recipe without what a run may change when it goes on."""
     return {name: value for name, value in section.items() if name not in MACHINE_SETTINGS["train"]}
-
-
-def pick_device(name: str, ranks: Ranks = ALONE) -> torch.device:
-    """`auto` is the GPU where there is one; each process of a node has its own."""
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        device = torch.device(name)
-    except RuntimeError:
-        raise InputError(f"train.device = '{name}', expected auto, cpu or cuda") from None
-    if device.type == "cuda" and not torch.cuda.is_available():
-        raise InputError("train.device = 'cuda', but torch sees no GPU; use auto or cpu")
-    if device.type == "cuda" and ranks.count > 1:
-        if torch.cuda.device_count() < ranks.local_count:
-            raise InputError(
-                f"{ranks.local_count} processes train on this node, each on a GPU of its own, but "
-                f"torch sees {torch.cuda.device_count()}; train.processes is what a job is given"
-            )
-        torch.cuda.set_device(ranks.local_rank)
-        return torch.device("cuda", ranks.local_rank)
-    return device
-
-
-def usable_threads(wanted: int) -> int:
-    """No more threads than this process may use."""
-    return max(1, min(wanted, len(os.sched_getaffinity(0))))
 
 
 def say_beginning(

@@ -20,7 +20,8 @@ from aia.evaluate.score import TrainedRun, load_trained, score_clips
 from aia.labels import ClassList
 from aia.memory import sampled
 from aia.tables.attention import write_attention
-from aia.train.run import Sections, build, describe_run
+from aia.train.run import describe_run
+from aia.train.start import Sections, build
 from aia.video.store import FrameStore
 from aia.video.transforms import AS_KEPT, View, resize
 

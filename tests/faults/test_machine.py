@@ -7,19 +7,16 @@ of an undisturbed one.
 import json
 import os
 import resource
-import shutil
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from aia import cli
 from aia.config import overlay
-from tests.train.running import REPOSITORY, finish, start
+from tests.train.running import REPOSITORY, arguments, await_generation, finish, start
 
 
 def command(*arguments: object, limit: int | None = None) -> subprocess.CompletedProcess[str]:
@@ -74,26 +71,18 @@ def published(folder: Path) -> dict[str, bytes]:
     return {name: (folder / name).read_bytes() for name in names}
 
 
-def training(films: Path, settings: dict, folder: Path) -> Sequence[object]:
-    process = start(films, settings, folder)
-    process.kill()
-    process.communicate()
-    return process.args[3:]
-
-
 def test_a_disk_that_fills_up_while_a_run_trains_costs_it_nothing(
     films, settings, undisturbed, tmp_path
 ) -> None:
-    arguments = training(films, settings, tmp_path)
-    shutil.rmtree(tmp_path)
+    training = arguments(films, settings, tmp_path)
     state = undisturbed / "work" / "step-0000014" / "state.pt"
     for limit in (1000, state.stat().st_size // 2):
-        result = command(*arguments, limit=limit)
+        result = command(*training, limit=limit)
         assert result.returncode == 1, result.stderr
         assert "Traceback" not in result.stderr, result.stderr
         assert not (tmp_path / "model.safetensors").exists()
         assert not list((tmp_path / "work").glob("step-*"))
-    assert command(*arguments).returncode == 0
+    assert command(*training).returncode == 0
     assert published(tmp_path) == published(undisturbed)
 
 
@@ -101,11 +90,7 @@ def test_a_results_folder_that_vanishes_stops_the_run_and_the_next_one_is_whole(
     films, settings, undisturbed, tmp_path
 ) -> None:
     process = start(films, settings, tmp_path / "run")
-    deadline = time.monotonic() + 120
-    while not list((tmp_path / "run" / "work").glob("step-*")):
-        assert process.poll() is None, process.stderr.read()
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    await_generation(process, tmp_path / "run")
     (tmp_path / "run").rename(tmp_path / "gone")
     process.communicate(timeout=120)
     assert process.returncode != 0 or published(tmp_path / "run") == published(undisturbed)
@@ -120,8 +105,8 @@ def test_what_fails_at_any_moment_is_said_and_leaves_nothing(
     """Each flush to disk of a command fails in turn."""
     film = sorted((films / "films").glob("*train*.mp4"))[0]
     output = tmp_path / "frames.h5"
-    arguments = ["frames", str(film), "--output", str(output), "--min-frames", "1"]
-    arguments += ["--settings", json.dumps(settings)]
+    storing = ["frames", str(film), "--output", str(output), "--min-frames", "1"]
+    storing += ["--settings", json.dumps(settings)]
     real, calls = os.fsync, []
 
     def failing(descriptor: int) -> None:
@@ -132,21 +117,17 @@ def test_what_fails_at_any_moment_is_said_and_leaves_nothing(
 
     monkeypatch.setattr(os, "fsync", failing)
     fatal = 1
-    assert cli.main(arguments) == 1
+    assert cli.main(storing) == 1
     assert files(tmp_path) == []
     said = capsys.readouterr().err
     assert f"error: {output}: {os.strerror(number)}; {cli.MACHINE_ERRORS[number]}" in said
     fatal = 0
-    assert cli.main(arguments) == 0
+    assert cli.main(storing) == 0
 
 
 def test_two_trainers_of_one_run_are_one_too_many(films, settings, undisturbed, tmp_path) -> None:
     first = start(films, overlay(settings, {"train": {"steps": 400}}), tmp_path)
-    deadline = time.monotonic() + 120
-    while not list((tmp_path / "work").glob("step-*")):
-        assert first.poll() is None, first.stderr.read()
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    await_generation(first, tmp_path)
     second = start(films, settings, tmp_path)
     _, said = second.communicate(timeout=120)
     assert second.returncode == 2

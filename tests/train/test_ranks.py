@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 from aia.config import overlay
 from aia.dropout import Dropout, StepDraws, draw_by
 from aia.ranks import ALONE, Ranks
-from tests.train.running import finish, start
+from tests.train.running import await_generation, finish, start
 
 STEPS = 20
 FROZEN = "slowfast_tiny-serial-POM-frozen-s0"
@@ -90,11 +90,7 @@ def test_several_processes_tell_the_age_of_memory_as_one(runs, count):
 def test_what_two_began_one_or_three_can_end(films, several, runs, tmp_path, count):
     """Killed after step 10, it goes on in another number of processes, on the same curve."""
     process = start(films, several, tmp_path, more=["--processes", "2"])
-    deadline = time.monotonic() + 240
-    while not (tmp_path / "work" / "step-0000010").exists():
-        assert process.poll() is None, process.stderr.read()
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    await_generation(process, tmp_path, "step-0000010")
     process.kill()
     process.communicate()
     assert not (tmp_path / "model.safetensors").exists()
@@ -107,11 +103,7 @@ def test_what_two_began_one_or_three_can_end(films, several, runs, tmp_path, cou
 def test_one_of_several_processes_may_die(films, several, runs, tmp_path):
     """The others are ended, what was computed stays, and the next start goes on."""
     process = start(films, several, tmp_path, more=["--processes", "2"])
-    deadline = time.monotonic() + 240
-    while not (tmp_path / "work" / "step-0000010").exists():
-        assert process.poll() is None, process.stderr.read()
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    await_generation(process, tmp_path, "step-0000010")
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
     os.kill(int(children[-1]), signal.SIGKILL)
     _, said = process.communicate(timeout=120)

@@ -3,7 +3,6 @@
 import json
 import shutil
 import signal
-import time
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,7 @@ from torchvision.models import get_model
 
 from aia.config import overlay
 from aia.train.checkpoint import BANK
-from tests.train.running import RUN, STEPS, finish, start
+from tests.train.running import RUN, STEPS, await_generation, finish, start
 
 FROZEN = "slowfast_tiny-serial-POM-frozen-s0"
 
@@ -23,11 +22,7 @@ def kill_at_generation(
 ) -> None:
     """SIGKILL as soon as the checkpoint of `step` is there, in the midst of the next steps."""
     process = start(films, settings, folder, run)
-    deadline = time.monotonic() + 120
-    while not (folder / "work" / f"step-{step:07d}").exists():
-        assert process.poll() is None, process.stderr.read()
-        assert time.monotonic() < deadline
-        time.sleep(0.002)
+    await_generation(process, folder, f"step-{step:07d}")
     process.send_signal(signal.SIGKILL)
     process.communicate()
     assert not (folder / "model.safetensors").exists()
