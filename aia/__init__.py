@@ -8,7 +8,7 @@ The map, in the order of the flow; an import never points up it:
     interact/           the interaction blocks, and how IA nests them
     memory/             the pool Ω: READ, WRITE, Eq. 2
     network.py          N: all of Figure 2 in one forward
-    train/              Algorithm 1, its loss, schedule, checkpoints; in several processes (ranks.py)
+    train/              Algorithm 1, its loss, schedule, checkpoints; in several processes, ranks.py
     evaluate/ figures/  scores, tables, pictures
     budget/             what a target will take, before anything starts
 
