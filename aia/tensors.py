@@ -24,8 +24,9 @@ from aia.errors import InputError
 from aia.files import atomic_path
 from aia.pickles import read_pickle
 
-DIGEST = "tensors_sha256"
-"""What the files of ours say of their tensors' content, so that damage is found."""
+DIGEST = "content_sha256"
+"""What the files of ours say of their tensors and of what stands beside them, so that damage is
+found."""
 
 _INSIDE = ("model", "model_state", "state_dict", "blobs")
 """Under which name training scripts keep the weights beside optimizer and schedule."""
@@ -79,7 +80,8 @@ def write_tensors(
         about: What stands there, as JSON.
     """
     content = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    said = json.dumps({**about, DIGEST: _digest(content)}, sort_keys=True)
+    about = json.loads(json.dumps(about))  # as it will be read
+    said = json.dumps({**about, DIGEST: _digest(content, about)}, sort_keys=True)
     with atomic_path(path) as temporary:
         save_file(content, temporary, metadata={entry: said})
 
@@ -97,18 +99,24 @@ def load_tensors(path: Path | str) -> dict[str, Tensor]:
     except (SafetensorError, OSError, ValueError) as error:
         raise InputError(f"{path}: not a safetensors file ({error}); is it whole?") from None
     for text in said:
-        known = json.loads(text).get(DIGEST) if text.startswith("{") else None
-        if known is not None and known != _digest(tensors):
+        if DIGEST not in text:
+            continue  # of another program
+        try:
+            about = json.loads(text)
+            right = about.pop(DIGEST, None) == _digest(tensors, about)
+        except (ValueError, AttributeError):
+            right = False
+        if not right:
             raise InputError(
-                f"{path}: its weights are not what was written (their SHA-256 differs); is the "
-                "disk damaged? Remove the file, and it is made again (aia verify --remove)"
+                f"{path}: its content is not what was written (the SHA-256 differs); is the disk "
+                "damaged? Remove the file, and it is made again (aia verify --remove)"
             )
     return tensors
 
 
-def _digest(tensors: Mapping[str, Tensor]) -> str:
-    """SHA-256 over the names, types, shapes and bytes of tensors."""
-    digest = hashlib.sha256()
+def _digest(tensors: Mapping[str, Tensor], about: Mapping[str, Any]) -> str:
+    """SHA-256 over what is said of tensors, and their names, types, shapes and bytes."""
+    digest = hashlib.sha256(json.dumps(about, sort_keys=True).encode())
     for name, tensor in sorted(tensors.items()):
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)} ".encode())
         if tensor.numel():

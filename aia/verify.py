@@ -1,6 +1,6 @@
 """What lies under a results folder and is not what was written: damage of disks and of hands.
 
-Whatever the pipeline keeps has checksums: each frame of a store, each page of a Parquet table, the
+Whatever the pipeline keeps has checksums: each frame of a store, a Parquet table, the
 weights of a model or detector, a checkpoint's state, the arrays of Ω. Whoever reads a file notices;
 this reads them all. A file that is removed is made anew by the next start of the workflow, and a
 run goes on from the checkpoint before a damaged one.
@@ -11,11 +11,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from aia.errors import InputError
 from aia.memory import verify_generation
+from aia.tables import load_parquet
 from aia.tensors import load_tensors
 from aia.train import checkpoint
 from aia.video.layout import skipped_reason
@@ -78,10 +76,7 @@ def _look_at_frames(path: Path) -> None:
 
 
 def _look_at_table(path: Path) -> None:
-    try:
-        pq.read_table(path, partitioning=None, page_checksum_verification=True)
-    except (pa.ArrowException, OSError) as error:
-        raise InputError(f"{path}: is not Parquet or is damaged ({error})") from None
+    load_parquet(path, (), "a table")
 
 
 def _look_at_weights(path: Path) -> None:

@@ -6,7 +6,8 @@
       loss_tag  [rows]          δ
       step      [rows]          training step of the last write
       attributes                first and last second of every video, which gives each row its
-                                second; persons_per_clip, d, dtype; a SHA-256 of each array
+                                second; persons_per_clip, d, dtype; a SHA-256 of each array and
+                                of these
 
 Rows of one flat array instead of a padded array, or a group, for each video: padding is most of a
 pool (AVA remembers 1.7 of 5 persons) and small files are slow. The whole pool is written anew
@@ -91,6 +92,7 @@ def write_generation(pool: FeaturePool | Snapshot, path: Path | str) -> None:
                 config={"write_empty_chunks": True},  # no comparison with the fill value
             )[:] = array
         digests = {name: _digest(array) for name, array in arrays.items()}
+        digests["attributes"] = _digest_of_words(taken.description)
         group.attrs.update(taken.description | {"sha256": digests})
         for file in [*temporary.rglob("*"), temporary]:
             sync(file)
@@ -109,14 +111,8 @@ def read_generation(path: Path | str, pool: FeaturePool) -> None:
     path = Path(path)
     if not path.is_dir():
         raise InputError(f"{path}: there is no memory pool")
-    try:
-        group = zarr.open_group(path, mode="r", zarr_format=3)
-        attributes = json.loads(json.dumps(dict(group.attrs)))
-    except Exception as error:  # whatever Zarr makes of a damaged file
-        raise InputError(f"{path}: not readable as a memory pool ({_short(error)})") from None
+    group, attributes, digests = _open(path)
     _check_fits(path, attributes, pool)
-    stated = attributes.get("sha256")
-    digests = stated if isinstance(stated, dict) else {}
     found = {name: _read_array(path, group, name, digests) for name in _ARRAYS}
 
     count = torch.from_numpy(found["count"])
@@ -138,16 +134,31 @@ def verify_generation(path: Path | str) -> None:
         InputError: It is none, or damaged.
     """
     path = Path(path)
-    try:
-        group = zarr.open_group(path, mode="r", zarr_format=3)
-        stated = dict(group.attrs).get("sha256")
-    except Exception as error:  # whatever Zarr makes of a damaged file
-        raise InputError(f"{path}: not readable as a memory pool ({_short(error)})") from None
+    group, _, digests = _open(path)
     for name in _ARRAYS:
-        _read_array(path, group, name, stated if isinstance(stated, dict) else {})
+        _read_array(path, group, name, digests)
 
 
 _ARRAYS = ("features", "count", "loss_tag", "step")
+
+
+def _open(path: Path) -> tuple[zarr.Group, dict[str, Any], dict[str, str]]:
+    """A generation's group, its attributes, and the digests that stand among them."""
+    try:
+        group = zarr.open_group(path, mode="r", zarr_format=3)
+        attributes = json.loads(json.dumps(dict(group.attrs)))
+    except Exception as error:  # whatever Zarr makes of a damaged file
+        raise InputError(f"{path}: not readable as a memory pool ({_short(error)})") from None
+    if attributes.get("format") != FORMAT:
+        raise InputError(f"{path}: not a memory pool of this program (format '{FORMAT}')")
+    stated = attributes.pop("sha256", None)
+    digests = stated if isinstance(stated, dict) else {}
+    # Generations of before this digest have none.
+    if digests.get("attributes", known := _digest_of_words(attributes)) != known:
+        raise InputError(
+            f"{path}: its attributes are not what was written (their SHA-256 differs); disk damage?"
+        )
+    return group, attributes, digests
 
 
 def _description(pool: FeaturePool) -> dict[str, Any]:
@@ -162,8 +173,6 @@ def _description(pool: FeaturePool) -> dict[str, Any]:
 
 def _check_fits(path: Path, attributes: dict[str, Any], pool: FeaturePool) -> None:
     """Say what differs between the pool on disk and the run's."""
-    if attributes.get("format") != FORMAT:
-        raise InputError(f"{path}: not a memory pool of this program (format '{FORMAT}')")
     for name, wanted in _description(pool).items():
         found = attributes.get(name)
         if found == wanted:
@@ -197,6 +206,10 @@ def _digest(array: np.ndarray) -> str:
     digest = hashlib.sha256(f"{array.dtype.str} {array.shape} ".encode())
     digest.update(np.ascontiguousarray(array).data.cast("B") if array.size else b"")
     return digest.hexdigest()
+
+
+def _digest_of_words(attributes: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(attributes, sort_keys=True).encode()).hexdigest()
 
 
 def _word(value: object) -> str:

@@ -43,6 +43,7 @@ from aia.tables.parquet_files import (
     write_boxes,
     write_scores,
 )
+from aia.tables.parquet_reader import load_parquet
 from aia.tables.predicted_boxes import read_predicted_boxes
 from aia.tables.segments import SEGMENT_COLUMNS, read_segments, write_segments
 
@@ -58,6 +59,7 @@ __all__ = [
     "Tube",
     "boxes_of",
     "is_score_table",
+    "load_parquet",
     "check_video_id",
     "read_actions",
     "read_boxes",

@@ -11,10 +11,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from aia.errors import InputError
-from aia.files import atomic_path
+from aia.tables.parquet_reader import load_parquet, typed
+from aia.tables.sealed import write_parquet
 
 _SCHEMA = pa.schema(
     {
@@ -46,13 +45,7 @@ def write_attention(path: Path | str, attention: pd.DataFrame) -> None:
         table = pa.Table.from_pandas(
             attention[list(ATTENTION_COLUMNS)], schema=_SCHEMA, preserve_index=False, safe=False
         )
-    with atomic_path(path) as temporary:
-        pq.write_table(
-            table.replace_schema_metadata(None),
-            temporary,
-            compression="zstd",
-            write_page_checksum=True,
-        )
+    write_parquet(path, table.replace_schema_metadata(None))
 
 
 def read_attention(path: Path | str) -> pd.DataFrame:
@@ -60,18 +53,9 @@ def read_attention(path: Path | str) -> pd.DataFrame:
 
     The caption of Fig. 4 says so: attention to padding is removed and the rest is normalised.
     """
-    try:
-        table = pq.read_table(path, partitioning=None, page_checksum_verification=True)
-    except FileNotFoundError:
-        raise InputError(f"{path}: there is no such file; attention (Parquet) expected") from None
-    except (pa.ArrowInvalid, OSError) as problem:
-        raise InputError(f"{path}: is not Parquet or is damaged ({problem})") from None
-    missing = [name for name in ATTENTION_COLUMNS if name not in table.column_names]
-    if missing:
-        raise InputError(
-            f"{path}: has no column {missing[0]!r}; was it written by `aia score --attention`?"
-        )
-    frame = table.select(list(ATTENTION_COLUMNS)).to_pandas()
+    table = load_parquet(path, ATTENTION_COLUMNS, "weights of attention")
+    kinds = dict(zip(_SCHEMA.names, _SCHEMA.types, strict=True))
+    frame = typed(path, table.select(list(ATTENTION_COLUMNS)), kinds).to_pandas()
     sums = frame.groupby(["video", "time_sec", "target", "block"])["weight"].transform("sum")
     share = np.divide(frame["weight"], sums, out=np.zeros(len(frame)), where=sums.to_numpy() > 0)
     return frame.assign(weight=share.astype(np.float32))

@@ -16,7 +16,6 @@ import pyarrow.parquet as pq
 from jaxtyping import Float
 
 from aia.errors import InputError
-from aia.files import atomic_path
 from aia.tables.parquet_reader import (
     OURS,
     check_detected,
@@ -28,6 +27,7 @@ from aia.tables.parquet_reader import (
     number_lists,
     typed,
 )
+from aia.tables.sealed import write_parquet
 
 _KEY = {
     "video": pa.string(),
@@ -176,9 +176,7 @@ def _array(column: pd.Series, kind: pa.DataType) -> pa.Array:
 
 def _write(path: Path | str, columns: dict[str, pa.Array], ours: dict[str, Any]) -> None:
     metadata = {OURS: json.dumps(ours, sort_keys=True).encode()}
-    table = pa.table(columns).replace_schema_metadata(metadata)
-    with atomic_path(path) as temporary:
-        pq.write_table(table, temporary, compression="zstd", write_page_checksum=True)
+    write_parquet(path, pa.table(columns).replace_schema_metadata(metadata))
 
 
 def _read(

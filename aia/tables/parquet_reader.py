@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 
 from aia.errors import InputError
 from aia.tables.csv_files import LONGEST_SEC, check_video_id
+from aia.tables.sealed import check_seal
 
 OURS = b"aia"  # key of our entry in a file's metadata
 _SIDES = ("x1", "y1", "x2", "y2")
@@ -25,6 +26,7 @@ def load_parquet(path: Path | str, columns: Iterable[str], what: str) -> pa.Tabl
     if not Path(path).exists():
         raise InputError(f"{path}: there is no such file; {what} (Parquet) expected")
     try:
+        check_seal(path)
         file = pq.ParquetFile(path, page_checksum_verification=True)
         names = file.schema_arrow.names
         if again := [name for name in names if names.count(name) > 1]:

@@ -28,6 +28,9 @@ FORMAT, VERSION = "aia frames", 1
 LONGEST_SIDE = 1 << 15
 """Pixels of a frame's side; more is no picture, but a file made to fill the memory."""
 
+_DAMAGED = (OSError, KeyError, ValueError, TypeError, RuntimeError, MemoryError)
+"""What HDF5 raises over a file that is none, or damaged."""
+
 
 class Index(NamedTuple):
     """What a store's file says besides the frames themselves."""
@@ -70,7 +73,7 @@ def skipped_reason(path: Path) -> str | None:
     try:
         with h5py.File(path, "r", locking=False) as file:
             return file.attrs.get("skipped")
-    except OSError:
+    except _DAMAGED:
         return None
 
 
@@ -104,7 +107,7 @@ def load_index(path: Path) -> Index:
             index = {name: file[name][()] for name in file if name != "data"}
             about = {name: np.asarray(value).tolist() for name, value in file.attrs.items()}
             data_at, data_bytes = file["data"].id.get_offset(), file["data"].size
-    except (OSError, KeyError, ValueError, TypeError, RuntimeError, MemoryError) as error:
+    except _DAMAGED as error:
         raise InputError(
             f"{path}: not a frame store, or a damaged one ({error}); make the store again"
         ) from None

@@ -84,7 +84,7 @@ def model(
             metadata = dict(file.metadata())
         [key] = metadata
         said = json.loads(metadata[key])
-        del said["tensors_sha256"]  # as a program that knows of none would write it
+        del said["content_sha256"]  # as a program that knows of none would write it
         about(said)
         tensors(state)
         save_file(state, name, metadata={key: json.dumps(said)})
@@ -112,12 +112,14 @@ def memory(change: Callable[[Path], object]) -> Callable[[], None]:
     return copied_folder("work", lambda work: change(work / "step-0000001" / "memory.zarr"))
 
 
-def edited(**changes: Any) -> Callable[[], None]:
-    """... with other attributes."""
+def edited(*, damage: bool = False, **changes: Any) -> Callable[[], None]:
+    """... with other attributes; unless it is damage, nothing in the file speaks against them."""
 
     def change(folder: Path) -> None:
         path = folder / "zarr.json"
         said = json.loads(path.read_text())
+        if not damage:
+            del said["attributes"]["sha256"]["attributes"]
         said["attributes"] |= changes
         path.write_text(json.dumps(said))
 
@@ -187,7 +189,7 @@ CASES = [
          SCORE, r"model\.safetensors: network: .*a section of settings"),
     Case("model whose weights have a flipped bit",
          damaged("model.safetensors", flipped(0.8), source="run/model.safetensors"), SCORE,
-         r"model\.safetensors: its weights are not what was written"),
+         r"model\.safetensors: its content is not what was written"),
     Case("model that lacks a tensor", model(tensors=dict.popitem), SCORE,
          r"model\.safetensors: does not fit its network: 1 .*missing"),
     Case("model with a tensor of another shape", model(tensors=shrunk), SCORE,
@@ -238,6 +240,8 @@ CASES = [
          r"work/step-0000001/memory\.zarr: a memory pool of another run: its seconds of"),
     Case("memory of another width", edited(d=7), DRIFT,
          r"work/step-0000001/memory\.zarr: a memory pool of another run: its d is 7, this run's"),
+    Case("memory whose width was damaged", edited(damage=True, d=7), DRIFT,
+         r"work/step-0000001/memory\.zarr: its attributes are not what was written"),
     Case("memory whose digests are no digests", edited(sha256=[1]), DRIFT,
          r"work/step-0000001/memory\.zarr.*: not what was written"),
     Case("memory of petabytes", array_of(shape=[HUGE, 1024]), DRIFT,

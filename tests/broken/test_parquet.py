@@ -81,7 +81,7 @@ CASES = [
          PERSONS, r"boxes\.parquet: is not Parquet or is damaged"),
     Case("boxes with a flipped bit",
          damaged("boxes.parquet", flipped(0.1), source="persons.parquet"), PERSONS,
-         r"boxes\.parquet: is not Parquet or is damaged"),
+         r"boxes\.parquet: is not what was written"),
     Case("boxes that are CSV", written("boxes.parquet", "kitchen,1,0.1,0.1,0.5,0.9,,0.9\n"),
          PERSONS, r"boxes\.parquet: is not Parquet"),
     Case("boxes without a column", boxes(x2=None), PERSONS,
