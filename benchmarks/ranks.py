@@ -18,8 +18,8 @@ import torch
 import torch.multiprocessing as mp
 
 from aia.clip import ClipKey, Slots
-from aia.memory import FeaturePool, SharedPool, recall
-from aia.ranks import ALONE, Ranks, joined
+from aia.memory import FeaturePool, pool_for, recall
+from aia.ranks import Ranks, joined
 
 D, PLACES = 2304, 5
 
@@ -80,19 +80,15 @@ def work(rank: int, count: int, given: argparse.Namespace, told: mp.SimpleQueue)
 def pool_of(ranks: Ranks, films: int) -> FeaturePool:
     """Of one process, or shared by several."""
     seconds = {f"film{i:04d}": (902, 1801) for i in range(films)}
-    if ranks.count == ALONE.count:
-        pool: FeaturePool = FeaturePool(
-            seconds=seconds, persons_per_clip=PLACES, d=D, dtype=torch.float16
-        )
-    else:
-        pool = SharedPool(
-            ranks=ranks,
-            name="benchmark",
-            seconds=seconds,
-            persons_per_clip=PLACES,
-            d=D,
-            dtype=torch.float16,
-        )
+    pool = pool_for(
+        ranks,
+        name="benchmark",
+        device="cpu",
+        seconds=seconds,
+        persons_per_clip=PLACES,
+        d=D,
+        dtype=torch.float16,
+    )
     if ranks.first:
         pool.count.fill_(2)
         pool.loss_tag.fill_(1.0)

@@ -11,4 +11,6 @@ step snakefmt --check --compact-diff Snakefile workflow
 step snakemake --lint
 step lint-imports
 step mypy
-step pytest "$@"
+# A file's tests stay together, since they share what they have made; one core for each of them.
+export OMP_NUM_THREADS=1
+step pytest --numprocesses auto --maxprocesses 8 --dist loadfile "$@"

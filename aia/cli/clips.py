@@ -82,8 +82,11 @@ def segments(options: argparse.Namespace, labels: Any, *, most_objects: int) -> 
     )
 
 
-def remembered_objects(options: argparse.Namespace, memory: Any, device: Any) -> Any:
-    """The memory of a run that remembers objects; None without any."""
+def remembered_objects(options: argparse.Namespace, memory: Any, device: Any, **shared: Any) -> Any:
+    """The memory of a run that remembers objects; None without any.
+
+    `shared` says with which processes it is shared, and by what name (see `object_bank`).
+    """
     if not options.object_features:
         return None
     import torch
@@ -95,6 +98,7 @@ def remembered_objects(options: argparse.Namespace, memory: Any, device: Any) ->
         per_clip=memory.persons_per_clip,
         dtype=getattr(torch, memory.dtype),
         device=device,
+        **shared,
     )
 
 

@@ -98,7 +98,11 @@ def _train(options: argparse.Namespace, run: RunName, sections: Any, ranks: Any)
         output=options.output_dir,
         validate=_validation(run, sections, labels, options),
         bank=remembered_objects(
-            options, sections.memory, pick_device(sections.train.device, ranks)
+            options,
+            sections.memory,
+            pick_device(sections.train.device, ranks),
+            ranks=ranks,
+            name=f"objects of {options.work}",
         ),
         ranks=ranks,
     )

@@ -10,7 +10,7 @@ Which persons are remembered where there are too many stands in choice.py.
 from aia.memory.choice import remembered_persons, sampled
 from aia.memory.objects import ObjectBank, object_bank, recall_objects
 from aia.memory.pool import Draws, FeaturePool, Mean, Recalled, mean_age, recall, trust
-from aia.memory.shared import SharedPool
+from aia.memory.shared import SharedPool, pool_for
 from aia.memory.store import (
     Snapshot,
     read_generation,
@@ -29,6 +29,7 @@ __all__ = [
     "Snapshot",
     "mean_age",
     "object_bank",
+    "pool_for",
     "read_generation",
     "recall",
     "recall_objects",

@@ -8,12 +8,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import torch
 
 from aia.clip import ClipKey, Slots, clip_key
 from aia.errors import InputError
 from aia.memory.pool import FeaturePool, recall
-from aia.tables import read_object_features
+from aia.memory.shared import pool_for
+from aia.ranks import ALONE, Ranks
+from aia.tables import ObjectFeatures, read_object_features, read_objects_seen
 
 
 class ObjectBank(NamedTuple):
@@ -30,6 +33,8 @@ def object_bank(
     per_clip: int,
     dtype: torch.dtype = torch.float32,
     device: torch.device | str = "cpu",
+    ranks: Ranks = ALONE,
+    name: str = "objects",
 ) -> ObjectBank:
     """The bank of some films, one file each.
 
@@ -38,45 +43,57 @@ def object_bank(
         per_clip: Objects of a second that are remembered, the best by score.
         dtype: Of the features.
         device: Where the bank lives.
+        ranks: The processes that read it; each calls this, and those of a node share one.
+        name: Of what they share.
 
     Raises:
         InputError: A file is not one, or they are of different detectors.
     """
     if not paths:
         raise InputError("--object-features: none given; a memory of objects is made of them")
-    files = {Path(path): read_object_features(path) for path in paths}
-    first, *others = files
+    seen = {Path(path): read_objects_seen(path) for path in paths}
+    first, *others = seen
     for path in others:
         for what in ("detector", "d"):
-            if getattr(files[path], what) != getattr(files[first], what):
+            if getattr(seen[path], what) != getattr(seen[first], what):
                 raise InputError(
                     f"{path}: is of another detector than {first}; detect the objects of all films "
                     "with the same weights"
                 )
-    pool = FeaturePool(
-        seconds={file.video: file.seconds for file in files.values()},
-        persons_per_clip=per_clip,
-        d=files[first].d,
-        dtype=dtype,
+    pool = pool_for(
+        ranks,
+        name=name,
         device=device,
+        seconds={one.video: one.seconds for one in seen.values()},
+        persons_per_clip=per_clip,
+        d=seen[first].d,
+        dtype=dtype,
     )
-    for file in files.values():
-        if not len(file.features):
-            continue
-        seconds = file.boxes["time_sec"].round().astype(int)
-        order = file.boxes.assign(second=seconds).sort_values("score", ascending=False)
-        rows_at: dict[int, list[int]] = {}
-        for row, second in zip(order.index.tolist(), order["second"].tolist(), strict=True):
-            rows_at.setdefault(second, []).append(row)
-        features = torch.zeros(len(rows_at), per_clip, file.d)
-        filled = torch.zeros(len(rows_at), per_clip, dtype=torch.bool)
-        for place, rows in enumerate(rows_at.values()):
-            best = rows[:per_clip]
-            features[place, : len(best)] = torch.from_numpy(file.features[best]).float()
-            filled[place, : len(best)] = True
-        keys = [ClipKey(file.video, second) for second in rows_at]
-        pool.write(keys, Slots(features.to(device), filled.to(device)), loss_tag=1.0, step=0)
-    return ObjectBank(pool, files[first].detector)
+    if ranks.first_of_node:
+        for path in seen:
+            _remember(pool, read_object_features(path))
+    ranks.wait()
+    return ObjectBank(pool, seen[first].detector)
+
+
+def _remember(pool: FeaturePool, film: ObjectFeatures) -> None:
+    """Put the best objects of each of a film's seconds into the bank."""
+    boxes = film.boxes.assign(second=film.boxes["time_sec"].round().astype(int))
+    boxes = boxes.sort_values(["second", "score"], ascending=[True, False])
+    boxes = boxes[boxes.groupby("second").cumcount() < pool.persons_per_clip]
+    seconds, row = np.unique(boxes["second"], return_inverse=True)
+    place = boxes.groupby("second").cumcount().to_numpy(copy=True)
+    features = torch.zeros(len(seconds), *pool.features.shape[1:], dtype=pool.features.dtype)
+    found = film.features[boxes.index.to_numpy()].astype(np.float32)
+    features[row, place] = torch.from_numpy(found).to(features)
+    keys = [ClipKey(film.video, second) for second in seconds.tolist()]
+    pool.put(
+        pool.rows(keys, np.zeros(1, int))[:, 0],
+        features.to(pool.device),
+        torch.from_numpy(np.bincount(row, minlength=len(seconds))).to(pool.device),
+        loss_tag=torch.ones((), device=pool.device),  # marks them as written
+        step=0,
+    )
 
 
 def recall_objects(

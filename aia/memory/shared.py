@@ -18,7 +18,7 @@ import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -36,6 +36,23 @@ ALIGNMENT = 64
 PLACES = (Path("/dev/shm"), Path(tempfile.gettempdir()))
 """Where the shared file may lie: in memory, else on the local disk, of which the system keeps in
 memory what is used."""
+
+
+def pool_for(ranks: Ranks, *, name: str, device: torch.device | str, **shape: Any) -> FeaturePool:
+    """An empty pool: of this process on its device, or on the host and shared by several.
+
+    Args:
+        ranks: Who has it.
+        name: Of what it is the memory, among all that these processes share.
+        device: Where the network is.
+        shape: As `FeaturePool` takes it: seconds, persons_per_clip, d, dtype.
+
+    Raises:
+        InputError: There is no room for it.
+    """
+    if ranks.count > 1:
+        return SharedPool(ranks=ranks, name=name, **shape)
+    return FeaturePool(**shape, device=device)
 
 
 class _Pending(NamedTuple):
@@ -78,6 +95,8 @@ class SharedPool(FeaturePool):
         node = ranks.rank // ranks.local_count
         self.name = f"aia-{hashlib.sha256(f'{name} {node}'.encode()).hexdigest()[:16]}.pool"
         self._pending: list[_Pending] = []
+        self._room = 0
+        """Clips of a step that any rank had so far, which is what all of them send."""
         super().__init__(
             seconds=seconds, persons_per_clip=persons_per_clip, d=d, dtype=dtype, device="cpu"
         )
@@ -173,27 +192,33 @@ class SharedPool(FeaturePool):
 
     def _settle(self, pending: _Pending) -> None:
         """Write this rank's rows, and those of its peers, where no later rank has the same row."""
-        sizes = self.ranks.gather(torch.tensor([len(pending.rows)])).flatten().tolist()
-        most = max(sizes)
-        every = self.ranks.gather(_padded(pending.rows, most))
+        every = self._rows_of_all(pending.rows)
         owner = {
-            row: (rank, place)
-            for rank, (rows, size) in enumerate(zip(every.tolist(), sizes, strict=True))
-            for place, row in enumerate(rows[:size])
+            row: (rank, place) for rank, rows in enumerate(every) for place, row in enumerate(rows)
         }
-        features = self.ranks.gather_of_nodes(_padded(pending.features, most))
-        counts = self.ranks.gather_of_nodes(_padded(pending.counts, most))
+        features = self.ranks.gather_of_nodes(_padded(pending.features, self._room))
+        counts = self.ranks.gather_of_nodes(_padded(pending.counts, self._room))
         for node in range(self.ranks.nodes):
             rank = node * self.ranks.local_count + self.ranks.local_rank
             mine = [place for row, (of, place) in owner.items() if of == rank]
             index = torch.tensor(mine, dtype=torch.int64)
             self.put(
-                every[rank][index],
+                torch.tensor(every[rank], dtype=torch.int64)[index],
                 features[node][index],
                 counts[node][index],
                 loss_tag=pending.loss_tag,
                 step=pending.step,
             )
+
+    def _rows_of_all(self, rows: Int[Tensor, " n"]) -> list[list[int]]:
+        """The rows that each rank has; in one exchange, unless some rank never had so many."""
+        while True:
+            told = torch.cat([torch.tensor([len(rows)]), _padded(rows[: self._room], self._room)])
+            every = self.ranks.gather(told).tolist()
+            most = max(size for size, *_ in every)
+            if most <= self._room:
+                return [padded[:size] for size, *padded in every]
+            self._room = most
 
 
 def _padded(rows: Tensor, length: int) -> Tensor:

@@ -30,7 +30,9 @@ from aia.tables.frame_boxes import (
 from aia.tables.lists import read_films, read_seconds
 from aia.tables.object_features import (
     ObjectFeatures,
+    ObjectsSeen,
     read_object_features,
+    read_objects_seen,
     write_object_features,
 )
 from aia.tables.parquet_files import (
@@ -55,6 +57,7 @@ __all__ = [
     "TRACK_COLUMNS",
     "DetectionBlock",
     "ObjectFeatures",
+    "ObjectsSeen",
     "ScoreTable",
     "Tube",
     "boxes_of",
@@ -73,6 +76,7 @@ __all__ = [
     "read_key_times",
     "read_metrics",
     "read_object_features",
+    "read_objects_seen",
     "read_objects",
     "read_predicted_boxes",
     "read_scores",

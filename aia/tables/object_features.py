@@ -6,7 +6,7 @@ not computed with any further. What the film spans and who saw it stands in the 
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -16,9 +16,18 @@ from jaxtyping import Float
 from aia.errors import InputError
 from aia.tables.csv_files import LONGEST_SEC, check_video_id
 from aia.tables.parquet_files import BOX_COLUMNS, read_table, write_table
-from aia.tables.parquet_reader import number_lists
+from aia.tables.parquet_reader import number_lists, read_description
 
 _DETECTOR = "detector_weights"
+
+
+class ObjectsSeen(NamedTuple):
+    """What a file of objects is of, without the objects."""
+
+    video: str
+    seconds: tuple[int, int]
+    d: int
+    detector: str
 
 
 class ObjectFeatures(NamedTuple):
@@ -62,6 +71,25 @@ def read_object_features(path: Path | str) -> ObjectFeatures:
         InputError: It is no such file.
     """
     table, ours = read_table(path, "objects with features", more=("features",))
+    seen = _seen(path, ours)
+    _check_span(path, table, seen)
+    return ObjectFeatures(
+        **seen._asdict(),
+        boxes=table.select(BOX_COLUMNS).to_pandas(types_mapper={pa.int32(): pd.Int32Dtype()}.get),
+        features=_features_of(path, table, seen.d),
+    )
+
+
+def read_objects_seen(path: Path | str) -> ObjectsSeen:
+    """What a file of `write_object_features` is of; the objects themselves are not read.
+
+    Raises:
+        InputError: It is no such file.
+    """
+    return _seen(path, read_description(path, ["features"], "objects with features"))
+
+
+def _seen(path: Path | str, ours: Mapping[str, Any]) -> ObjectsSeen:
     try:
         video, d = str(ours["video"]), int(ours["d"])
         first, last = map(int, ours["seconds"])
@@ -72,28 +100,22 @@ def read_object_features(path: Path | str) -> ObjectFeatures:
             "--object-features?"
         ) from None
     check_video_id(video, path)
-    _check_span(path, table, video, first, last)
-    features = _features_of(path, table, d)
-    return ObjectFeatures(
-        video=video,
-        seconds=(first, last),
-        boxes=table.select(BOX_COLUMNS).to_pandas(types_mapper={pa.int32(): pd.Int32Dtype()}.get),
-        features=features,
-        d=d,
-        detector=detector,
-    )
-
-
-def _check_span(path: Path | str, table: pa.Table, video: str, first: int, last: int) -> None:
-    """Stop at objects of another film, or of a second that was not looked at."""
     if not 0 <= first <= last <= LONGEST_SEC:
         raise InputError(
             f"{path}: its seconds are {first} to {last}, expected those of a film, from 0 to "
             f"{LONGEST_SEC:.0f}"
         )
+    if d < 1:
+        raise InputError(f"{path}: its d is {d}, expected at least 1 number for each object")
+    return ObjectsSeen(video, (first, last), d, detector)
+
+
+def _check_span(path: Path | str, table: pa.Table, seen: ObjectsSeen) -> None:
+    """Stop at objects of another film, or of a second that was not looked at."""
+    first, last = seen.seconds
     for other in table["video"].unique().to_pylist():
-        if other != video:
-            raise InputError(f"{path}: is of {video}, but has objects of {other}")
+        if other != seen.video:
+            raise InputError(f"{path}: is of {seen.video}, but has objects of {other}")
     second = table["time_sec"].to_numpy().round()
     outside = (second < first) | (second > last)
     if outside.any():
@@ -106,9 +128,9 @@ def _check_span(path: Path | str, table: pa.Table, video: str, first: int, last:
 
 def _features_of(path: Path | str, table: pa.Table, d: int) -> Float[np.ndarray, "boxes d"]:
     found = number_lists(path, table, "features")
-    if d < 1 or found is None or (found[1] != d).any():
+    if found is None or (found[1] != d).any():
         raise InputError(
-            f"{path}: its features are {table['features'].type} and d is {d}, expected {max(d, 1)} "
+            f"{path}: its features are {table['features'].type}, expected {d} "
             "numbers for each box; is it damaged?"
         )
     features = found[0].reshape(len(table), d)

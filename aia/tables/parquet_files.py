@@ -192,4 +192,4 @@ def _read(
     if check:
         check_keys(path, table)
         check_sides(path, table)
-    return table, describes_itself(path, table)
+    return table, describes_itself(path, table.schema)

@@ -5,7 +5,7 @@ without meaning.
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,12 +34,7 @@ def load_parquet(path: Path | str, columns: Iterable[str], what: str) -> pa.Tabl
         table = file.read()
     except (pa.ArrowException, OSError) as problem:
         raise InputError(f"{path}: is not Parquet or is damaged ({problem})") from None
-    missing = [name for name in columns if name not in table.column_names]
-    if missing:
-        raise InputError(
-            f"{path}: has no column {missing[0]!r}; {what} have {', '.join(columns)}; "
-            f"is it another table? (it has {', '.join(table.column_names)})"
-        )
+    _check_columns(path, names, columns, what)
     return table
 
 
@@ -65,9 +60,21 @@ def typed(path: Path | str, table: pa.Table, kinds: Mapping[str, pa.DataType]) -
     return table
 
 
-def describes_itself(path: Path | str, table: pa.Table) -> dict[str, Any]:
+def read_description(path: Path | str, columns: Iterable[str], what: str) -> dict[str, Any]:
+    """What our programs wrote about a file that has these columns; its rows are not read."""
+    if not Path(path).exists():
+        raise InputError(f"{path}: there is no such file; {what} (Parquet) expected")
+    try:
+        schema = pq.read_schema(path)
+    except (pa.ArrowException, OSError) as problem:
+        raise InputError(f"{path}: is not Parquet or is damaged ({problem})") from None
+    _check_columns(path, schema.names, columns, what)
+    return describes_itself(path, schema)
+
+
+def describes_itself(path: Path | str, schema: pa.Schema) -> dict[str, Any]:
     """What our programs wrote into a file about it; nothing of other files."""
-    raw = (table.schema.metadata or {}).get(OURS, b"{}")
+    raw = (schema.metadata or {}).get(OURS, b"{}")
     try:
         ours = json.loads(raw)
     except (ValueError, RecursionError) as problem:
@@ -149,6 +156,17 @@ def number_lists(
         return None
     lengths = column.value_lengths().fill_null(-1).to_numpy(zero_copy_only=False)
     return column.flatten().to_numpy(zero_copy_only=False), lengths
+
+
+def _check_columns(
+    path: Path | str, names: Sequence[str], columns: Iterable[str], what: str
+) -> None:
+    missing = [name for name in columns if name not in names]
+    if missing:
+        raise InputError(
+            f"{path}: has no column {missing[0]!r}; {what} have {', '.join(columns)}; "
+            f"is it another table? (it has {', '.join(names)})"
+        )
 
 
 def _alike(found: pa.DataType, kind: pa.DataType) -> bool:

@@ -18,7 +18,7 @@ from aia.datasets.ava import ClipSample, seconds_of
 from aia.errors import InputError
 from aia.features.shared_norm import share_norms
 from aia.features.torchvision_video import TorchvisionVideo
-from aia.memory import FeaturePool, SharedPool
+from aia.memory import FeaturePool, pool_for
 from aia.network import Network, build_network
 from aia.ranks import ALONE, Ranks
 from aia.tensors import read_tensors
@@ -150,12 +150,12 @@ def empty_pool(
     On the network's device; several processes share one on the host, called by the run's name.
     """
     assert memory is not None, "an M-Block needs the memory section"
-    shape: dict[str, Any] = {
-        "seconds": seconds_of(clips),
-        "persons_per_clip": memory.persons_per_clip,
-        "d": network.d,
-        "dtype": getattr(torch, memory.dtype),
-    }
-    if ranks.count > 1:
-        return SharedPool(ranks=ranks, name=name, **shape)
-    return FeaturePool(**shape, device=device)
+    return pool_for(
+        ranks,
+        name=name,
+        device=device,
+        seconds=seconds_of(clips),
+        persons_per_clip=memory.persons_per_clip,
+        d=network.d,
+        dtype=getattr(torch, memory.dtype),
+    )

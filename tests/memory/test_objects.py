@@ -7,6 +7,7 @@ from aia.clip import ClipKey
 from aia.errors import InputError
 from aia.memory import object_bank, recall_objects
 from aia.tables import ObjectFeatures, read_object_features, write_object_features
+from tests.memory.sharing import in_two_processes
 
 D = 3
 
@@ -89,3 +90,15 @@ def test_a_bank_may_be_float16(write):
     assert bank.pool.features.dtype == torch.float16
     M = recall_objects(bank.pool, [ClipKey("a", 0)], [1.0], reach=0)
     assert M.features.dtype == torch.float32
+
+
+def test_the_bank_of_objects_is_there_once_for_a_node(write):
+    paths = [
+        str(write(seen("P01_01", (1, 0.9, 5.0), (1, 0.8, 6.0), (1, 0.99, 7.0)))),
+        str(write(seen("P01_02", (3, 0.7, 8.0)))),
+    ]
+    alone = object_bank(paths, per_clip=2).pool
+    for found, changed in in_two_processes("objects_of", *paths, port=29742):
+        assert found == [alone.features.tolist(), alone.count.tolist()]
+        assert changed == [9.0], "what one changes the other sees: it is the same memory"
+    assert alone.features[2].tolist() == [[7.0] * 3, [5.0] * 3]
