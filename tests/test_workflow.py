@@ -383,6 +383,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.long
 def test_every_part_of_table_1_and_its_figures_are_made(tmp_path: Path) -> None:
     """Every kind of network of Table 1, small; not all that differ in their blocks alone."""
     change = {
@@ -534,6 +535,7 @@ def test_a_change_reruns_what_depends_on_it_alone(
     assert made == {rule: count for rule, count in expected.items() if count}
 
 
+@pytest.mark.long
 def test_imported_boxes_give_the_scores_of_the_same_detected_ones_and_a_submission(
     finished: Path, tmp_path: Path
 ) -> None:

@@ -20,7 +20,7 @@ from aia.log import duration
 
 
 class Row(NamedTuple):
-    """The jobs of one rule, or of all; memory is the largest job's."""
+    """The jobs of one rule, or of all; memory is the largest job's, on one node and one GPU."""
 
     rule: str
     jobs: int
@@ -72,7 +72,7 @@ def account_of(
         Task(
             work.seconds(min(job.threads, cores)),
             min(job.threads, cores),
-            int(work.gpu_sec > 0),
+            work.gpus,
             before,
         )
         for job, work, before in zip(jobs, works, needed_jobs(jobs), strict=True)
@@ -91,7 +91,7 @@ def account_of(
         chain=[jobs[number].rule for number in plan.chain],
         cores=cores,
         gpus=gpus,
-        notes=[*_unknown(jobs), *facts.notes],
+        notes=[*_unknown(jobs), *_too_few_gpus(jobs, works, gpus), *facts.notes],
         rates=dict(rates.used),
     )
 
@@ -141,7 +141,7 @@ def _row(rule: str, jobs: Sequence[tuple[Job, Work]], *, cores: int) -> Row:
         return max(values, default=0.0) / GIGA
 
     works = [work for _, work in jobs]
-    held = [work.seconds(min(job.threads, cores)) for job, work in jobs if work.gpu_sec]
+    held = [work.gpus * work.seconds(min(job.threads, cores)) for job, work in jobs]
     return Row(
         rule=rule,
         jobs=len(jobs),
@@ -173,6 +173,16 @@ def _unknown(jobs: Sequence[Job]) -> list[str]:
         f"{job.output[0]} first, then ask again"
         for job in jobs
         if job.checkpoint
+    ]
+
+
+def _too_few_gpus(jobs: Sequence[Job], works: Sequence[Work], gpus: int) -> list[str]:
+    """What is said of jobs that hold more GPUs at once than there are."""
+    most = {job.rule: work.gpus for job, work in zip(jobs, works, strict=True) if work.gpus > gpus}
+    return [
+        f"{rule} is for {count} GPUs at once (train.processes on train.nodes), and there are "
+        f"{gpus}: the times are those with {count}"
+        for rule, count in most.items()
     ]
 
 

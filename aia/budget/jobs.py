@@ -4,6 +4,7 @@ Who plans them is no matter here: anything that prints a JSON object a line (see
 """
 
 import argparse
+import itertools
 import json
 import re
 import shlex
@@ -89,8 +90,13 @@ def planned_jobs(planner: Path, targets: Sequence[str], *, options: Sequence[str
 
 
 def options_of(job: Job, parse: Parse) -> argparse.Namespace | None:
-    """The options of a job's `aia` command; None: it runs something else."""
+    """The options of a job's `aia` command; None: it runs something else.
+
+    What starts the command on each of several nodes may stand before it.
+    """
     words = shlex.split(re.sub(r"\s\d?>+\s?\S+$", "", job.command))
+    if words[:1] == ["srun"]:
+        words = list(itertools.dropwhile(lambda word: word != "aia", words))
     if words[:1] != ["aia"]:
         return None
     try:

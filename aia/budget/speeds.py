@@ -21,19 +21,30 @@ class Work:
     load_sec: int | float = 0.0
     """Of decoding what is computed on; beside the computing where processes do it."""
     gpu_sec: int | float = 0.0
+    """Of one GPU; the job's processes share it."""
+    processes: int = 1
+    """That compute, each on a GPU of its own where there are some."""
     workers: int = 0
-    """Processes that load."""
+    """Processes that load, for each of those that compute."""
     memory_bytes: int | float = 0.0
+    """Of a node."""
     gpu_bytes: int | float = 0.0
+    """Of a GPU."""
     disk_bytes: int | float = 0.0
     """That are kept."""
 
     def seconds(self, threads: int) -> float:
         """From start to end on so many cores."""
-        computing = self.gpu_sec + self.core_sec / threads
+        computing = self.gpu_sec / self.processes + self.core_sec / threads
         if not self.workers:
-            return self.start_sec + computing + self.load_sec
-        return self.start_sec + max(computing, self.load_sec / self.workers)
+            return self.start_sec + computing + self.load_sec / self.processes
+        loading = self.load_sec / (self.workers * self.processes)
+        return self.start_sec + max(computing, loading)
+
+    @property
+    def gpus(self) -> int:
+        """How many it holds."""
+        return self.processes if self.gpu_sec > 0 else 0
 
     @property
     def all_core_sec(self) -> float:

@@ -15,7 +15,7 @@ from safetensors import SafetensorError, safe_open
 from aia.budget.facts import Facts, KeyFrames
 from aia.budget.networks import CLASSES, NetworkCost, RunConfig, network_cost, run_config
 from aia.budget.perceive import BOX_BYTES
-from aia.budget.speeds import GIGA, Speeds, Work
+from aia.budget.speeds import GIGA, Computing, Speeds, Work
 from aia.config import RunName, parse_run, read_sections, run_settings
 from aia.errors import InputError
 
@@ -53,12 +53,24 @@ def training_work(options: argparse.Namespace, facts: Facts, speeds: Speeds) -> 
     steps_sec = 0.0 if run.structure == "none" else speeds.rates[f"step.{speeds.device}"]
     steps_sec *= recipe.steps
     gradients = 4 * cost.trained_parameters
+    of_node = options.processes or recipe.processes
+    processes = of_node * (options.nodes or recipe.nodes)
+    if processes > 1:
+        share = speeds.rates["share.several"]
+        computing = Computing(computing.core_sec / share, computing.gpu_sec / share)
     return Work(
         start_sec=speeds.start() + steps_sec,
         **computing._asdict(),
         load_sec=speeds.load_sec(store, frames=cost.frames * loaded),
         workers=recipe.workers,
-        **_where(speeds, checkpoint + gradients + saved + pool.memory, workers=recipe.workers),
+        processes=processes,
+        **_where(
+            speeds,
+            checkpoint + gradients + saved / processes + (pool.memory if processes == 1 else 0),
+            workers=recipe.workers,
+            processes=of_node,
+            shared_bytes=pool.memory if processes > 1 else 0,
+        ),
         disk_bytes=recipe.keep_checkpoints * checkpoint + pools * pool.disk + 4 * cost.parameters,
     )
 
@@ -192,12 +204,30 @@ def _clips(
     return facts.key_frames(annotations, [path.stem for path in stores], excluded=excluded)
 
 
-def _where(speeds: Speeds, computing_bytes: int | float, *, workers: int = 0) -> dict[str, Any]:
-    """Memory of a process whose computing takes so many bytes where it computes."""
+def _where(
+    speeds: Speeds,
+    computing_bytes: int | float,
+    *,
+    workers: int = 0,
+    processes: int = 1,
+    shared_bytes: int | float = 0,
+) -> dict[str, Any]:
+    """Memory of a node's processes, each of which computes with so many bytes where it computes.
+
+    Args:
+        speeds: Of the device.
+        computing_bytes: Of each process, on the device.
+        workers: Processes that load, for each.
+        processes: How many there are.
+        shared_bytes: What they have together, on the host.
+    """
     process = (speeds.rates["memory.torch"] + workers * speeds.rates["memory.small"]) * GIGA
     if speeds.gpu:
-        return {"memory_bytes": process, "gpu_bytes": computing_bytes}
-    return {"memory_bytes": process + computing_bytes}
+        return {
+            "memory_bytes": processes * process + shared_bytes,
+            "gpu_bytes": computing_bytes,
+        }
+    return {"memory_bytes": processes * (process + computing_bytes) + shared_bytes}
 
 
 def _process(speeds: Speeds) -> dict[str, Any]:

@@ -1,11 +1,13 @@
 """Which ground-truth box each detection overlaps most: the part that all protocols share.
 
 A detection's best box depends on nothing but the two files, so detections pass in blocks and leave
-only a few numbers each. Protocols (frame_map.py) then choose among them and order them.
+only a few numbers each, in files without a name: a large split has more of them than memory should
+hold. Protocols (frame_map.py) then choose among them and order them.
 """
 
+import tempfile
 from collections.abc import Collection, Iterable
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -84,17 +86,17 @@ def match(
     number, names = pd.factorize(left_out_videos)
     left_out = keys_of(names, number, np.array([second for _, second in excluded], float))
 
-    parts: list[_Part] = []
+    spool = _Spool()
     frames: dict[int, int] = {}
-    shapes = 0
+    shapes, dropped = 0, 0
     for block in detections:
-        parts.append(_match_block(block, keys_of, truth, labels, iou, frames, shapes))
-        shapes += len(parts[-1].shapes_xyxy)
+        part = _match_block(block, keys_of, truth, labels, iou, frames, shapes)
+        spool.add(part)
+        shapes += len(part.shapes_xyxy)
+        dropped += part.dropped
     appeared = np.fromiter(frames, np.int64)
-    dropped = sum(part.dropped for part in parts)
-    arrays = _joined(parts)
     return Matches(
-        **arrays,
+        **spool.columns(),
         frame_excluded=np.isin(appeared, left_out),
         frame_listed=np.isin(appeared, listed),
         frame_labelled=pd.Index(pd.unique(key)).get_indexer(pd.Index(appeared)),
@@ -105,15 +107,35 @@ def match(
     )
 
 
-def _joined(parts: list[_Part]) -> dict[str, np.ndarray]:
-    """The arrays of all parts end to end; no part is kept, so that nothing stands twice."""
-    names = [name for name in _Part._fields if name != "dropped"]
-    pieces = {name: [getattr(part, name) for part in parts] for name in names}
-    parts.clear()
-    joined = {}
-    for name in names:
-        joined[name] = np.concatenate(pieces.pop(name))
-    return joined
+class _Spool:
+    """The columns of all parts, each end to end in a file of its own.
+
+    The system keeps of them in memory what there is room for.
+    """
+
+    def __init__(self) -> None:
+        self._files: dict[str, tuple[IO[bytes], np.ndarray]] = {}
+
+    def add(self, part: _Part) -> None:
+        for name, array in part._asdict().items():
+            if name == "dropped":
+                continue
+            if name not in self._files:
+                file = tempfile.TemporaryFile()  # noqa: SIM115 (`columns` closes it)
+                self._files[name] = file, array[:0]
+            self._files[name][0].write(np.ascontiguousarray(array).data)
+
+    def columns(self) -> dict[str, np.ndarray]:
+        """Each column as one array, which reads its file."""
+        arrays = {}
+        for name, (file, like) in self._files.items():
+            file.flush()
+            arrays[name] = like
+            if file.tell():  # nothing at all cannot be mapped
+                mapped = np.memmap(file, like.dtype, "r")
+                arrays[name] = np.asarray(mapped).reshape(-1, *like.shape[1:])
+            file.close()
+        return arrays
 
 
 def _match_block(

@@ -4,12 +4,13 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from aia.budget.account import account_lines, account_of
-from aia.budget.jobs import Job, needed_jobs, read_jobs
+from aia.budget.jobs import Job, needed_jobs, options_of, read_jobs
 from aia.budget.networks import network_cost, run_config
 from aia.budget.rates import packaged_rates, read_rates, write_rates
 from aia.cli import _parser, main
@@ -48,7 +49,8 @@ def frames_job(video, **settings):
 
 def train_job(name, *, steps=3, batch=2, threads=2, **train):
     raw = run_settings(CONFIG, parse_run(name))
-    raw["train"] |= {"steps": steps, "batch": batch, "validate_every": None, "workers": 0, **train}
+    change = {"steps": steps, "batch": batch, "validate_every": None, "workers": 0, **train}
+    raw["train"] = raw["train"] | change
     return Job(
         rule="train",
         command=f"aia train --run {name} --frames f/a.h5 --annotations no.csv --labels no.pbtxt "
@@ -117,6 +119,43 @@ def test_on_a_gpu_training_holds_it_while_clips_are_loaded(tmp_path):
     assert row.gpu_hours * 3600 == pytest.approx(5.0 + max(computing, loading / 2))
     assert row.core_hours * 3600 == pytest.approx(5.0 + loading)
     assert row.gpu_memory_gb > 0
+
+
+def test_several_processes_share_the_computing_and_hold_a_gpu_each(tmp_path):
+    name = "slowfast_r50_4x16-serial-PM-amu-s0"
+    recipe = {"steps": 7000, "batch": 8, "workers": 2}
+    rates = rates_of(tmp_path, SIMPLE | {"step.gpu": 0.001, "share.several": 0.8, "load.jpeg": 1e6})
+
+    def row_of(gpus, **train):
+        jobs = [frames_job("a"), train_job(name, **recipe, **train)]
+        found = account_of(jobs, parse=parse, rates=rates, cores=8, gpus=gpus)
+        return {row.rule: row for row in found.rows}["train"], found
+
+    (one, _), (four, account) = row_of(4), row_of(4, processes=4)
+    start = 5.0 + 7  # a start, and what a step takes beside the operations
+    computing = one.gpu_hours * 3600 - start
+    assert four.gpu_hours * 3600 == pytest.approx(4 * (start + computing / 4 / 0.8))
+    assert account.plan.wall_sec == pytest.approx(7.75 + start + computing / 4 / 0.8)
+    assert four.disk_gb == one.disk_gb
+    pool = 4 * 2304 * 11 * 1 / 1e9  # on the host, once
+    process = packaged_rates()["memory.torch"] + 2 * packaged_rates()["memory.small"]
+    assert one.memory_gb == pytest.approx(process)
+    assert four.memory_gb == pytest.approx(4 * process + pool)
+    assert four.gpu_memory_gb < one.gpu_memory_gb
+    assert not [note for note in account.notes if "GPUs" in note]
+    two, _ = row_of(8, processes=4, nodes=2)
+    assert two.memory_gb == four.memory_gb, "of one node"
+    assert two.gpu_hours * 3600 == pytest.approx(8 * (start + computing / 8 / 0.8))
+    note = row_of(2, processes=4)[1].notes[0]
+    assert note.startswith("train is for 4 GPUs at once")
+    assert "there are 2" in note
+
+
+def test_what_starts_a_command_on_each_node_is_no_part_of_it():
+    job = train_job("slowfast_r50_4x16-none-s0")
+    command = f"srun --ntasks=2 --ntasks-per-node=1 {job.command} --nodes 2"
+    options = options_of(replace(job, command=command), parse)
+    assert (options.name, options.nodes) == ("slowfast_r50_4x16-none-s0", 2)
 
 
 def test_operations_are_those_that_others_counted():

@@ -156,6 +156,7 @@ def test_a_split_that_leaves_nothing_to_train_on_is_refused(tmp_path):
         prepare(annotations, val=val, output=tmp_path)
 
 
+@pytest.mark.long
 def test_the_prepared_first_split_holds_every_frame_and_box(shared_data, tmp_path):
     folder = shared_data / "ucf101-24"
     films = prepare(folder / "pyannot.pkl", val=folder / "testlist01.txt", output=tmp_path)

@@ -165,6 +165,7 @@ def test_a_threshold_that_is_none_is_refused(tmp_path, text):
         evaluate_ucf24(tmp_path / "gt.csv", tmp_path / "det.csv", video_ious=[text])
 
 
+@pytest.mark.long
 def test_perfect_detections_of_the_real_test_split(shared_data, tmp_path):
     from aia.evaluate.ucf24 import read_truth
 

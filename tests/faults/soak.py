@@ -1,11 +1,12 @@
 """Kill the workflow at random moments, over and over, and see that it ends with the same results.
 
     python -m tests.faults.soak --kills 200 --folder /somewhere/with/room
+    python -m tests.faults.soak --kills 50 --processes 2     # each training in two processes
 
-A small Playhouse is made from films to table, once undisturbed and then under fire: after a random
-time a job, Snakemake, both, or all at once are killed with SIGKILL, and the workflow is started
-again. When it has come to its end everything that it made is compared with the undisturbed run, and
-it begins anew, until so many kills have been survived.
+A small Playhouse is made from films to table, once undisturbed and then under fire: at a random
+moment of a random stage a job, one of its processes, Snakemake, both, or all at once are killed
+with SIGKILL, and the workflow is started again. When it has come to its end everything that it made
+is compared with the undisturbed run, and it begins anew, until so many kills have been survived.
 """
 
 import argparse
@@ -34,8 +35,19 @@ SETTINGS = {
     "train": {"steps": 12, "checkpoint_every": 3, "validate_every": 6},
     "results": {"seeds": [0], "runs": [RUN]},
 }
-VICTIMS = ("job", "snakemake", "both", "all")
+VICTIMS = ("job", "part", "snakemake", "both", "all")
+"""A part is one process that a job has started: of several that train, or one that loads."""
+AHEAD = (0, 0, 1, 2)
+"""How many stages after the one that runs the kill may come."""
 KEPT = {".csv", ".h5", ".parquet", ".safetensors", ".jsonl", ".yaml", ".mp4", ".pbtxt"}
+
+
+class Stage(NamedTuple):
+    """A command of the workflow, as the undisturbed run had it."""
+
+    name: str
+    longest_sec: float
+    """That one of its jobs took."""
 
 
 class Report(NamedTuple):
@@ -59,25 +71,29 @@ class Report(NamedTuple):
         ]
 
 
-def soak(folder: Path, *, kills: int, seed: int, target: str = "results/small_val.csv") -> Report:
+def soak(
+    folder: Path,
+    *,
+    kills: int,
+    seed: int,
+    processes: int = 1,
+    target: str = "results/small_val.csv",
+) -> Report:
     """Kill `kills` times and compare; both runs stay under `folder`."""
     rng = random.Random(seed)
     reference = folder / "undisturbed"
-    began = time.monotonic()
-    _make(reference)
-    if _start(reference, target).wait() != 0:
-        raise SystemExit("the undisturbed run failed; see its logs")
-    longest_sec = time.monotonic() - began
+    _make(reference, processes)
+    stages = _watched(_start(reference, target), reference)
     expected = content(reference)
     report = Report(collections.Counter(), 0, [])
     while sum(report.kills.values()) < kills:
         under_fire = folder / "killed"
         shutil.rmtree(under_fire, ignore_errors=True)
-        _make(under_fire)
+        _make(under_fire, processes)
         while True:
             process = _start(under_fire, target)
             if sum(report.kills.values()) < kills:
-                _kill_some(process, under_fire, rng, longest_sec, report.kills)
+                _kill_some(process, under_fire, rng, stages, report.kills)
             status = process.wait()
             if status == 0:
                 break
@@ -90,6 +106,20 @@ def soak(folder: Path, *, kills: int, seed: int, target: str = "results/small_va
         )
         print(report.lines()[0], flush=True)
     return report
+
+
+def _watched(process: subprocess.Popen[bytes], folder: Path) -> list[Stage]:
+    """The stages of a run in their order, when it has come to its end."""
+    began: dict[int, float] = {}
+    longest: dict[str, float] = {}
+    while process.poll() is None:
+        for job, name in jobs_in(folder).items():
+            lasted = time.monotonic() - began.setdefault(job, time.monotonic())
+            longest[name] = max(longest.get(name, 0.0), lasted)
+        time.sleep(0.05)
+    if process.returncode:
+        raise SystemExit(f"the undisturbed run failed; see {folder / 'snakemake.log'}")
+    return [Stage(name, lasted) for name, lasted in longest.items()]
 
 
 def content(folder: Path) -> dict[str, str]:
@@ -106,9 +136,10 @@ def _timeless(path: Path) -> bytes:
     return re.sub(rb'"images_per_sec": [\d.]+', b"", path.read_bytes())
 
 
-def _make(folder: Path) -> None:
+def _make(folder: Path, processes: int) -> None:
     folder.mkdir(parents=True)
-    (folder / "soak.yaml").write_text(yaml.safe_dump(SETTINGS))
+    settings = SETTINGS | {"train": SETTINGS["train"] | {"processes": processes}}
+    (folder / "soak.yaml").write_text(yaml.safe_dump(settings))
 
 
 def _command(target: str, *more: str) -> list[str]:
@@ -132,23 +163,35 @@ def _kill_some(
     process: subprocess.Popen[bytes],
     folder: Path,
     rng: random.Random,
-    longest_sec: float,
+    stages: Sequence[Stage],
     kills: collections.Counter[str],
 ) -> None:
-    """Wait for a random moment of some job, then kill whoever the dice say."""
-    deadline = time.monotonic() + longest_sec
-    while not jobs_in(folder) and process.poll() is None and time.monotonic() < deadline:
+    """Wait for a random moment of a stage that is still to come, then kill whoever is drawn."""
+    place = {stage.name: number for number, stage in enumerate(stages)}
+
+    def reached() -> int:
+        return max((place.get(name, 0) for name in jobs_in(folder).values()), default=-1)
+
+    while reached() < 0 and process.poll() is None:
         time.sleep(0.05)
-    wait_until = time.monotonic() + rng.uniform(0, min(6.0, longest_sec / 8))
+    wanted = min(max(reached(), 0) + rng.choice(AHEAD), len(stages) - 1)
+    while reached() < wanted and process.poll() is None:
+        time.sleep(0.05)
+    wait_until = time.monotonic() + rng.uniform(0, 1.2 * stages[wanted].longest_sec)
     while process.poll() is None and time.monotonic() < wait_until:
-        time.sleep(0.05)
-    if process.poll() is not None:
-        return
+        time.sleep(0.01)
     running = jobs_in(folder)
     victim = rng.choice(VICTIMS)
+    if process.poll() is not None or (victim in ("job", "part") and not running):
+        return
     stage = "between jobs"
     if running:
         chosen, stage = rng.choice(sorted(running.items()))
+    if victim == "part":
+        parts = _started_by(chosen)
+        if not parts:
+            return
+        _end(rng.choice(parts))
     if victim in ("snakemake", "both", "all"):
         process.kill()
     if running and victim in ("job", "both"):
@@ -156,9 +199,16 @@ def _kill_some(
     if victim == "all":
         for job in running:
             _end(job)
-    if victim == "job" and not running:
-        return
     kills[f"{stage}, {victim}"] += 1
+
+
+def _started_by(job: int) -> list[int]:
+    """Processes below another, at any depth."""
+    try:
+        direct = Path(f"/proc/{job}/task/{job}/children").read_text().split()
+    except OSError:  # it ended meanwhile
+        return []
+    return [below for child in map(int, direct) for below in (child, *_started_by(child))]
 
 
 def jobs_in(folder: Path) -> dict[int, str]:
@@ -197,10 +247,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--processes", type=int, default=1, help="that train a run together")
     parser.add_argument("--folder", type=Path, help="with room for two runs; else a temporary one")
     options = parser.parse_args(argv)
     with tempfile.TemporaryDirectory() as name:
-        report = soak(options.folder or Path(name), kills=options.kills, seed=options.seed)
+        report = soak(
+            options.folder or Path(name),
+            kills=options.kills,
+            seed=options.seed,
+            processes=options.processes,
+        )
     print("\n".join(report.lines()))
     return int(bool(report.differences))
 

@@ -117,8 +117,12 @@ def test_any_bit_that_flips_is_named_or_nothing_is_other_for_it(
 ) -> None:
     """Headers and indices are hit most: formats keep there what they do not check themselves."""
     folder = tmp_path / "results"
-    shutil.copytree(trained, folder)
-    path = largest(pattern)(folder)
+    path = folder / largest(pattern)(trained).relative_to(trained)
+    if path.suffix == ".json":  # one of several files that are one thing
+        shutil.copytree(trained / "run" / "work" / "step-0000014", path.parents[1])
+    else:
+        path.parent.mkdir(parents=True)
+        shutil.copy(largest(pattern)(trained), path)
     whole, expected = path.read_bytes(), content(path)
     rng = random.Random(pattern)
     near = min(len(whole), 3000)

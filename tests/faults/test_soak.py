@@ -5,7 +5,10 @@ import pytest
 from tests.faults.soak import soak
 
 
-@pytest.mark.parametrize("kills", [3, pytest.param(200, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "kills",
+    [pytest.param(3, marks=pytest.mark.long), pytest.param(200, marks=pytest.mark.slow)],
+)
 def test_what_is_killed_at_random_ends_with_the_same_results(tmp_path, capsys, kills):
     report = soak(tmp_path, kills=kills, seed=5)
     with capsys.disabled():

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import time
 from pathlib import Path
@@ -86,15 +87,24 @@ def test_several_processes_tell_the_age_of_memory_as_one(runs, count):
         assert told[1][3:] == pytest.approx(told[0][3:], rel=1e-4)
 
 
-@pytest.mark.parametrize("count", [1, 3])
-def test_what_two_began_one_or_three_can_end(films, several, runs, tmp_path, count):
-    """Killed after step 10, it goes on in another number of processes, on the same curve."""
-    process = start(films, several, tmp_path, more=["--processes", "2"])
-    await_generation(process, tmp_path, "step-0000010")
+@pytest.fixture(scope="module")
+def begun(films, several, tmp_path_factory):
+    """A run in two processes, killed after step 10."""
+    folder = tmp_path_factory.mktemp("begun")
+    process = start(films, several, folder, more=["--processes", "2"])
+    await_generation(process, folder, "step-0000010")
     process.kill()
     process.communicate()
-    assert not (tmp_path / "model.safetensors").exists()
+    assert not (folder / "model.safetensors").exists()
     time.sleep(1.0)  # its processes end with it; a lock that is held would be an error
+    return folder
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("count", [1, 3])
+def test_what_two_began_one_or_three_can_end(films, several, runs, begun, tmp_path, count):
+    """It goes on in another number of processes, on the same curve."""
+    shutil.copytree(begun, tmp_path, dirs_exist_ok=True)
     said = finish(films, several, tmp_path, more=["--processes", str(count)])
     assert "going on after step 10" in said
     assert losses(tmp_path) == pytest.approx(losses(runs[1]), rel=1e-5)
@@ -113,6 +123,7 @@ def test_one_of_several_processes_may_die(films, several, runs, tmp_path):
     assert losses(tmp_path) == pytest.approx(losses(runs[1]), rel=1e-5)
 
 
+@pytest.mark.long
 def test_two_nodes_have_a_memory_each_with_the_same_content(films, several, runs, tmp_path):
     """Each node fills its own from what its processes saw and what the other sends."""
     slurm = {"SLURM_NNODES": "2", "SLURM_JOB_NODELIST": "localhost", "SLURM_JOB_ID": "271"}
@@ -215,6 +226,7 @@ def test_out_of_training_nothing_is_dropped():
     assert torch.equal(layer(torch.ones(1, 2, 8)), torch.ones(1, 2, 8))
 
 
+@pytest.mark.long
 def test_what_only_a_later_process_meets_is_said_too(films, several, tmp_path):
     """The second process cannot read what the first one can."""
     sick = tmp_path / "sitecustomize.py"
