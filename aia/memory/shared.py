@@ -13,6 +13,7 @@ it finds all of the step. Within a node nothing is sent; between nodes the featu
 """
 
 import hashlib
+import mmap
 import os
 import shutil
 import tempfile
@@ -114,7 +115,10 @@ class SharedPool(FeaturePool):
             places[name] = slice(size, size + length)
             size += -(-length // ALIGNMENT) * ALIGNMENT
         path = self._shared_file(size)
-        mapped = torch.from_file(str(path), shared=True, size=size, dtype=torch.uint8)
+        with open(path, "r+b") as file:
+            flags = mmap.MAP_SHARED | getattr(mmap, "MAP_POPULATE", 0)
+            shared = mmap.mmap(file.fileno(), max(size, 1), flags)
+        mapped = torch.frombuffer(shared, dtype=torch.uint8)
         self.ranks.wait()
         if self.ranks.first_of_node:
             path.unlink()
