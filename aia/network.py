@@ -223,7 +223,8 @@ class Network(nn.Module):
             return self.backbone(self.pathways(batch.frames, sizes_hw=batch.sizes_hw))
         clips = []
         for place, key in enumerate(batch.keys):
-            known = (key, *batch.frames.shape[2:4])
+            # A long segment is seen elsewhere the next time; its key is the same.
+            known = (key, *batch.times_sec[place : place + 1], *batch.frames.shape[2:4])
             if known not in self.kept_maps:  # one by one, so that it does not matter with whom
                 one = slice(place, place + 1)
                 paths = self.pathways(batch.frames[one], sizes_hw=batch.sizes_hw[one])

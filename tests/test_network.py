@@ -121,6 +121,19 @@ def test_kept_maps_give_the_same_features_and_are_computed_once():
     assert not any(parameter.requires_grad for parameter in network.backbone.parameters())
 
 
+def test_a_segment_that_is_seen_elsewhere_has_other_maps_though_its_key_is_the_same():
+    network, batch = network_of(), batch_of()
+    there = batch._replace(times_sec=(2.0, 3.0, 4.0))
+    elsewhere = batch._replace(times_sec=(2.0, 3.0, 9.0), frames=255 - batch.frames)
+    expected = network.features(elsewhere)[0].features[2]
+    network.keep_maps()
+    kept = network.features(there)[0].features
+    seen = network.features(elsewhere)[0].features
+    torch.testing.assert_close(seen[:2], kept[:2], rtol=0, atol=0)
+    torch.testing.assert_close(seen[2], expected, atol=1e-5, rtol=1e-4)
+    assert not torch.allclose(seen[2], kept[2])
+
+
 @pytest.mark.parametrize("structure", ["none", "serial"])
 def test_bfloat16_arithmetic_gives_nearly_float32s_logits_and_features_in_float32(structure):
     blocks = "" if structure == "none" else "PO"
