@@ -9,18 +9,14 @@ import contextlib
 import dataclasses
 import functools
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import yaml
 
-from aia.config import (
-    MACHINE_SETTINGS,
-    RunName,
-    TrainConfig,
-)
+from aia.config import MACHINE_SETTINGS, RunName
 from aia.datasets.ava import ClipSample
 from aia.datasets.loader import ClipFrames, StepSampler, training_batches
 from aia.errors import InputError
@@ -33,17 +29,11 @@ from aia.ranks import ALONE, Ranks
 from aia.tensors import write_tensors
 from aia.train import checkpoint
 from aia.train.bank import prepare_bank
-from aia.train.loop import train
+from aia.train.loop import Step, train
 from aia.train.loss import action_loss
 from aia.train.metrics import Metrics
 from aia.train.schedule import build_optimizer, rate_share
-from aia.train.start import (
-    Sections,
-    empty_pool,
-    pick_device,
-    starting_network,
-    usable_threads,
-)
+from aia.train.start import Sections, empty_pool, pick_device, starting_network, usable_threads
 from aia.video.store import FrameStore
 
 
@@ -78,11 +68,12 @@ def train_run(
         bank: The memory of a run that remembers objects.
         ranks: The processes that train it together; each calls this.
     """
-    config = sections.train
-    device = pick_device(config.device, ranks)
-    torch.set_num_threads(usable_threads(max(config.threads // ranks.local_count, 1)))
+    device = pick_device(sections.train.device, ranks)
+    threads = max(sections.train.threads // ranks.local_count, 1)
+    torch.set_num_threads(usable_threads(threads))
     clips = [clip for clip in clips if len(clip.persons_xyxy)]
-    _refuse_impossible(run, config, clips, bank, ranks)
+    given = Given(run, sections, clips, stores, labels, work, device, validate, ranks)
+    _refuse_impossible(given, bank)
     described = describe_run(run, sections, labels)
     if bank is not None:
         described["objects_seen"] = {"channels": bank.pool.d, "detector": bank.detector}
@@ -102,7 +93,7 @@ def train_run(
         pool = bank.pool if bank is not None else None
         if network.remembers and bank is None:
             pool = empty_pool(clips, network, sections.memory, device, name=str(work), ranks=ranks)
-        optimizer = build_optimizer(network, config)
+        optimizer = build_optimizer(network, sections.train)
         start = checkpoint.resume(
             work,
             network=network,
@@ -111,64 +102,55 @@ def train_run(
             device=device,
             ranks=ranks,
         )
-        say_beginning(run, network, pool, clips, start.step, ranks)
-        if run.memory == "frozen" and start.step < config.steps:
+        _say_beginning(given, network, pool, start.step)
+        if run.memory == "frozen" and start.step < sections.train.steps:
             assert pool is not None
             prepare_bank(
                 work,
                 network=network,
                 pool=pool,
-                frames=ClipFrames(
-                    clips=clips,
-                    stores=stores,
-                    span=sections.backbone.span,
-                    strides=sections.backbone.strides,
-                ),
-                batch=config.batch,
-                workers=config.workers,
-                precision=config.precision,
+                frames=ClipFrames(**_seen(given)),
+                batch=sections.train.batch,
+                workers=sections.train.workers,
+                precision=sections.train.precision,
                 device=device,
                 ranks=ranks,
             )
-        _optimise(
-            network=network,
-            pool=pool,
-            optimizer=optimizer,
-            sections=sections,
-            clips=clips,
-            stores=stores,
-            labels=labels,
-            run=run,
-            start=start,
-            work=work,
-            device=device,
-            validate=validate,
-            ranks=ranks,
-        )
+        _optimise(given, network, pool, optimizer, start)
         if ranks.first:
             publish(network, described, work=work, output=output)
         ranks.wait()
 
 
-def _refuse_impossible(
-    run: RunName,
-    config: TrainConfig,
-    clips: Sequence[ClipSample],
-    bank: ObjectBank | None,
-    ranks: Ranks,
-) -> None:
+class Given(NamedTuple):
+    """What a run is trained with; see `train_run`."""
+
+    run: RunName
+    sections: Sections
+    clips: Sequence[ClipSample]
+    """Each with a person."""
+    stores: Mapping[str, FrameStore]
+    labels: ClassList
+    work: Path
+    device: torch.device
+    validate: Callable[[Network], float] | None
+    ranks: Ranks
+
+
+def _refuse_impossible(given: Given, bank: ObjectBank | None) -> None:
     """Raise an InputError for a run that cannot be trained from what it is given."""
-    if not clips:
+    if not given.clips:
         raise InputError("the annotations hold no person at all; is it the right file?")
-    if config.batch < ranks.count:
+    batch, count = given.sections.train.batch, given.ranks.count
+    if batch < count:
         raise InputError(
-            f"train.batch = {config.batch} is shared by {ranks.count} processes; expected at least "
-            "a clip for each"
+            f"train.batch = {batch} is shared by {count} processes; expected at least a clip for "
+            "each"
         )
-    if (run.memory == "objects") != (bank is not None):
+    if (given.run.memory == "objects") != (bank is not None):
         raise InputError(
-            f"{run}: a memory of objects needs what the detector saw of them (--object-features), "
-            "and nothing else does"
+            f"{given.run}: a memory of objects needs what the detector saw of them "
+            "(--object-features), and nothing else does"
         )
 
 
@@ -201,19 +183,13 @@ def _without_machine(section: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in section.items() if name not in MACHINE_SETTINGS["train"]}
 
 
-def say_beginning(
-    run: RunName,
-    network: Network,
-    pool: FeaturePool | None,
-    clips: Sequence[ClipSample],
-    step: int,
-    ranks: Ranks,
-) -> None:
+def _say_beginning(given: Given, network: Network, pool: FeaturePool | None, step: int) -> None:
     """Tell what will be trained, in a few lines."""
+    run, ranks = given.run, given.ranks
     parameters = sum(p.numel() for p in network.parameters() if p.requires_grad)
-    persons = sum(len(clip.persons_xyxy) for clip in clips)
+    persons = sum(len(clip.persons_xyxy) for clip in given.clips)
     trained = f"{parameters / 1e6:.2f} M trained parameters"
-    say(f"{run}: {trained}, {len(clips)} clips, {persons} persons")
+    say(f"{run}: {trained}, {len(given.clips)} clips, {persons} persons")
     if ranks.count > 1:
         say(f"{run}: {ranks.count} processes on {ranks.nodes} node{'s' * (ranks.nodes > 1)}")
     if pool is not None:
@@ -224,88 +200,33 @@ def say_beginning(
 
 
 def _optimise(
-    *,
+    given: Given,
     network: Network,
     pool: FeaturePool | None,
     optimizer: torch.optim.Optimizer,
-    sections: Sections,
-    clips: Sequence[ClipSample],
-    stores: Mapping[str, FrameStore],
-    labels: ClassList,
-    run: RunName,
     start: checkpoint.Resumed,
-    work: Path,
-    device: torch.device,
-    validate: Callable[[Network], float] | None,
-    ranks: Ranks,
 ) -> None:
     """Run Algorithm 1 to its last step, with checkpoints and a line of metrics now and then."""
-    config, memory = sections.train, sections.memory
-    sampler = StepSampler(
-        clips,
-        batch=config.batch,
-        steps=config.steps,
-        seed=run.seed,
-        balance=config.balance,
-        first=start.step + 1,
-        share=ranks.share(config.batch),
+    config, ranks, work = given.sections.train, given.ranks, given.work
+    metrics = (
+        Metrics(work / "metrics.jsonl", run=given.run, step=start.step) if ranks.first else None
     )
-    frames = ClipFrames(
-        clips=clips,
-        stores=stores,
-        span=sections.backbone.span,
-        strides=sections.backbone.strides,
-        jitter=config.jitter,
-        flip=config.flip,
-        colour_jitter=config.colour_jitter,
-        slow_jitter=config.slow_jitter,
-        max_persons=config.max_persons,
-    )
-    steps = train(
-        network=network,
-        pool=pool,
-        batches=training_batches(frames, sampler, workers=config.workers),
-        loss_of=functools.partial(
-            action_loss,
-            kind=sections.loss.kind,
-            gamma=sections.loss.focal_gamma,
-            missing_pose=sections.loss.missing_pose,
-            groups=labels.groups,
-            group_weights=sections.loss.group_weights,
-        ),
-        optimizer=optimizer,
-        rate_at=lambda step: config.learning_rate * rate_share(step, config),
-        reach=memory.reach if memory else 0,
-        penalty=memory.penalty if memory else False,
-        seed=run.seed,
-        clip_norm=config.clip_norm,
-        device=device,
-        precision=config.precision,
-        first_step=start.step + 1,
-        err=start.err,
-        frozen=run.memory == "frozen",
-        objects=run.memory == "objects",
-        ranks=ranks,
-        batch_size=config.batch,
-        max_persons=config.max_persons,
-    )
-    metrics = Metrics(work / "metrics.jsonl", run=run, step=start.step) if ranks.first else None
     writer = checkpoint.Writer(work, keep=config.keep_checkpoints)
     pace = Pace(total=config.steps, done=start.step)
     with contextlib.closing(metrics) if metrics else contextlib.nullcontext():
-        for step in steps:
+        for step in _steps(given, network, pool, optimizer, start):
             last = step.number == config.steps
             if metrics and (step.number % config.log_every == 0 or last or step.number == 1):
                 metrics.write(step, pace)
                 if pace.due() or last:
                     say(metrics.line(step, config.steps, pace))
             if (
-                validate
+                given.validate
                 and config.validate_every
                 and (step.number % config.validate_every == 0 or last)
             ):
                 if metrics:
-                    metrics.validated(step.number, validate(network))
+                    metrics.validated(step.number, given.validate(network))
                 ranks.wait()
             if step.number % config.checkpoint_every == 0 or last:
                 if pool is not None:
@@ -316,7 +237,77 @@ def _optimise(
                         step=step.number,
                         network=network,
                         optimizer=optimizer,
-                        pool=pool if run.memory == "amu" else None,  # a bank stands beside them
+                        # a bank stands beside the checkpoints
+                        pool=pool if given.run.memory == "amu" else None,
                         err=step.loss,
                     )
         writer.finish()
+
+
+def _steps(
+    given: Given,
+    network: Network,
+    pool: FeaturePool | None,
+    optimizer: torch.optim.Optimizer,
+    start: checkpoint.Resumed,
+) -> Iterator[Step]:
+    """Algorithm 1 with the run's settings, from the step after `start` on."""
+    config, memory, loss = given.sections.train, given.sections.memory, given.sections.loss
+    run, ranks = given.run, given.ranks
+    sampler = StepSampler(
+        given.clips,
+        batch=config.batch,
+        steps=config.steps,
+        seed=run.seed,
+        balance=config.balance,
+        first=start.step + 1,
+        share=ranks.share(config.batch),
+    )
+    frames = ClipFrames(
+        **_seen(given),
+        jitter=config.jitter,
+        flip=config.flip,
+        colour_jitter=config.colour_jitter,
+        slow_jitter=config.slow_jitter,
+        max_persons=config.max_persons,
+    )
+    loss_of = functools.partial(
+        action_loss,
+        kind=loss.kind,
+        gamma=loss.focal_gamma,
+        missing_pose=loss.missing_pose,
+        groups=given.labels.groups,
+        group_weights=loss.group_weights,
+    )
+    return train(
+        network=network,
+        pool=pool,
+        batches=training_batches(frames, sampler, workers=config.workers),
+        loss_of=loss_of,
+        optimizer=optimizer,
+        rate_at=lambda step: config.learning_rate * rate_share(step, config),
+        reach=memory.reach if memory else 0,
+        penalty=memory.penalty if memory else False,
+        seed=run.seed,
+        clip_norm=config.clip_norm,
+        device=given.device,
+        precision=config.precision,
+        first_step=start.step + 1,
+        err=start.err,
+        frozen=run.memory == "frozen",
+        objects=run.memory == "objects",
+        ranks=ranks,
+        batch_size=config.batch,
+        max_persons=config.max_persons,
+    )
+
+
+def _seen(given: Given) -> dict[str, Any]:
+    """What `ClipFrames` needs to know of the clips, whatever is done to them."""
+    backbone = given.sections.backbone
+    return {
+        "clips": given.clips,
+        "stores": given.stores,
+        "span": backbone.span,
+        "strides": backbone.strides,
+    }
