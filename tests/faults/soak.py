@@ -21,7 +21,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -37,17 +37,9 @@ SETTINGS = {
 }
 VICTIMS = ("job", "part", "snakemake", "both", "all")
 """A part is one process that a job has started: of several that train, or one that loads."""
-AHEAD = (0, 0, 1, 2)
-"""How many stages after the one that runs the kill may come."""
+WAIT = 2.0
+"""Longest wait before a kill, in times of what a job of the stage takes: half of them get on."""
 KEPT = {".csv", ".h5", ".parquet", ".safetensors", ".jsonl", ".yaml", ".mp4", ".pbtxt"}
-
-
-class Stage(NamedTuple):
-    """A command of the workflow, as the undisturbed run had it."""
-
-    name: str
-    longest_sec: float
-    """That one of its jobs took."""
 
 
 class Report(NamedTuple):
@@ -83,7 +75,7 @@ def soak(
     rng = random.Random(seed)
     reference = folder / "undisturbed"
     _make(reference, processes)
-    stages = _watched(_start(reference, target), reference)
+    longest_sec = _watched(_start(reference, target), reference)
     expected = content(reference)
     report = Report(collections.Counter(), 0, [])
     while sum(report.kills.values()) < kills:
@@ -93,7 +85,7 @@ def soak(
         while True:
             process = _start(under_fire, target)
             if sum(report.kills.values()) < kills:
-                _kill_some(process, under_fire, rng, stages, report.kills)
+                _kill_some(process, under_fire, rng, longest_sec, report.kills)
             status = process.wait()
             if status == 0:
                 break
@@ -108,18 +100,18 @@ def soak(
     return report
 
 
-def _watched(process: subprocess.Popen[bytes], folder: Path) -> list[Stage]:
-    """The stages of a run in their order, when it has come to its end."""
+def _watched(process: subprocess.Popen[bytes], folder: Path) -> dict[str, float]:
+    """Seconds that the longest job of each stage of a run took, when it has come to its end."""
     began: dict[int, float] = {}
-    longest: dict[str, float] = {}
+    longest_sec: dict[str, float] = {}
     while process.poll() is None:
         for job, name in jobs_in(folder).items():
             lasted = time.monotonic() - began.setdefault(job, time.monotonic())
-            longest[name] = max(longest.get(name, 0.0), lasted)
+            longest_sec[name] = max(longest_sec.get(name, 0.0), lasted)
         time.sleep(0.05)
     if process.returncode:
         raise SystemExit(f"the undisturbed run failed; see {folder / 'snakemake.log'}")
-    return [Stage(name, lasted) for name, lasted in longest.items()]
+    return longest_sec
 
 
 def content(folder: Path) -> dict[str, str]:
@@ -163,43 +155,39 @@ def _kill_some(
     process: subprocess.Popen[bytes],
     folder: Path,
     rng: random.Random,
-    stages: Sequence[Stage],
+    longest_sec: Mapping[str, float],
     kills: collections.Counter[str],
 ) -> None:
-    """Wait for a random moment of a stage that is still to come, then kill whoever is drawn."""
-    place = {stage.name: number for number, stage in enumerate(stages)}
+    """Wait for a random moment of a stage, and kill whoever is drawn, once."""
+    while process.poll() is None:
+        running = [longest_sec.get(name, 0.0) for name in jobs_in(folder).values()]
+        if not running:
+            time.sleep(0.05)
+            continue
+        time.sleep(rng.uniform(0, WAIT * max(running)))
+        if process.poll() is None and (killed := _kill(process, folder, rng)):
+            kills[killed] += 1
+            return
 
-    def reached() -> int:
-        return max((place.get(name, 0) for name in jobs_in(folder).values()), default=-1)
 
-    while reached() < 0 and process.poll() is None:
-        time.sleep(0.05)
-    wanted = min(max(reached(), 0) + rng.choice(AHEAD), len(stages) - 1)
-    while reached() < wanted and process.poll() is None:
-        time.sleep(0.05)
-    wait_until = time.monotonic() + rng.uniform(0, 1.2 * stages[wanted].longest_sec)
-    while process.poll() is None and time.monotonic() < wait_until:
-        time.sleep(0.01)
+def _kill(process: subprocess.Popen[bytes], folder: Path, rng: random.Random) -> str | None:
+    """Kill whoever is drawn; who it was and at which stage, or None: there was nobody."""
     running = jobs_in(folder)
     victim = rng.choice(VICTIMS)
-    if process.poll() is not None or (victim in ("job", "part") and not running):
-        return
-    stage = "between jobs"
-    if running:
-        chosen, stage = rng.choice(sorted(running.items()))
+    chosen, stage = rng.choice(sorted(running.items())) if running else (None, "between jobs")
+    parts = _started_by(chosen) if chosen else []
+    if (victim == "job" and not chosen) or (victim == "part" and not parts):
+        return None
     if victim == "part":
-        parts = _started_by(chosen)
-        if not parts:
-            return
         _end(rng.choice(parts))
     if victim in ("snakemake", "both", "all"):
         process.kill()
-    if running and victim in ("job", "both"):
+    if chosen and victim in ("job", "both"):
         _end(chosen)
     if victim == "all":
         for job in running:
             _end(job)
-    kills[f"{stage}, {victim}"] += 1
+    return f"{stage}, {victim}"
 
 
 def _started_by(job: int) -> list[int]:
