@@ -76,3 +76,11 @@ def test_nothing_to_score_is_said(tmp_path) -> None:
     with pytest.raises(InputError, match="every key frame is excluded"):
         evaluate_protocols(**everywhere)
     assert not np.isnan(evaluate_protocols(**FILES)["value"]).any()
+
+
+@pytest.mark.parametrize("rows_at_once", [1, 97])
+def test_it_does_not_matter_in_how_many_portions_key_frames_are_sorted(
+    table, monkeypatch, rows_at_once
+) -> None:
+    monkeypatch.setattr("aia.evaluate.turns.ROWS_AT_ONCE", rows_at_once)
+    pd.testing.assert_frame_equal(evaluate_protocols(**FILES), table, check_exact=True)
