@@ -96,7 +96,7 @@ def soak(
         report.differences.extend(
             name for name in {**expected, **found} if expected.get(name) != found.get(name)
         )
-        print(report.lines()[0], flush=True)
+        print("\n".join(report.lines()), flush=True)
     return report
 
 
