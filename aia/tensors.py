@@ -109,7 +109,7 @@ def load_tensors(path: Path | str) -> dict[str, Tensor]:
         if not right:
             raise InputError(
                 f"{path}: its content is not what was written (the SHA-256 differs); is the disk "
-                "damaged? Remove the file, and it is made again (aia verify --remove)"
+                "damaged? Remove the file (aia verify --remove); it is made anew when it is needed"
             )
     return tensors
 

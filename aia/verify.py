@@ -1,9 +1,10 @@
 """What lies under a results folder and is not what was written: damage of disks and of hands.
 
-Whatever the pipeline keeps has checksums: each frame of a store, a Parquet table, the
-weights of a model or detector, a checkpoint's state, the arrays of Ω. Whoever reads a file notices;
-this reads them all. A file that is removed is made anew by the next start of the workflow, and a
-run goes on from the checkpoint before a damaged one.
+Whatever the pipeline keeps has checksums: each frame of a store, a Parquet table, the weights of a
+model or detector, a checkpoint's state, the arrays of Ω. Whoever reads a file notices; this reads
+them all. A file that is removed is made anew when something is made from it, or at once as a target
+of the workflow; what was made from it and is whole does not ask for it. A run goes on from the
+checkpoint before a damaged one.
 """
 
 import shutil
@@ -47,7 +48,7 @@ def look_through(folder: Path | str) -> Iterator[Looked]:
 
 
 def remove(path: Path) -> None:
-    """Take a damaged file away, so that it is made anew."""
+    """Take a damaged file away, so that the workflow sees that it is not there."""
     if path.is_dir():
         shutil.rmtree(path)
     else:

@@ -13,7 +13,7 @@ def add_parsers(commands: Any) -> None:
     command = add_command(commands, "verify", verify)
     command.add_argument("folders", type=Path, nargs="+", help="as results")
     command.add_argument(
-        "--remove", action="store_true", help="take damaged files away; they are made anew"
+        "--remove", action="store_true", help="take damaged files away, to be made anew"
     )
 
 
@@ -31,6 +31,6 @@ def verify(options: argparse.Namespace) -> int:
             say(f"damaged: {damage}")
             if options.remove:
                 remove(path)
-                say(f"removed: {path}; the next start makes it anew")
+                say(f"removed: {path}; it is made anew when it is needed, or as a target")
     say(f"{looked} files looked at, {damaged} damaged")
     return 2 if damaged and not options.remove else 0

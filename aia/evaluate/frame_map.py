@@ -177,9 +177,5 @@ def counted(matches: Matches, protocol: Protocol) -> Int[np.ndarray, " counted"]
         mask &= matches.frame_labelled[matches.frame] >= 0
     if protocol.excluded:
         mask &= ~matches.frame_excluded[matches.frame]
-    return row_numbers(mask)
-
-
-def row_numbers(mask: Bool[np.ndarray, " rows"]) -> Int[np.ndarray, " true"]:
-    """Where a mask is true, in as few bytes as such numbers take."""
+    # half the bytes wherever they can number the rows: protocols copy them several times
     return np.flatnonzero(mask).astype(np.int32 if len(mask) < 1 << 31 else np.int64)

@@ -54,7 +54,7 @@ def check_seal(path: Path | str) -> None:
     if known != _checksum(Path(path), place):
         raise InputError(
             f"{path}: is not what was written (its CRC-32 differs); is the disk "
-            "failing? Remove the file, and it is made again (aia verify --remove)"
+            "damaged? Remove the file (aia verify --remove); it is made anew when it is needed"
         )
 
 

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ STEPS: list[tuple[list[int], list[int]]] = [
 
 
 def in_two_processes(work: str, *given: str, port: int) -> list[Any]:
-    """What a function of this module gives in each of two processes that are a node's."""
+    """What one of WORK gives in each of two processes that are a node's."""
     processes = [
         subprocess.Popen(
             [sys.executable, "-m", "tests.memory.sharing", work, *given],
@@ -92,7 +93,9 @@ def objects_of(ranks: Ranks, *paths: str) -> tuple[Any, Any]:
     return found, bank.pool.features.unique().tolist()
 
 
+WORK: dict[str, Callable[..., Any]] = {"write_all": write_all, "objects_of": objects_of}
+
 if __name__ == "__main__":
     name, *given = sys.argv[1:]
     with joined() as ranks:
-        print(json.dumps(globals()[name](ranks, *given)))
+        print(json.dumps(WORK[name](ranks, *given)))

@@ -1,8 +1,9 @@
 """The workflow through a real scheduler: what it asks for, what it makes, how it goes on.
 
-    pytest -m slurm tests/slurm        # Debian: apt-get install slurmctld slurmd munge slurm-client
+    ./run test -n 0 -m slurm tests/slurm
 
-It needs root and the extra `cluster`, and takes a few minutes. Elsewhere it is skipped.
+It needs Debian's packages slurmctld, slurmd, munge and slurm-client, root and the extra `cluster`,
+and takes a quarter of an hour. Elsewhere it is skipped.
 """
 
 import importlib.util
