@@ -1,3 +1,4 @@
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,14 @@ def test_a_sealed_file_is_an_ordinary_one(table, tmp_path: Path) -> None:
     assert pq.read_table(tmp_path / "a.parquet").equals(table)
     write_parquet(tmp_path / "b.parquet", table)
     assert (tmp_path / "a.parquet").read_bytes() == (tmp_path / "b.parquet").read_bytes()
+
+
+def test_the_seal_is_the_files_crc_32_with_zeros_in_its_own_place(table, tmp_path: Path) -> None:
+    write_parquet(tmp_path / "a.parquet", table)
+    whole = (tmp_path / "a.parquet").read_bytes()
+    seal = pq.read_metadata(tmp_path / "a.parquet").metadata[b"aia.crc32"]
+    assert whole.count(seal) == 1
+    assert int(seal, 16) == zlib.crc32(whole.replace(seal, b"00000000"))
 
 
 def test_whichever_byte_is_another_the_table_is_refused_or_the_same(table, tmp_path: Path) -> None:
