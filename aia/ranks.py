@@ -6,10 +6,8 @@ is the same thing with a count of one, so that nothing else has to ask.
 A step's batch is cut into consecutive shares, in the order of ranks: rank 0 has the first clips.
 """
 
-import ctypes
 import datetime
 import os
-import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,6 +20,7 @@ from torch import Tensor
 
 from aia import log
 from aia.errors import InputError
+from aia.processes import end_with
 
 PATIENCE = datetime.timedelta(hours=24)
 """How long ranks wait for the first one while it validates or writes; torch's own is minutes."""
@@ -110,7 +109,7 @@ def joined() -> Iterator[Ranks]:
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         yield ALONE
         return
-    _end_with_parent()
+    end_with(os.getppid())
     ranks = {name: int(os.environ[name.upper()]) for name in ("rank", "local_rank")}
     count, local_count = (int(os.environ[name]) for name in ("WORLD_SIZE", "LOCAL_WORLD_SIZE"))
     if count % local_count:
@@ -137,10 +136,3 @@ def joined() -> Iterator[Ranks]:
             log.quieten(False)
         raise
     dist.destroy_process_group()
-
-
-def _end_with_parent() -> None:
-    """Have the system end this process when the one that started it is gone, however it went."""
-    if hasattr(ctypes, "CDLL") and os.uname().sysname == "Linux":
-        set_parent_death_signal = 1
-        ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGKILL)

@@ -14,6 +14,7 @@ world of its own in the form of EPIC-Kitchens-55.
 """
 
 import multiprocessing
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
@@ -25,6 +26,7 @@ from aia.errors import InputError
 from aia.files import atomic_path, write_text
 from aia.labels import ClassList, write_labels
 from aia.log import progress
+from aia.processes import end_with
 
 if TYPE_CHECKING:
     from aia.datasets import playhouse_epic
@@ -132,7 +134,12 @@ def _spread(draw: "partial[Any]", films: list[_Film], processes: int) -> Iterato
         return
     # Spawned, not forked: the caller may have threads, of which a fork keeps only the locks.
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(processes, len(films)), mp_context=context) as pool:
+    with ProcessPoolExecutor(
+        min(processes, len(films)),
+        mp_context=context,
+        initializer=end_with,
+        initargs=(os.getpid(),),
+    ) as pool:
         yield from pool.map(draw, films, chunksize=4)
 
 

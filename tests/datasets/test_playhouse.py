@@ -1,8 +1,13 @@
 """The files: real films and annotations in AVA's format, the same each time."""
 
+import contextlib
 import csv
 import itertools
-from dataclasses import replace
+import os
+import subprocess
+import sys
+import time
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import av
@@ -154,6 +159,42 @@ def test_compression_is_as_coarse_for_a_person_whatever_the_others_do(tmp_path: 
     assert abs(errors[0].mean() - errors[1].mean()) < 0.05  # ... but as well
     assert abs(errors[0].std() / errors[1].std() - 1) < 0.01
     assert errors[0].std() < 6
+
+
+def test_nothing_goes_on_waiting_when_the_drawing_is_killed(tmp_path: Path) -> None:
+    program = (
+        "from pathlib import Path; from aia.config import PlayhouseConfig\n"
+        "from aia.datasets.playhouse import draw_playhouse\n"
+        "if __name__ == '__main__':\n"
+        f"    config = PlayhouseConfig(**{asdict(replace(SMALL, train_films=40, seconds=60))})\n"
+        "    draw_playhouse(Path('drawn'), config=config, processes=2)\n"
+    )
+    (tmp_path / "draw.py").write_text(program)
+    drawing = subprocess.Popen(
+        [sys.executable, "draw.py"], cwd=tmp_path, env={**os.environ, "PYTHONPATH": os.getcwd()}
+    )
+    deadline = time.monotonic() + 60
+    while not list(tmp_path.glob("drawn/films/*")):
+        assert drawing.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    workers = running_in(tmp_path)
+    assert len(workers) > 2
+    drawing.kill()
+    drawing.wait()
+    deadline = time.monotonic() + 10
+    while running_in(tmp_path) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not running_in(tmp_path)
+
+
+def running_in(folder: Path) -> list[str]:
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):  # another user's, or it ended meanwhile
+            if os.readlink(process / "cwd") == str(folder.resolve()):
+                found.append(process.name)
+    return found
 
 
 @pytest.mark.parametrize("size_hw", [(111, 160), (112, 161), (16, 160)])

@@ -39,6 +39,8 @@ VICTIMS = ("job", "part", "snakemake", "both", "all")
 """A part is one process that a job has started: of several that train, or one that loads."""
 WAIT = 1.3
 """Longest wait before a kill, in times of what a job of the stage takes: a quarter gets on."""
+LAST_SEC = 15
+"""How long what a killed job has started may outlive it: torch's loaders look every five."""
 KEPT = {".csv", ".h5", ".parquet", ".safetensors", ".jsonl", ".yaml", ".mp4", ".pbtxt"}
 
 
@@ -50,14 +52,14 @@ class Report(NamedTuple):
     rounds: int
     """Times that the workflow came to its end."""
     differences: list[str]
-    """Files that were not the undisturbed run's."""
+    """Files that were not the undisturbed run's, and processes that outlived their job."""
 
     def lines(self) -> list[str]:
         """As a person reads it."""
         total = sum(self.kills.values())
         return [
             f"{total} kills over {self.rounds} runs of the workflow; "
-            f"{len(self.differences)} files lost or other than undisturbed",
+            f"{len(self.differences)} files lost or other than undisturbed, or processes left",
             *(f"  {count:4d}  {what}" for what, count in sorted(self.kills.items())),
             *(f"  differs: {name}" for name in self.differences),
         ]
@@ -93,6 +95,7 @@ def soak(
             _run(under_fire, target, "--unlock")
         found = content(under_fire)
         report = report._replace(rounds=report.rounds + 1)
+        report.differences.extend(f"still runs: {name}" for name in _left_running(under_fire))
         report.differences.extend(
             name for name in {**expected, **found} if expected.get(name) != found.get(name)
         )
@@ -212,6 +215,22 @@ def jobs_in(folder: Path) -> dict[int, str]:
         except OSError:  # it ended meanwhile
             continue
     return found
+
+
+def _left_running(folder: Path) -> list[str]:
+    """Commands of processes in a folder in which all has come to its end; given time to go."""
+    deadline = time.monotonic() + LAST_SEC
+    while True:
+        found = []
+        for process in Path("/proc").glob("[0-9]*"):
+            try:
+                if (process / "cwd").resolve() == folder.resolve():
+                    found.append((process / "cmdline").read_bytes().replace(b"\0", b" ").decode())
+            except OSError:  # it ended meanwhile
+                continue
+        if not found or time.monotonic() > deadline:
+            return found
+        time.sleep(0.5)
 
 
 def _end(job: int) -> None:
