@@ -82,7 +82,6 @@ def pool_of(ranks: Ranks, films: int) -> FeaturePool:
     seconds = {f"film{i:04d}": (902, 1801) for i in range(films)}
     pool = pool_for(
         ranks,
-        name="benchmark",
         device="cpu",
         seconds=seconds,
         persons_per_clip=PLACES,

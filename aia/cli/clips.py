@@ -85,7 +85,7 @@ def segments(options: argparse.Namespace, labels: Any, *, most_objects: int) -> 
 def remembered_objects(options: argparse.Namespace, memory: Any, device: Any, **shared: Any) -> Any:
     """The memory of a run that remembers objects; None without any.
 
-    `shared` says with which processes it is shared, and by what name (see `object_bank`).
+    `shared` says with which processes it is shared (see `object_bank`).
     """
     if not options.object_features:
         return None

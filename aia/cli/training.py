@@ -102,7 +102,6 @@ def _train(options: argparse.Namespace, run: RunName, sections: Any, ranks: Any)
             sections.memory,
             pick_device(sections.train.device, ranks),
             ranks=ranks,
-            name=f"objects of {options.work}",
         ),
         ranks=ranks,
     )

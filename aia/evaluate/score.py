@@ -193,7 +193,8 @@ def score_clips(
         M = None
         if pool is not None and trained.memory is not None and bank is not None:
             reach = trained.memory.reach
-            M = recall_objects(pool, keys, times_sec, reach=reach, reuse=True)
+            where = P.features.device
+            M = recall_objects(pool, keys, times_sec, reach=reach, reuse=True, device=where)
         elif pool is not None and trained.memory is not None:
             kept = remembered_persons(keys, P, trained.memory.persons_per_clip)
             reach = trained.memory.reach

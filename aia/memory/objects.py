@@ -34,7 +34,6 @@ def object_bank(
     dtype: torch.dtype = torch.float32,
     device: torch.device | str = "cpu",
     ranks: Ranks = ALONE,
-    name: str = "objects",
 ) -> ObjectBank:
     """The bank of some films, one file each.
 
@@ -44,7 +43,6 @@ def object_bank(
         dtype: Of the features.
         device: Where the bank lives.
         ranks: The processes that read it; each calls this, and those of a node share one.
-        name: Of what they share.
 
     Raises:
         InputError: A file is not one, or they are of different detectors.
@@ -62,7 +60,6 @@ def object_bank(
                 )
     pool = pool_for(
         ranks,
-        name=name,
         device=device,
         seconds={one.video: one.seconds for one in seen.values()},
         persons_per_clip=per_clip,
@@ -103,6 +100,7 @@ def recall_objects(
     *,
     reach: int,
     reuse: bool = False,
+    device: torch.device | None = None,
 ) -> Slots:
     """READ the objects of the seconds around each clip, its own second among them.
 
@@ -112,6 +110,9 @@ def recall_objects(
         times_sec: The middle of each, on its film's clock.
         reach: L, seconds on each side.
         reuse: As in `recall`.
+        device: Where they are wanted; None: where the bank is.
     """
     seconds = [clip_key(key.video, time) for key, time in zip(keys, times_sec, strict=True)]
-    return recall(pool, seconds, None, err=1.0, reach=reach, penalty=False, reuse=reuse).slots
+    return recall(
+        pool, seconds, None, err=1.0, reach=reach, penalty=False, reuse=reuse, device=device
+    ).slots

@@ -53,7 +53,8 @@ class FeaturePool:
             more. They are chosen when written; the authors choose anew at each read.
         d: Channels of a person's features.
         dtype: Of the features. float16 halves the pool and loses nothing that matters.
-        device: Where the pool lives; on the network's device READ costs nearly nothing.
+        device: Where the pool lives; on the network's device READ costs nearly nothing. From the
+            host what is read travels to that of P.
     """
 
     def __init__(
@@ -91,6 +92,8 @@ class FeaturePool:
         self.step = arrays["step"]
         """Training step of the last write."""
         self._lent: dict[tuple[torch.dtype, torch.device], Tensor] = {}
+        self._fetched: torch.cuda.Event | None = None
+        """When a GPU has taken what the host lent it last."""
 
     def allocate(
         self, shapes: Mapping[str, tuple[tuple[int, ...], torch.dtype]], device: torch.device
@@ -200,11 +203,17 @@ class FeaturePool:
         """
         if not reuse:
             return self.features.index_select(0, rows).to(like)
+        if self._fetched is not None:
+            self._fetched.synchronize()  # the device may be a step behind
         out = self._lend(len(rows), self.features)
         torch.index_select(self.features, 0, rows, out=out)
         if (like.dtype, like.device) == (out.dtype, out.device):
             return out
-        return self._lend(len(rows), like).copy_(out, non_blocking=True)
+        lent = self._lend(len(rows), like).copy_(out, non_blocking=True)
+        if like.device.type == "cuda" and out.device.type == "cpu":
+            self._fetched = torch.cuda.Event()
+            self._fetched.record(torch.cuda.current_stream(like.device))
+        return lent
 
     def _lend(self, rows: int, like: Tensor) -> Tensor:
         key = like.dtype, like.device
@@ -233,6 +242,7 @@ def recall(
     rate: int = 1,
     draws: Draws | None = None,
     reuse: bool = False,
+    device: torch.device | None = None,
 ) -> Recalled:
     """READ the memory of a batch of clips (Algorithm 1, lines 5-11 and 13).
 
@@ -255,12 +265,13 @@ def recall(
         reuse: Whether M̂_t may lie where the last READ with `reuse` left its own, as in a loop
             that is done with a batch before it reads the next. Should the last one still be
             needed for a gradient, autograd refuses to compute it.
+        device: Where M̂_t is wanted when no P says it; None: where the pool is.
     """
     pool.settle()
     rows = pool.rows(keys, np.arange(-reach, reach + 1) * rate)
     clips, steps = rows.shape
-    like = P.features.detach() if P is not None else pool.features.new_empty(0, dtype=torch.float32)
-    device = like.device  # the pool's, unless that has no room for the pool
+    like = torch.empty(0, device=device or pool.device) if P is None else P.features.detach()
+    device = like.device  # where the pool is, too, unless processes share it on their host
     count, w = _sent(pool.count[rows], device), trust(err, _sent(pool.loss_tag[rows], device))
     if P is not None:
         count[:, reach] = 0  # the present second comes fresh

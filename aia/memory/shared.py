@@ -12,12 +12,12 @@ Whoever is in `settle` has read what it wanted, so nobody writes under a reader;
 it finds all of the step. Within a node nothing is sent; between nodes the features of one step are.
 """
 
-import hashlib
 import mmap
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -39,12 +39,11 @@ PLACES = (Path("/dev/shm"), Path(tempfile.gettempdir()))
 memory what is used."""
 
 
-def pool_for(ranks: Ranks, *, name: str, device: torch.device | str, **shape: Any) -> FeaturePool:
+def pool_for(ranks: Ranks, *, device: torch.device | str, **shape: Any) -> FeaturePool:
     """An empty pool: of this process on its device, or on the host and shared by several.
 
     Args:
         ranks: Who has it.
-        name: Of what it is the memory, among all that these processes share.
         device: Where the network is.
         shape: As `FeaturePool` takes it: seconds, persons_per_clip, d, dtype.
 
@@ -52,7 +51,7 @@ def pool_for(ranks: Ranks, *, name: str, device: torch.device | str, **shape: An
         InputError: There is no room for it.
     """
     if ranks.count > 1:
-        return SharedPool(ranks=ranks, name=name, **shape)
+        return SharedPool(ranks=ranks, **shape)
     return FeaturePool(**shape, device=device)
 
 
@@ -72,7 +71,6 @@ class SharedPool(FeaturePool):
 
     Args:
         ranks: Who takes part.
-        name: Of the run, by which the shared file is called; another run has another.
         seconds: As in `FeaturePool`, and so are the others.
         persons_per_clip: Likewise.
         d: Likewise.
@@ -86,15 +84,12 @@ class SharedPool(FeaturePool):
         self,
         *,
         ranks: Ranks,
-        name: str,
         seconds: Mapping[str, tuple[int, int]],
         persons_per_clip: int,
         d: int,
         dtype: torch.dtype = torch.float32,
     ) -> None:
         self.ranks = ranks
-        node = ranks.rank // ranks.local_count
-        self.name = f"aia-{hashlib.sha256(f'{name} {node}'.encode()).hexdigest()[:16]}.pool"
         self._pending: list[_Pending] = []
         self._room = 0
         """Clips of a step that any rank had so far, which is what all of them send."""
@@ -107,48 +102,46 @@ class SharedPool(FeaturePool):
     ) -> dict[str, Tensor]:
         """The pool's arrays, all zero: one file that every process of the node has mapped.
 
-        The file is gone from its folder when all have it, so that no way to end leaves it there.
+        The file has no name, so that nobody else meets it and no way to end leaves it there.
         """
         places, size = {}, 0
         for name, (shape, dtype) in shapes.items():
             length = int(np.prod(shape)) * dtype.itemsize
             places[name] = slice(size, size + length)
             size += -(-length // ALIGNMENT) * ALIGNMENT
-        path = self._shared_file(size)
-        with open(path, "r+b") as file:
-            flags = mmap.MAP_SHARED | getattr(mmap, "MAP_POPULATE", 0)
-            shared = mmap.mmap(file.fileno(), max(size, 1), flags)
+        flags = mmap.MAP_SHARED | getattr(mmap, "MAP_POPULATE", 0)
+        with self._shared_file(max(size, 1)) as descriptor:
+            shared = mmap.mmap(descriptor, max(size, 1), flags)
         mapped = torch.frombuffer(shared, dtype=torch.uint8)
-        self.ranks.wait()
-        if self.ranks.first_of_node:
-            path.unlink()
         return {
             name: mapped[places[name]].view(dtype).view(shape)
             for name, (shape, dtype) in shapes.items()
         }
 
-    def _shared_file(self, size: int) -> Path:
-        """A new file of so many zeros, the same one for all processes of the node."""
-        place = -1
-        if self.ranks.first_of_node:
-            for folder in PLACES:  # what a kill left
-                (folder / self.name).unlink(missing_ok=True)
-            free = [shutil.disk_usage(folder).free if folder.is_dir() else 0 for folder in PLACES]
-            place = next((i for i, room in enumerate(free) if room > size), -1)
-            if place >= 0:
-                with open(PLACES[place] / self.name, "wb") as file:
-                    os.posix_fallocate(file.fileno(), 0, max(size, 1))
-        chosen = self.ranks.gather(torch.tensor([place])).flatten().tolist()
-        mine = chosen[self.ranks.rank - self.ranks.local_rank]
-        if mine < 0:
+    @contextmanager
+    def _shared_file(self, size: int) -> Iterator[int]:
+        """A new file of so many zeros, open in all processes of the node; its descriptor.
+
+        The first of them opens it, the others by way of the first.
+        """
+        own, place = _file_with(size) if self.ranks.first_of_node else (-1, -1)
+        told = self.ranks.gather(torch.tensor([place, os.getpid(), own]))
+        place, process, theirs = told[self.ranks.rank - self.ranks.local_rank].tolist()
+        if place < 0:
             raise InputError(
                 f"the memory pool of {size / 1e9:.1f} GB does not fit into {PLACES[0]} or "
                 f"{PLACES[1]}, where the processes of a node share it; free some room, or give a "
                 "container more shared memory (--shm-size), or train in one process"
             )
-        if mine > 0 and self.ranks.first:
-            say(f"{PLACES[0]} is too small for the memory pool; it lies in {PLACES[mine]} instead")
-        return PLACES[mine] / self.name
+        if place > 0 and self.ranks.first:
+            say(f"{PLACES[0]} is too small for the memory pool; it lies in {PLACES[place]} instead")
+        if own < 0:
+            own = os.open(f"/proc/{process}/fd/{theirs}", os.O_RDWR)
+        try:
+            yield own
+            self.ranks.wait()  # now all have it
+        finally:
+            os.close(own)
 
     @torch.no_grad()
     def write(
@@ -223,6 +216,20 @@ class SharedPool(FeaturePool):
             if most <= self._room:
                 return [padded[:size] for size, *padded in every]
             self._room = most
+
+
+def _file_with(size: int) -> tuple[int, int]:
+    """The descriptor of a nameless file of so many zeros, and in which of PLACES; else -1, -1."""
+    for place, folder in enumerate(PLACES):
+        if not folder.is_dir() or shutil.disk_usage(folder).free <= size:
+            continue
+        with tempfile.TemporaryFile(dir=folder) as file:
+            try:
+                os.posix_fallocate(file.fileno(), 0, size)
+            except OSError:  # another was faster, or a quota ends here
+                continue
+            return os.dup(file.fileno()), place
+    return -1, -1
 
 
 def _padded(rows: Tensor, length: int) -> Tensor:

@@ -197,8 +197,9 @@ def read_memory(
     if pool is None:
         return Remembered()
     if objects:
+        where = P.features.device
         return Remembered(
-            recall_objects(pool, batch.keys, batch.times_sec, reach=reach, reuse=True)
+            recall_objects(pool, batch.keys, batch.times_sec, reach=reach, reuse=True, device=where)
         )
     M, trust = recall(
         pool,

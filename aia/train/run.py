@@ -92,7 +92,7 @@ def train_run(
             checkpoint.claim(work, {"run": identity, "data": dict(sorted(data_digests.items()))})
         pool = bank.pool if bank is not None else None
         if network.remembers and bank is None:
-            pool = empty_pool(clips, network, sections.memory, device, name=str(work), ranks=ranks)
+            pool = empty_pool(clips, network, sections.memory, device, ranks)
         optimizer = build_optimizer(network, sections.train)
         start = checkpoint.resume(
             work,

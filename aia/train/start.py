@@ -141,18 +141,15 @@ def empty_pool(
     network: Network,
     memory: MemoryConfig | None,
     device: torch.device,
-    *,
-    name: str,
     ranks: Ranks,
 ) -> FeaturePool:
     """Ω with a place for every second of every video (Algorithm 1, line 1).
 
-    On the network's device; several processes share one on the host, called by the run's name.
+    On the network's device; several processes share one on the host.
     """
     assert memory is not None, "an M-Block needs the memory section"
     return pool_for(
         ranks,
-        name=name,
         device=device,
         seconds=seconds_of(clips),
         persons_per_clip=memory.persons_per_clip,

@@ -58,7 +58,7 @@ def persons(rank: int, step: int, clips: int) -> Slots:
 
 def write_all(ranks: Ranks) -> dict[str, Any]:
     """Write STEPS, each rank its own; what this rank then finds in the pool."""
-    pool = pool_for(ranks, name=f"test {os.getppid()}", device="cpu", **SHAPE)
+    pool = pool_for(ranks, device="cpu", **SHAPE)
     for step, shares in enumerate(STEPS, start=1):
         write(pool, ranks.rank, step, shares[ranks.rank])
         pool.settle()
@@ -84,7 +84,7 @@ def content(pool: FeaturePool) -> dict[str, Any]:
 
 def objects_of(ranks: Ranks, *paths: str) -> tuple[Any, Any]:
     """The bank as a rank finds it, and after the other one has changed it."""
-    bank = object_bank(paths, per_clip=2, ranks=ranks, name=f"objects {os.getppid()}")
+    bank = object_bank(paths, per_clip=2, ranks=ranks)
     found = bank.pool.features.tolist(), bank.pool.count.tolist()
     ranks.wait()
     if ranks.rank == 1:

@@ -102,3 +102,14 @@ def test_the_bank_of_objects_is_there_once_for_a_node(write):
         assert found == [alone.features.tolist(), alone.count.tolist()]
         assert changed == [9.0], "what one changes the other sees: it is the same memory"
     assert alone.features[2].tolist() == [[7.0] * 3, [5.0] * 3]
+
+
+def test_a_bank_on_the_host_is_read_to_where_the_network_is(write):
+    bank = object_bank([write(seen("a", (1, 0.9, 5.0)))], per_clip=1, dtype=torch.float16)
+    for reuse in (False, True):
+        M = recall_objects(
+            bank.pool, [ClipKey("a", 0)], [1.0], reach=1, reuse=reuse, device=torch.device("meta")
+        )
+        assert M.features.device.type == M.filled.device.type == "meta"
+        assert M.features.shape == (1, 3, D)
+        assert M.features.dtype == torch.float32

@@ -369,3 +369,18 @@ def test_neither_reading_nor_writing_makes_the_device_wait():
         recall(pool, keys, P, err=err, reach=2, draws=numbers(2), reuse=True)
     finally:
         torch.cuda.set_sync_debug_mode("default")
+
+
+@pytest.mark.gpu
+def test_what_a_host_lends_stays_until_a_slow_device_has_taken_it():
+    pool = make_pool(device="cpu")
+    P = Slots(*(x.cuda() for x in persons([2, 5])))
+    keys = [ClipKey("attic", 2), ClipKey("attic", 3)]
+    pool.features.fill_(1.0)
+    pool.count.fill_(1)
+    torch.cuda._sleep(10**9)  # half a second in which nothing that is asked for begins
+    first = recall(pool, keys, P, err=1.0, reach=2, penalty=False, reuse=True)
+    found = first.slots.features.clone()
+    pool.features.fill_(2.0)
+    recall(pool, keys, P, err=1.0, reach=2, penalty=False, reuse=True)
+    assert not (found == 2.0).any()
