@@ -16,7 +16,7 @@ from aia.log import progress, say
 from aia.memory import FeaturePool, read_generation, remembered_persons, write_generation
 from aia.network import Network, arithmetic
 from aia.ranks import ALONE, Ranks
-from aia.train.checkpoint import BANK
+from aia.train.checkpoint import BANK, Lock
 
 
 def prepare_bank(
@@ -29,6 +29,7 @@ def prepare_bank(
     workers: int,
     precision: str,
     device: torch.device,
+    lock: Lock | None,
     ranks: Ranks = ALONE,
 ) -> None:
     """Fill Ω from the work folder, where an earlier start left the bank, or compute and leave it.
@@ -45,6 +46,7 @@ def prepare_bank(
         workers: Processes that load them.
         precision: Of the frozen backbone's arithmetic.
         device: Where the network is.
+        lock: Of the work folder, in the first process.
         ranks: The processes that fill it together.
     """
     path = work / BANK
@@ -71,7 +73,8 @@ def prepare_bank(
         device=device,
         ranks=ranks,
     )
-    if ranks.first:
+    if lock is not None:
+        lock.check()
         write_generation(pool, path)
     ranks.wait()
 

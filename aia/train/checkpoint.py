@@ -1,10 +1,12 @@
 """Checkpoints of a run: network, optimizer, Ω, step and err, whole or not at all.
 
     work/
+      lock                  held by who trains
       fingerprint.json      what the run is made of: another run's state is not taken for it
-      step-0000050/         one generation: state.pt, memory.zarr, digests.json
+      step-0000050/         one generation: state.pt, memory.zarr, and digests.json of both and of
+                            the fingerprint
       bank.zarr             Ω of a run without AMU: written once, before the first step (bank.py)
-      metrics.jsonl         one line a step that was logged
+      metrics.jsonl         one line a step that was logged, for whoever watches; state.pt has them
 
 A generation is written under a temporary name, flushed, and renamed: a kill leaves the one before.
 The newest whole generation is the state; a damaged one is named and the one before it is taken.
@@ -14,7 +16,9 @@ may go on in another number of processes. Training waits only while the state is
 written beside the next steps.
 """
 
+import contextlib
 import fcntl
+import hashlib
 import json
 import os
 import pickle
@@ -23,7 +27,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TextIO
 
 import torch
 
@@ -41,7 +45,7 @@ from aia.memory import (
 from aia.ranks import ALONE, Ranks
 
 BANK = "bank.zarr"
-_STATE, _MEMORY, _DIGESTS = "state.pt", "memory.zarr", "digests.json"
+_LOCK, _STATE, _MEMORY, _DIGESTS = "lock", "state.pt", "memory.zarr", "digests.json"
 
 
 class Resumed(NamedTuple):
@@ -49,13 +53,35 @@ class Resumed(NamedTuple):
 
     step: int
     err: torch.Tensor | None
+    metrics: str = ""
+    """The lines of metrics.jsonl up to here, in the process that writes them."""
+
+
+class Lock:
+    """The right to write to a run's work folder."""
+
+    def __init__(self, work: Path, file: TextIO) -> None:
+        self.work, self._file = work, file
+
+    def check(self) -> None:
+        """Raise an InputError when the folder is not any more the one that was locked."""
+        own = os.fstat(self._file.fileno())
+        try:
+            there = os.stat(self.work / _LOCK)
+        except FileNotFoundError:
+            there = None
+        if there is None or (own.st_dev, own.st_ino) != (there.st_dev, there.st_ino):
+            raise InputError(
+                f"{self.work}: was removed or moved while this run trained, and another may have "
+                "begun there; this one writes no more"
+            )
 
 
 @contextmanager
-def only_one(work: Path) -> Iterator[None]:
+def only_one(work: Path) -> Iterator[Lock]:
     """Hold the run's lock; a second trainer on the same folder is refused."""
     work.mkdir(parents=True, exist_ok=True)
-    with open(work / "lock", "w", encoding="utf-8") as file:
+    with open(work / _LOCK, "w", encoding="utf-8") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -68,22 +94,40 @@ def only_one(work: Path) -> Iterator[None]:
                 f"{work}: its file system has no locks ({error.strerror}), so nothing would keep "
                 "two trainers apart; put results/ on one that has (Lustre: mounted with flock)"
             ) from None
-        yield
+        # Processes that load clips outlive a trainer that was killed by seconds; the lock does not.
+        os.register_at_fork(after_in_child=file.close)
+        yield Lock(work, file)
 
 
-def claim(work: Path, fingerprint: dict[str, Any]) -> None:
-    """Keep the state in `work` if it is of this very run, otherwise clear it away."""
+def claim(work: Path, fingerprint: dict[str, Any]) -> str:
+    """Keep the state in `work` if it is of this very run, otherwise clear it away.
+
+    Returns:
+        The digest of the fingerprint, which stands in each of the run's generations.
+    """
     path = work / "fingerprint.json"
     text = json.dumps(fingerprint, sort_keys=True, indent=1)
-    if path.exists():
-        if path.read_text(encoding="utf-8") == text:
-            return
+    run = hashlib.sha256(text.encode()).hexdigest()
+    known = path.read_bytes() == text.encode() if path.exists() else False
+    own: list[Path] = []
+    others: list[Path] = []
+    for generation in generations(work):
+        with contextlib.suppress(InputError):  # a damaged one is named when it is its turn
+            (own if _digests(generation)["run"] == run else others).append(generation)
+    if path.exists() and not known and not own:
         say(f"{work}: holds the state of a run with other settings or data; starting anew")
         for generation in generations(work):
             shutil.rmtree(generation)
         shutil.rmtree(work / BANK, ignore_errors=True)
-        (work / "metrics.jsonl").unlink(missing_ok=True)
-    write_text(path, text)
+        others = []
+    elif path.exists() and not known:
+        say(f"{path}: is damaged, the checkpoints beside it are of this run; written anew")
+    for generation in others:
+        say(f"{generation}: is of another run; removed")
+        shutil.rmtree(generation)
+    if not known:
+        write_text(path, text)
+    return run
 
 
 class Writer:
@@ -91,11 +135,13 @@ class Writer:
 
     Args:
         work: The run's work folder.
+        run: The run, by what `claim` gave.
+        lock: Of the folder.
         keep: How many generations stay there.
     """
 
-    def __init__(self, work: Path, *, keep: int) -> None:
-        self.work, self.keep = work, keep
+    def __init__(self, work: Path, *, run: str, lock: Lock, keep: int) -> None:
+        self.work, self.run, self.lock, self.keep = work, run, lock, keep
         self._thread: threading.Thread | None = None
         self._error: BaseException | None = None
         self._memory: Snapshot | None = None
@@ -108,6 +154,7 @@ class Writer:
         optimizer: torch.optim.Optimizer,
         pool: FeaturePool | None,
         err: torch.Tensor,
+        metrics: str,
     ) -> None:
         """Copy the state of `step` and begin to write it; `finish` says whether that went well."""
         self.finish()  # the one before: two would need the memory of two
@@ -116,6 +163,7 @@ class Writer:
             "network": _copied(network.state_dict()),
             "optimizer": _copied(optimizer.state_dict()),
             "err": err.to("cpu", copy=True),
+            "metrics": metrics,
         }
         if pool is not None:
             self._memory = snapshot(pool, self._memory)
@@ -133,29 +181,34 @@ class Writer:
 
     def _write(self, step: int, state: dict[str, Any], memory: Snapshot | None) -> None:
         try:
-            write(self.work, step=step, state=state, memory=memory)
+            self._write_generation(step, state, memory)
             for old in generations(self.work)[: -self.keep]:
                 shutil.rmtree(old)
         except BaseException as error:  # for the thread that trains
             self._error = error
 
-
-def write(work: Path, *, step: int, state: dict[str, Any], memory: Snapshot | None) -> None:
-    """Write the generation of `step`: a folder that appears by one rename."""
-    final = work / f"step-{step:07d}"
-    temporary = work / f".writing-{step:07d}"
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir(parents=True)
-    with open(temporary / _STATE, "wb") as file:  # torch would hide why it could not write
-        torch.save(state, file)
-    sync(temporary / _STATE)
-    if memory is not None:
-        write_generation(memory, temporary / _MEMORY)
-    digests = {_STATE: file_digest(temporary / _STATE)}
-    write_text(temporary / _DIGESTS, json.dumps(digests))
-    shutil.rmtree(final, ignore_errors=True)
-    os.rename(temporary, final)
-    sync(work)
+    def _write_generation(self, step: int, state: dict[str, Any], memory: Snapshot | None) -> None:
+        """Write the generation of `step`: a folder that appears by one rename."""
+        final = self.work / f"step-{step:07d}"
+        temporary = self.work / f".writing-{step:07d}"
+        self.lock.check()
+        shutil.rmtree(temporary, ignore_errors=True)
+        temporary.mkdir()
+        with open(temporary / _STATE, "wb") as file:  # torch would hide why it could not write
+            torch.save(state, file)
+        sync(temporary / _STATE)
+        if memory is not None:
+            write_generation(memory, temporary / _MEMORY)
+        digests = {
+            "run": self.run,
+            _STATE: file_digest(temporary / _STATE),
+            _MEMORY: _digest_of_memory(temporary),
+        }
+        write_text(temporary / _DIGESTS, json.dumps(digests))
+        self.lock.check()
+        shutil.rmtree(final, ignore_errors=True)
+        os.rename(temporary, final)
+        sync(self.work)
 
 
 def resume(
@@ -190,7 +243,7 @@ def resume(
     network.load_state_dict(state["network"])
     optimizer.load_state_dict(state["optimizer"])
     ranks.wait()  # the pool of a node is full when its first process is here
-    return Resumed(step, state["err"].to(device))
+    return Resumed(step, state["err"].to(device), state["metrics"])
 
 
 def generations(work: Path) -> list[Path]:
@@ -210,7 +263,7 @@ def verify(generation: Path) -> None:
         InputError: It is damaged or not whole.
     """
     _read_state(generation, torch.device("cpu"))
-    if (generation / _MEMORY).exists():
+    if _digests(generation)[_MEMORY] is not None:
         verify_generation(generation / _MEMORY)
 
 
@@ -223,13 +276,16 @@ def _read(generation: Path, device: torch.device, pool: FeaturePool | None) -> d
 
 
 def _read_state(generation: Path, device: torch.device) -> dict[str, Any]:
-    path = generation / _STATE
+    path, digests = generation / _STATE, _digests(generation)
     try:
-        digests = json.loads((generation / _DIGESTS).read_text(encoding="utf-8"))
-        if file_digest(path) != digests[_STATE]:
-            raise InputError(f"{path}: its content is not what was written; is the disk damaged?")
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        found = {_STATE: file_digest(path), _MEMORY: _digest_of_memory(generation)}
+    except OSError as error:
         raise InputError(f"{generation}: not a whole checkpoint ({error})") from None
+    for name, digest in found.items():
+        if digest != digests[name]:
+            raise InputError(
+                f"{generation / name}: its content is not what was written; is the disk damaged?"
+            )
     try:
         return torch.load(path, map_location=device, weights_only=True)
     except pickle.UnpicklingError:
@@ -238,6 +294,21 @@ def _read_state(generation: Path, device: torch.device) -> dict[str, Any]:
         ) from None
     except Exception as error:  # a file that was exchanged raises almost anything
         raise InputError(f"{path}: cannot be read as a state ({error})") from None
+
+
+def _digests(generation: Path) -> dict[str, str | None]:
+    """What a generation says of its content: of which run it is, and a SHA-256 of each part."""
+    try:
+        digests = json.loads((generation / _DIGESTS).read_bytes())
+        return {name: digests[name] for name in ("run", _STATE, _MEMORY)}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{generation}: not a whole checkpoint ({error})") from None
+
+
+def _digest_of_memory(generation: Path) -> str | None:
+    """Of what Ω's own digests stand in, and so of all of it; None where there is no Ω."""
+    memory = generation / _MEMORY
+    return file_digest(memory / "zarr.json") if memory.exists() else None
 
 
 def _copied(state: Any) -> Any:

@@ -2,7 +2,9 @@
 
 import json
 import math
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from aia.config import RunName
 from aia.errors import InputError
@@ -12,21 +14,24 @@ from aia.train.loop import Step
 
 
 class Metrics:
-    """metrics.jsonl: one JSON object a line; lines after the checkpoint are written again."""
+    """metrics.jsonl: one JSON object a line, for whoever watches.
 
-    def __init__(self, path: Path, *, run: RunName, step: int) -> None:
-        self.run = run
-        kept = []
-        if path.exists():
-            for line in path.read_text(encoding="utf-8").splitlines():
-                try:
-                    if json.loads(line)["step"] <= step:
-                        kept.append(line + "\n")
-                except (ValueError, KeyError, TypeError):  # the line that a kill cut short
-                    continue
-        write_text(path, "".join(kept))
+    Args:
+        path: The file.
+        run: Whose it is.
+        before: The lines of the steps that the run goes on after, as its checkpoint has them.
+    """
+
+    def __init__(self, path: Path, *, run: RunName, before: str) -> None:
+        self.run, self.path = run, path
+        self._lines = [before]
+        write_text(path, before)
         self.file = open(path, "a", encoding="utf-8")  # noqa: SIM115 (open as long as the run)
-        self.path = path
+
+    @property
+    def text(self) -> str:
+        """All lines up to now, whatever has become of the file."""
+        return "".join(self._lines)
 
     def write(self, step: Step, pace: Pace) -> None:
         """Add a step; this reads its numbers off the device."""
@@ -44,11 +49,11 @@ class Metrics:
             "trust": None if math.isnan(trust) else trust,
             "age": None if math.isnan(age) else age,
         }
-        self.file.write(json.dumps(entry) + "\n")
+        self._add(entry)
 
     def validated(self, step: int, val_map: float) -> None:
         """Add a point of the mAP curve."""
-        self.file.write(json.dumps({"step": step, "val_map": val_map}) + "\n")
+        self._add({"step": step, "val_map": val_map})
         say(f"{self.run}  step {step:6d}  frame mAP {100 * val_map:.2f} on annotated persons")
 
     def line(self, step: Step, steps: int, pace: Pace) -> str:
@@ -60,6 +65,11 @@ class Metrics:
             f"lr {step.rate:.1e}{memory}  {pace.rate(step.number) * step.clips:6.1f} clips/s  "
             f"eta {pace.eta(step.number)}"
         )
+
+    def _add(self, entry: Mapping[str, Any]) -> None:
+        line = json.dumps(entry) + "\n"
+        self._lines.append(line)
+        self.file.write(line)
 
     def flush(self) -> None:
         """Bring all lines to the disk."""

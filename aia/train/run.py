@@ -86,10 +86,17 @@ def train_run(
         device=device,
         ranks=ranks,
     )
-    with checkpoint.only_one(work) if ranks.first else contextlib.nullcontext():
-        if ranks.first:
+    with checkpoint.only_one(work) if ranks.first else contextlib.nullcontext() as lock:
+        writer = None
+        if lock is not None:
             identity = described | {"train": _without_machine(described["train"])}
-            checkpoint.claim(work, {"run": identity, "data": dict(sorted(data_digests.items()))})
+            fingerprint = {"run": identity, "data": dict(sorted(data_digests.items()))}
+            writer = checkpoint.Writer(
+                work,
+                run=checkpoint.claim(work, fingerprint),
+                lock=lock,
+                keep=sections.train.keep_checkpoints,
+            )
         pool = bank.pool if bank is not None else None
         if network.remembers and bank is None:
             pool = empty_pool(clips, network, sections.memory, device, ranks)
@@ -114,11 +121,13 @@ def train_run(
                 workers=sections.train.workers,
                 precision=sections.train.precision,
                 device=device,
+                lock=lock,
                 ranks=ranks,
             )
-        _optimise(given, network, pool, optimizer, start)
-        if ranks.first:
-            publish(network, described, work=work, output=output)
+        metrics = _optimise(given, network, pool, optimizer, start, writer)
+        if lock is not None:
+            lock.check()
+            publish(network, described, metrics=metrics, output=output)
         ranks.wait()
 
 
@@ -154,11 +163,10 @@ def _refuse_impossible(given: Given, bank: ObjectBank | None) -> None:
         )
 
 
-def publish(network: Network, described: dict[str, Any], *, work: Path, output: Path) -> None:
+def publish(network: Network, described: dict[str, Any], *, metrics: str, output: Path) -> None:
     """Put the finished run's files in place, the model last."""
     write_text(output / "config.yaml", yaml.safe_dump(described, sort_keys=False))
-    metrics = work / "metrics.jsonl"
-    write_text(output / "metrics.jsonl", metrics.read_text(encoding="utf-8"))
+    write_text(output / "metrics.jsonl", metrics)
     write_tensors(output / "model.safetensors", network.state_dict(), entry="run", about=described)
 
 
@@ -205,13 +213,25 @@ def _optimise(
     pool: FeaturePool | None,
     optimizer: torch.optim.Optimizer,
     start: checkpoint.Resumed,
-) -> None:
-    """Run Algorithm 1 to its last step, with checkpoints and a line of metrics now and then."""
-    config, ranks, work = given.sections.train, given.ranks, given.work
-    metrics = (
-        Metrics(work / "metrics.jsonl", run=given.run, step=start.step) if ranks.first else None
-    )
-    writer = checkpoint.Writer(work, keep=config.keep_checkpoints)
+    writer: checkpoint.Writer | None,
+) -> str:
+    """Run Algorithm 1 to its last step, with checkpoints and a line of metrics now and then.
+
+    Args:
+        given: What is trained with what.
+        network: N.
+        pool: Ω.
+        optimizer: Of N.
+        start: Where the run goes on.
+        writer: Of the checkpoints, in the first process.
+
+    Returns:
+        The lines of metrics.jsonl, in the first process.
+    """
+    config, ranks = given.sections.train, given.ranks
+    metrics = None
+    if writer is not None:
+        metrics = Metrics(given.work / "metrics.jsonl", run=given.run, before=start.metrics)
     pace = Pace(total=config.steps, done=start.step)
     with contextlib.closing(metrics) if metrics else contextlib.nullcontext():
         for step in _steps(given, network, pool, optimizer, start):
@@ -231,7 +251,7 @@ def _optimise(
             if step.number % config.checkpoint_every == 0 or last:
                 if pool is not None:
                     pool.settle()  # what all have written
-                if metrics:
+                if metrics and writer:
                     metrics.flush()
                     writer.save(
                         step=step.number,
@@ -240,8 +260,12 @@ def _optimise(
                         # a bank stands beside the checkpoints
                         pool=pool if given.run.memory == "amu" else None,
                         err=step.loss,
+                        metrics=metrics.text,
                     )
-        writer.finish()
+                ranks.wait()  # the disk may be slow, and NCCL waits for minutes only
+        if writer:
+            writer.finish()
+    return metrics.text if metrics else ""
 
 
 def _steps(

@@ -1,6 +1,7 @@
 """Checkpoints of strangers and our own, Ω on disk, and the state of a run that goes on."""
 
 import json
+import shutil
 import pickle
 import zipfile
 from collections.abc import Callable
@@ -259,7 +260,8 @@ def test_it_is_refused_by_name_and_nothing_is_written(case: Case, refuses: Refus
 def hostile_state(generation: Path) -> None:
     """A state that would run a program, with the digest that it must have."""
     torch.save({"step": 1, "network": Hostile()}, generation / "state.pt")
-    digests = {"state.pt": file_digest(generation / "state.pt")}
+    digests = json.loads((generation / "digests.json").read_text())
+    digests["state.pt"] = file_digest(generation / "state.pt")
     (generation / "digests.json").write_text(json.dumps(digests))
 
 
@@ -272,9 +274,11 @@ def hostile_state(generation: Path) -> None:
         (lambda g: (g / "digests.json").write_text("[]"), r"not a whole checkpoint .*; going back"),
         (lambda g: (g / "digests.json").write_text("{"), r"not a whole checkpoint .*; going back"),
         (lambda g: chunk(g / "memory.zarr").unlink(), r"chunks are missing; going back"),
+        (lambda g: shutil.rmtree(g / "memory.zarr"), r"memory\.zarr: its content is not what was"),
         (hostile_state, r"state\.pt: .*could run a program.*; going back"),
     ],
-    ids=["flipped bit", "no bytes", "no digests", "cut digests", "missing chunk", "code"],
+    ids=["flipped bit", "no bytes", "no digests", "cut digests", "missing chunk", "no memory",
+         "code"],
 )  # fmt: skip
 def test_a_damaged_state_is_named_and_training_goes_on_from_the_one_before(
     change: Callable[[Path], object],

@@ -13,7 +13,7 @@ from aia.datasets.loader import ClipFrames, Draw, collate
 from aia.memory import FeaturePool, sampled
 from aia.network import Network, build_network
 from aia.train.bank import fill_bank, prepare_bank
-from aia.train.checkpoint import BANK
+from aia.train.checkpoint import BANK, only_one
 from aia.video.store import FrameStore
 from tests.conftest import REPOSITORY
 
@@ -155,7 +155,8 @@ def test_the_frozen_bank_costs_a_second_backbone_and_nothing_that_is_trained():
 def prepare(work, network, store):
     pool = empty(network)
     clips = ClipFrames(clips=CLIPS, stores={"film": store}, **CLIP)
-    prepare_bank(work, network=network, pool=pool, frames=clips, batch=2, **READING)
+    with only_one(work) as lock:
+        prepare_bank(work, network=network, pool=pool, frames=clips, batch=2, lock=lock, **READING)
     return pool
 
 

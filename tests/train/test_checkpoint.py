@@ -1,14 +1,17 @@
 import errno
 import fcntl
 import json
+import multiprocessing
 import os
+import shutil
+import time
 
 import pytest
 import torch
 
 from aia.clip import ClipKey, Slots
 from aia.errors import InputError
-from aia.memory import FeaturePool
+from aia.memory import FeaturePool, write_generation
 from aia.train import checkpoint
 
 
@@ -24,12 +27,20 @@ def parts(seed=0):
     return network, optimizer, pool
 
 
-def save(work, step, seed=0, keep=2):
-    network, optimizer, pool = parts(seed)
-    writer = checkpoint.Writer(work, keep=keep)
-    writer.save(step=step, network=network, optimizer=optimizer, pool=pool, err=torch.tensor(0.25))
-    writer.finish()
-    return network, optimizer, pool
+def save(work, step, seed=0, keep=2, run="this"):
+    parts_of_it = parts(seed)
+    with checkpoint.only_one(work) as lock:
+        begin(checkpoint.Writer(work, run=run, lock=lock, keep=keep), step, parts_of_it).finish()
+    return parts_of_it
+
+
+def begin(writer, step, parts_of_it):
+    network, optimizer, pool = parts_of_it
+    err, metrics = torch.tensor(0.25), f"lines up to {step}\n"
+    writer.save(
+        step=step, network=network, optimizer=optimizer, pool=pool, err=err, metrics=metrics
+    )
+    return writer
 
 
 def resume(work):
@@ -42,13 +53,13 @@ def resume(work):
 
 def test_without_a_checkpoint_a_run_begins_at_the_beginning(tmp_path):
     found, *_ = resume(tmp_path)
-    assert found == (0, None)
+    assert found == (0, None, "")
 
 
 def test_everything_comes_back(tmp_path):
     network, optimizer, pool = save(tmp_path, step=11)
     found, again, its_optimizer, its_pool = resume(tmp_path)
-    assert (found.step, found.err.item()) == (11, 0.25)
+    assert (found.step, found.err.item(), found.metrics) == (11, 0.25, "lines up to 11\n")
     torch.testing.assert_close(again.state_dict(), network.state_dict(), rtol=0, atol=0)
     momentum = optimizer.state_dict()["state"][0]["momentum_buffer"]
     torch.testing.assert_close(its_optimizer.state_dict()["state"][0]["momentum_buffer"], momentum)
@@ -74,7 +85,9 @@ def test_a_half_written_generation_is_cleared_away(tmp_path):
     assert not list(tmp_path.glob(".writing-*"))
 
 
-@pytest.mark.parametrize("kind", ["flipped", "cut", "no digests", "no memory"])
+@pytest.mark.parametrize(
+    "kind", ["flipped", "cut", "no digests", "no chunks", "no memory", "another memory"]
+)
 def test_a_damaged_generation_is_named_and_the_one_before_it_is_taken(tmp_path, capsys, kind):
     save(tmp_path, step=5)
     save(tmp_path, step=10)
@@ -87,10 +100,18 @@ def test_a_damaged_generation_is_named_and_the_one_before_it_is_taken(tmp_path, 
         state.write_bytes(content[: len(content) // 2])
     elif kind == "no digests":
         (state.parent / "digests.json").unlink()
+    elif kind == "no memory":
+        shutil.rmtree(state.parent / "memory.zarr")
+    elif kind == "another memory":
+        shutil.rmtree(state.parent / "memory.zarr")
+        pool = parts(seed=1)[2]
+        write_generation(pool, state.parent / "memory.zarr")
     else:
         for chunk in (state.parent / "memory.zarr").rglob("c/*"):
             if chunk.is_file():
                 chunk.unlink()
+    with pytest.raises(InputError, match="step-0000010"):
+        checkpoint.verify(state.parent)
     found, _, _, pool = resume(tmp_path)
     assert found.step == 5
     assert pool.loss_tag.max() == 0.5
@@ -99,14 +120,62 @@ def test_a_damaged_generation_is_named_and_the_one_before_it_is_taken(tmp_path, 
 
 
 def test_the_state_of_another_run_is_not_taken(tmp_path, capsys):
-    checkpoint.claim(tmp_path, {"rate": 0.1})
-    save(tmp_path, step=5)
+    save(tmp_path, step=5, run=checkpoint.claim(tmp_path, {"rate": 0.1}))
     checkpoint.claim(tmp_path, {"rate": 0.1})
     assert len(checkpoint.generations(tmp_path)) == 1
     checkpoint.claim(tmp_path, {"rate": 0.2})
     assert checkpoint.generations(tmp_path) == []
     assert "starting anew" in capsys.readouterr().err
     assert json.loads((tmp_path / "fingerprint.json").read_text()) == {"rate": 0.2}
+
+
+@pytest.mark.parametrize("content", [b"", b'{"rate": 0.3}', b"\xff\xfe"])
+def test_a_damaged_fingerprint_costs_nothing(tmp_path, capsys, content):
+    run = checkpoint.claim(tmp_path, {"rate": 0.1})
+    save(tmp_path, step=5, run=run)
+    (tmp_path / "fingerprint.json").write_bytes(content)
+    assert checkpoint.claim(tmp_path, {"rate": 0.1}) == run
+    assert "fingerprint.json: is damaged" in capsys.readouterr().err
+    assert len(checkpoint.generations(tmp_path)) == 1
+    assert json.loads((tmp_path / "fingerprint.json").read_text()) == {"rate": 0.1}
+
+
+def test_a_generation_of_another_run_among_a_runs_own_is_removed(tmp_path):
+    run = checkpoint.claim(tmp_path, {"rate": 0.1})
+    save(tmp_path, step=5, run=run)
+    save(tmp_path, step=10, run="another")
+    checkpoint.claim(tmp_path, {"rate": 0.1})
+    assert [path.name for path in checkpoint.generations(tmp_path)] == ["step-0000005"]
+
+
+def test_whose_folder_was_taken_away_writes_nothing_into_the_one_that_came_after(tmp_path):
+    work, given = tmp_path / "work", parts()
+    with checkpoint.only_one(work) as lock:
+        writer = checkpoint.Writer(work, run="old", lock=lock, keep=2)
+        shutil.rmtree(work)
+        for begins_anew in (False, True):
+            if begins_anew:
+                save(work, step=5, run="new")
+            with pytest.raises(InputError, match="was removed or moved while this run trained"):
+                begin(writer, 10, given).finish()
+        assert {path.name for path in work.iterdir()} == {"lock", "step-0000005"}
+
+
+def tell_and_wait(pipe):
+    pipe.send("here")
+    time.sleep(60)
+
+
+def test_the_lock_is_gone_with_its_process_whatever_that_has_forked(tmp_path):
+    here, there = multiprocessing.Pipe()
+    with checkpoint.only_one(tmp_path):
+        child = multiprocessing.get_context("fork").Process(target=tell_and_wait, args=(there,))
+        child.start()
+        assert here.poll(10)  # it runs
+    with checkpoint.only_one(tmp_path):
+        assert child.is_alive()
+        child.kill()
+        child.join()
 
 
 def test_a_second_trainer_of_a_run_is_refused(tmp_path):

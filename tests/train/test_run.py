@@ -46,6 +46,16 @@ def test_a_run_that_was_killed_three_times_ends_with_the_same_bytes(
         assert (tmp_path / name).read_bytes() == (undisturbed / name).read_bytes(), name
 
 
+def test_what_stands_beside_the_checkpoints_may_be_damaged(films, settings, undisturbed, tmp_path):
+    kill_at_generation(films, settings, tmp_path, 6)
+    (tmp_path / "work" / "metrics.jsonl").write_bytes(b'{"step": 1, "loss": 9.9}\n\xff\xfe')
+    (tmp_path / "work" / "fingerprint.json").write_bytes(b"\xff")
+    said = finish(films, settings, tmp_path)
+    assert "going on after step" in said
+    for name in ("model.safetensors", "metrics.jsonl", "config.yaml"):
+        assert (tmp_path / name).read_bytes() == (undisturbed / name).read_bytes(), name
+
+
 def test_a_finished_run_publishes_again_without_training(films, settings, undisturbed, tmp_path):
     shutil.copytree(undisturbed / "work", tmp_path / "work")
     said = finish(films, settings, tmp_path)
