@@ -1,8 +1,8 @@
 """Checkpoints of strangers and our own, Ω on disk, and the state of a run that goes on."""
 
 import json
-import shutil
 import pickle
+import shutil
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
