@@ -1,8 +1,12 @@
 """What docs/own-data.md shows: its overlays and its reader, as they stand there, are planned."""
 
+import json
 import pickle
 import re
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -73,6 +77,63 @@ def test_segments_of_a_csv_are_planned_by_the_overlay_of_the_page(tmp_path: Path
     (data / "val.csv").write_text("c,1,0.1,0.2,0.3,0.5,1,0\n")
     said = message(snakemake("results/workshop.csv", "-n", cwd=tmp_path))
     assert "data/workshop/val.csv, line 1: the header is 'c,1,0.1," in said
+
+
+@pytest.mark.parametrize("name", ["street", "workshop"])
+def test_no_shell_reads_what_a_folder_is_called(tmp_path: Path, name: str) -> None:
+    data = with_overlay(tmp_path, name)
+    strange = data.rename(data.parent / "it's $(touch pwned); mine")
+    settings = tmp_path / f"config/{name}.yaml"
+    chosen = renamed(yaml.safe_load(settings.read_text()), f"data/{name}/", f"data/{strange.name}/")
+    if name == "street":
+        chosen["data"]["person_boxes"] = {"train": None, "val": f"data/{strange.name}/boxes.csv"}
+        chosen["data"]["excluded"]["val"] = f"data/{strange.name}/excluded.csv"
+        (strange / "boxes.csv").write_text("c,1,0.1,0.2,0.3,0.5,,0.9\n")
+        (strange / "excluded.csv").touch()
+        (strange / "train.csv").write_text("a,1,0.1,0.2,0.3,0.5,1,0\n")
+        (strange / "val.csv").write_text("c,1,0.1,0.2,0.3,0.5,1,0\n")
+        (strange / "actions.pbtxt").write_text('label { name: "walk" label_id: 1 }')
+    else:
+        head = "segment,video,start_sec,stop_sec,verb,noun\n"
+        (strange / "train.csv").write_text(f"{head}7,a,0.5,1.5,0,0\n")
+        (strange / "val.csv").write_text(f"{head}7,c,0.5,1.5,0,0\n")
+        for task in ("verbs", "nouns"):
+            (strange / f"{task}.pbtxt").write_text('label { name: "saw" label_id: 0 }')
+    settings.write_text(yaml.safe_dump(chosen))  # sorted: nouns stand before verbs
+    planner = [sys.executable, str(REPOSITORY / "workflow/jobs.py"), f"results/{name}.csv"]
+    plan = subprocess.run(planner, cwd=tmp_path, capture_output=True, text=True)
+    assert plan.returncode == 0, plan.stderr
+    seen = set()
+    for job in map(json.loads, plan.stdout.splitlines()):
+        if not job["command"].startswith("aia "):
+            continue
+        brought = [path for path in job["input"] if path.startswith(f"data/{strange.name}/")]
+        words = words_in_a_shell(job["command"], tmp_path)
+        assert [word for word in words if "mine" in word and strange.name not in word] == []
+        seen.update(set(brought) & set(words))
+        for task in ("verb", "noun"):
+            if f"--{task}s" in words and words[1] == "epic":
+                assert f"-{task}." in words[words.index(f"--{task}s") + 1]
+    assert not (tmp_path / "pwned").exists()
+    files = {f"data/{strange.name}/{path.name}" for path in strange.iterdir() if path.is_file()}
+    assert seen >= files
+    assert f"data/{strange.name}/films/a.mkv" in seen
+
+
+def renamed(value: Any, old: str, new: str) -> Any:
+    """Settings with another beginning of their paths."""
+    if isinstance(value, dict):
+        return {key: renamed(one, old, new) for key, one in value.items()}
+    return value.replace(old, new) if isinstance(value, str) else value
+
+
+def words_in_a_shell(command: str, folder: Path) -> list[str]:
+    """What a real shell gives `aia`, when that does no more than tell it."""
+    told = "aia() { printf '%s\\0' \"$@\"; }\n"
+    said = subprocess.run(
+        ["bash", "-c", told + command], cwd=folder, capture_output=True, text=True, check=True
+    )
+    return said.stdout.split("\0")
 
 
 def test_the_heart_of_the_reader_is_its_own_text() -> None:

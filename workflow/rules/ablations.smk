@@ -45,7 +45,7 @@ rule ablation_table:
         rows=table_rows,
         paper=paper_numbers,
     shell:
-        "aia table --rows {params.rows:q} --labels {input.labels}"
+        "aia table --rows {params.rows:q} --labels {input.labels:q}"
         " {params.optional} {params.paper} --output {output.table} --log {log}"
 
 
@@ -67,5 +67,5 @@ rule measure_cost:
         settings=cost_settings,
         recipe=cost_recipe,
     shell:
-        "aia cost --run {wildcards.run} --labels {input.labels} --output {output.cost}"
+        "aia cost --run {wildcards.run} --labels {input.labels:q} --output {output.cost}"
         " --settings {params.settings:q} --log {log}"

@@ -30,7 +30,7 @@ rule finetune_detector:
         ),
         version=VERSIONS["detector"],
     shell:
-        "aia finetune-detector --frames {input.frames}"
+        "aia finetune-detector --frames {input.frames:q}"
         " {params.optional} --output {output.weights} --metrics {output.metrics}"
         " --settings {params.settings:q} --seed 0 --threads {threads} --log {log}"
 
@@ -60,7 +60,7 @@ rule detect_boxes:
         settings=detector_settings("person_threshold", "object_threshold"),
         version=VERSIONS["detector"],
     shell:
-        "aia detect {input.frames} --weights {input.weights} {params.key_frames}"
+        "aia detect {input.frames:q} --weights {input.weights:q} {params.key_frames}"
         " --persons {output.persons} --objects {output.objects}"
         " --settings {params.settings:q} --threads {threads} --log {log}"
 
@@ -85,7 +85,7 @@ rule remember_objects:
         settings=detector_settings("person_threshold"),
         version=VERSIONS["detector"],
     shell:
-        "aia remember-objects {input.frames} --weights {input.weights} --output {output.objects}"
+        "aia remember-objects {input.frames:q} --weights {input.weights:q} --output {output.objects}"
         " --settings {params.settings:q} --threads {threads} --log {log}"
 
 
@@ -111,5 +111,5 @@ rule import_boxes:
     params:
         given=flags_of("annotations", "segments", "films", "images", "frame_sizes"),
     shell:
-        "aia boxes import {input.boxes} --kind {wildcards.kind} {params.given}"
+        "aia boxes import {input.boxes:q} --kind {wildcards.kind} {params.given}"
         " --output-dir {output.folder} --log {log}"

@@ -51,7 +51,7 @@ rule fetch_ava_annotations:
         folder=f"{AVA}/v{{version}}",
         settings=fetch_settings,
     shell:
-        "aia fetch ava-annotations {wildcards.version} --folder {params.folder}"
+        "aia fetch ava-annotations {wildcards.version} --folder {params.folder:q}"
         " --settings {params.settings:q} --log {log}"
 
 
@@ -73,7 +73,7 @@ rule fetch_ava_film:
         folder=subpath(output.film, parent=True),
         settings=fetch_settings,
     shell:
-        "aia fetch files {params.address:q} --folder {params.folder}"
+        "aia fetch files {params.address:q} --folder {params.folder:q}"
         " --settings {params.settings:q} --log {log}"
 
 
@@ -94,7 +94,7 @@ rule fetch_ucf101_24_annotations:
         folder=lambda wildcards, output: os.path.dirname(output[0]),
         settings=fetch_settings,
     shell:
-        "aia fetch ucf101-24 --folder {params.folder} --settings {params.settings:q} --log {log}"
+        "aia fetch ucf101-24 --folder {params.folder:q} --settings {params.settings:q} --log {log}"
 
 
 rule fetch_ucf101_24_films:
@@ -119,7 +119,7 @@ rule fetch_ucf101_24_films:
         lists=flags_of("train", "val"),
         settings=fetch_settings,
     shell:
-        "aia fetch ucf101-24 --annotations {input.annotations} {params.lists} --folder {params.folder}"
+        "aia fetch ucf101-24 --annotations {input.annotations:q} {params.lists} --folder {params.folder:q}"
         " --output {output.films} --settings {params.settings:q} --log {log}"
 
 
@@ -140,7 +140,7 @@ rule fetch_epic55_annotations:
         folder=lambda wildcards, output: os.path.dirname(output[0]),
         settings=fetch_settings,
     shell:
-        "aia fetch epic55-annotations --folder {params.folder} --settings {params.settings:q} --log {log}"
+        "aia fetch epic55-annotations --folder {params.folder:q} --settings {params.settings:q} --log {log}"
 
 
 rule fetch_epic55_film:
@@ -164,7 +164,7 @@ rule fetch_epic55_film:
         folder=subpath(output.film, parent=True),
         settings=fetch_settings,
     shell:
-        "aia fetch epic55-films {wildcards.video} --actions {input.actions} --folder {params.folder}"
+        "aia fetch epic55-films {wildcards.video} --actions {input.actions:q} --folder {params.folder:q}"
         " --settings {params.settings:q} --log {log}"
 
 
@@ -186,5 +186,5 @@ rule fetch_detector:
         folder=subpath(output.weights, parent=True),
         settings=fetch_settings,
     shell:
-        "aia fetch files {params.base}/{wildcards.detector} --folder {params.folder}"
+        "aia fetch files {params.base:q}/{wildcards.detector} --folder {params.folder:q}"
         " --settings {params.settings:q} --log {log}"

@@ -25,7 +25,7 @@ rule draw_curves:
         progress=named_run_files("runs/{run}/metrics.jsonl", with_starts=True),
         metrics=named_run_files("metrics/{run}.val.csv"),
     shell:
-        "aia figure curves --progress {params.progress} --metrics {params.metrics}"
+        "aia figure curves --progress {params.progress:q} --metrics {params.metrics:q}"
         " --output {output} --log {log}"
 
 
@@ -52,7 +52,7 @@ rule draw_per_class:
     params:
         metrics=method_files("metrics/{run}.val.csv"),
     shell:
-        "aia figure per-class --metrics {params.metrics} --labels {input.labels}"
+        "aia figure per-class --metrics {params.metrics:q} --labels {input.labels:q}"
         " --output {output} --log {log}"
 
 
@@ -85,7 +85,7 @@ rule draw_detections:
         persons=person_rules,
         objects=object_rules,
     shell:
-        "aia figure detections --frames {input.frames} --groundtruth {input.groundtruth}"
+        "aia figure detections --frames {input.frames:q} --groundtruth {input.groundtruth:q}"
         " {params.optional} {params.persons} {params.objects}"
         " --output {output} --log {log}"
 
@@ -116,8 +116,8 @@ rule draw_keyframes:
     params:
         optional=optional_flags,
     shell:
-        "aia figure keyframes --frames {input.frames} --groundtruth {input.groundtruth}"
-        " --scores {input.scores} {params.optional} --labels {input.labels}"
+        "aia figure keyframes --frames {input.frames:q} --groundtruth {input.groundtruth:q}"
+        " --scores {input.scores:q} {params.optional} --labels {input.labels:q}"
         " --output {output} --log {log}"
 
 
@@ -145,8 +145,8 @@ rule draw_attention:
         mem_mb=2000,
         runtime=10,
     shell:
-        "aia figure attention --attention {input.attention} --frames {input.frames}"
-        " --groundtruth {input.groundtruth} --scores {input.scores} --labels {input.labels}"
+        "aia figure attention --attention {input.attention:q} --frames {input.frames:q}"
+        " --groundtruth {input.groundtruth:q} --scores {input.scores:q} --labels {input.labels:q}"
         " --output {output} --log {log}"
 
 
@@ -178,8 +178,8 @@ rule draw_structures:
     params:
         attention=named_structure_files("scores/{run}.attention.parquet"),
     shell:
-        "aia figure structures --attention {params.attention:q} --frames {input.frames}"
-        " --groundtruth {input.groundtruth} --labels {input.labels}"
+        "aia figure structures --attention {params.attention:q} --frames {input.frames:q}"
+        " --groundtruth {input.groundtruth:q} --labels {input.labels:q}"
         " --output {output} --log {log}"
 
 
@@ -203,7 +203,7 @@ rule measure_reach:
         recipe=cost_recipe,
         steps=reach_steps,
     shell:
-        "aia cost --run {wildcards.run} --labels {input.labels} {params.steps}"
+        "aia cost --run {wildcards.run} --labels {input.labels:q} {params.steps}"
         " --output {output.costs} --settings {params.settings:q} --log {log}"
 
 
@@ -230,7 +230,7 @@ rule draw_reach:
         mem_mb=1000,
         runtime=10,
     shell:
-        "aia figure reach --costs {input.costs} --output {output} --log {log}"
+        "aia figure reach --costs {input.costs:q} --output {output} --log {log}"
 
 
 rule measure_drift:
@@ -259,9 +259,9 @@ rule measure_drift:
         device=scoring_device,
         rate=clip_rate,
     shell:
-        "aia drift --model {input.model} --work {params.work} --frames {input.frames} {params.rate}"
-        " --annotations {input.annotations} --labels {input.labels} {params.optional}"
-        " --device {params.device} --threads {threads} --output {output.drift} --log {log}"
+        "aia drift --model {input.model:q} --work {params.work:q} --frames {input.frames:q} {params.rate}"
+        " --annotations {input.annotations:q} --labels {input.labels:q} {params.optional}"
+        " --device {params.device:q} --threads {threads} --output {output.drift} --log {log}"
 
 
 rule draw_memory:

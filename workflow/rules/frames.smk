@@ -49,5 +49,5 @@ rule check_films:
         seconds=flags_of("seconds"),
         settings=sections("frames", "check"),
     shell:
-        "aia check-films --frames {input.train} {input.val} {input.test} --annotations {input.annotations}"
+        "aia check-films --frames {input.train:q} {input.val:q} {input.test:q} --annotations {input.annotations:q}"
         " {params.seconds} --output {output.films} --settings {params.settings:q} --log {log}"

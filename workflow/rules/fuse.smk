@@ -19,7 +19,7 @@ rule fuse_views:
     params:
         mean=kind_of_mean,
     shell:
-        "aia fuse {input.scores} --mean {params.mean} --output {output.scores} --log {log}"
+        "aia fuse {input.scores:q} --mean {params.mean} --output {output.scores} --log {log}"
 
 
 rule fuse_runs:
@@ -39,4 +39,4 @@ rule fuse_runs:
     params:
         mean=kind_of_mean,
     shell:
-        "aia fuse {input.scores} --mean {params.mean} --output {output.scores} --log {log}"
+        "aia fuse {input.scores:q} --mean {params.mean} --output {output.scores} --log {log}"

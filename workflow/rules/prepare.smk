@@ -30,8 +30,8 @@ rule prepare_tubes:
         rules=source_rules,
         version=VERSIONS["prepare"],
     shell:
-        "aia prepare {params.kind} {input.annotations} {params.lists} {params.rules}"
-        " --output-dir {params.folder} --log {log}"
+        "aia prepare {params.kind} {input.annotations:q} {params.lists} {params.rules}"
+        " --output-dir {params.folder:q} --log {log}"
 
 
 rule prepare_segments:
@@ -62,6 +62,6 @@ rule prepare_segments:
         val=lambda wildcards: settings(wildcards.dataset).data.source.val,
         version=VERSIONS["prepare"],
     shell:
-        "aia prepare epic {input.annotations} --verbs {input.verbs} --nouns {input.nouns}"
-        " --videos {input.videos} --train {params.train} --val {params.val}"
-        " --output-dir {params.folder} --log {log}"
+        "aia prepare epic {input.annotations:q} --verbs {input.verbs:q} --nouns {input.nouns:q}"
+        " --videos {input.videos:q} --train {params.train:q} --val {params.val:q}"
+        " --output-dir {params.folder:q} --log {log}"

@@ -24,5 +24,5 @@ rule report_results:
         same=same_settings,
     shell:
         # This very run has locked the folder, and has recorded how each file was made.
-        "snakemake {input.table} {input.figures} {params.same} --cores 1 --nolock --quiet all"
+        "snakemake {input.table:q} {input.figures:q} {params.same} --cores 1 --nolock --quiet all"
         " --report {output.html} 2> {log}"

@@ -38,11 +38,11 @@ rule score_detected:
         task=task_rules,
         version=VERSIONS["score"],
     shell:
-        "aia score --model {input.model} --frames {input.frames}"
-        " --annotations {input.annotations} --labels {input.labels} {params.optional}"
+        "aia score --model {input.model:q} --frames {input.frames:q}"
+        " --annotations {input.annotations:q} --labels {input.labels:q} {params.optional}"
         " {params.persons} {params.objects} {params.task} --max-objects {params.most} {params.rate}"
         " --output {output.scores}"
-        " --settings {params.settings:q} --device {params.device} {params.view} --threads {threads}"
+        " --settings {params.settings:q} --device {params.device:q} {params.view} --threads {threads}"
         " --log {log}"
 
 
@@ -79,11 +79,11 @@ rule score_groundtruth:
         rate=clip_rate,
         version=VERSIONS["score"],
     shell:
-        "aia score --model {input.model} --frames {input.frames}"
-        " --annotations {input.annotations} --labels {input.labels} {params.optional}"
+        "aia score --model {input.model:q} --frames {input.frames:q}"
+        " --annotations {input.annotations:q} --labels {input.labels:q} {params.optional}"
         " {params.objects} --max-objects {params.most} {params.rate}"
         " --output {output.scores} --attention {output.attention}"
-        " --settings {params.settings:q} --device {params.device} {params.view} --threads {threads}"
+        " --settings {params.settings:q} --device {params.device:q} {params.view} --threads {threads}"
         " --log {log}"
 
 
@@ -135,8 +135,8 @@ rule evaluate_protocols:
         optional=optional_flags,
         iou=lambda wildcards: settings(wildcards.dataset).evaluate.iou,
     shell:
-        "aia evaluate protocols --groundtruth {input.groundtruth} --detections {input.scores}"
-        " {params.optional} --labels {input.labels} --iou {params.iou}"
+        "aia evaluate protocols --groundtruth {input.groundtruth:q} --detections {input.scores:q}"
+        " {params.optional} --labels {input.labels:q} --iou {params.iou}"
         " --output {output.metrics} --log {log}"
 
 
@@ -159,7 +159,7 @@ rule evaluate_persons:
     params:
         optional=flags_of("boxes", "excluded"),
     shell:
-        "aia evaluate persons --groundtruth {input.groundtruth} {params.optional}"
+        "aia evaluate persons --groundtruth {input.groundtruth:q} {params.optional}"
         " --output {output.metrics} --log {log}"
 
 
@@ -198,10 +198,10 @@ rule score_test:
         rate=clip_rate,
         version=VERSIONS["score"],
     shell:
-        "aia score --model {input.model} --frames {input.frames} --labels {input.labels}"
+        "aia score --model {input.model:q} --frames {input.frames:q} --labels {input.labels:q}"
         " {params.optional} {params.persons} {params.objects} --max-objects {params.most} {params.rate}"
         " --output {output.scores}"
-        " --settings {params.settings:q} --device {params.device} {params.view} --threads {threads}"
+        " --settings {params.settings:q} --device {params.device:q} {params.view} --threads {threads}"
         " --log {log}"
 
 
@@ -223,4 +223,4 @@ rule submit:
     params:
         labels=flags_of("labels"),
     shell:
-        "aia submit {input.scores} {params.labels} --output {output} --log {log}"
+        "aia submit {input.scores:q} {params.labels} --output {output} --log {log}"

@@ -40,7 +40,7 @@ rule result_table:
         rows=table_rows,
         paper=paper_numbers,
     shell:
-        "aia table --rows {params.rows:q} --labels {input.labels}"
+        "aia table --rows {params.rows:q} --labels {input.labels:q}"
         " {params.optional} {params.paper} --output {output.table} --log {log}"
 
 
@@ -82,4 +82,4 @@ rule table:
         mem_mb=100,
         runtime=5,
     shell:
-        "cp {input} {output} 2> {log}"
+        "cp {input:q} {output} 2> {log}"

@@ -38,7 +38,7 @@ rule convert_backbone:
         folder=subpath(output.weights, parent=True),
         settings=conversion_settings,
     shell:
-        "aia weights backbone {wildcards.backbone} --folder {params.folder}"
+        "aia weights backbone {wildcards.backbone} --folder {params.folder:q}"
         " --output {output.weights} --settings {params.settings:q} --log {log}"
 
 
@@ -90,8 +90,8 @@ rule train:
         launcher=on_each_node,
         version=VERSIONS["train"],
     shell:
-        "{params.launcher} aia train --run {wildcards.run} --frames {input.frames}"
-        " --annotations {input.annotations} --labels {input.labels} {params.optional} {params.boxes} {params.task} {params.rate}"
-        " --work {params.work} --output-dir {params.folder}"
+        "{params.launcher} aia train --run {wildcards.run} --frames {input.frames:q}"
+        " --annotations {input.annotations:q} --labels {input.labels:q} {params.optional} {params.boxes} {params.task} {params.rate}"
+        " --work {params.work:q} --output-dir {params.folder:q}"
         " --settings {params.settings:q} --threads {threads} --processes {params.processes}"
         " --nodes {params.nodes} --log {log}"
