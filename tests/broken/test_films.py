@@ -5,6 +5,7 @@ import zlib
 from collections.abc import Callable
 from pathlib import Path
 
+import av
 import cv2
 import h5py
 import numpy as np
@@ -28,6 +29,22 @@ DETECT = (
 def photograph() -> None:
     cv2.imwrite("film.png", np.zeros((48, 64, 3), np.uint8))
     Path("film.png").rename("film.mp4")
+
+
+def playlist(name: str) -> Callable[[], None]:
+    """A text that FFmpeg plays as the film that it names."""
+
+    def make() -> None:
+        with av.open("good/kitchen.mp4") as source, av.open("all.ts", "w") as target:
+            copy = target.add_stream_from_template(source.streams.video[0])
+            for packet in source.demux(video=0):
+                if packet.dts is not None:
+                    packet.stream = copy
+                    target.mux(packet)
+        text = "#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-TARGETDURATION:10\n#EXTINF:4,\n"
+        Path(name).write_text(f"{text}{Path('all.ts').resolve()}\n#EXT-X-ENDLIST\n")
+
+    return make
 
 
 def stored(change: Callable[[h5py.File], object], *, sealed: bool = False) -> Callable[[], None]:
@@ -97,6 +114,14 @@ CASES = [
          FRAMES.format("film.mp4"), r"film\.mp4: not a film that FFmpeg can open .*another kind"),
     Case("page called a film", written("film.mkv", "<!DOCTYPE html><html>404</html>"),
          FRAMES.format("film.mkv"), r"film\.mkv: not a film that FFmpeg can open"),
+    Case("playlist of a film elsewhere called a film", playlist("film.mp4"),
+         FRAMES.format("film.mp4"), r"film\.mp4: not a film "),
+    Case("playlist of a film elsewhere", playlist("film.m3u8"), FRAMES.format("film.m3u8"),
+         r"film\.m3u8: not a film of a kind that is read .*a playlist, which names other files"),
+    Case("list of films elsewhere called a film",
+         written("film.mp4", "ffconcat version 1.0\nfile good/kitchen.mp4\n"),
+         FRAMES.format("film.mp4"),
+         r"film\.mp4: not a film of a kind that is read .*a playlist, which names other files"),
     Case("film without a picture", lambda: write_sound(Path("film.mp4")),
          FRAMES.format("film.mp4"), r"film\.mp4: a film is expected, but .*audio.*a sound file"),
     Case("photograph called a film", photograph, FRAMES.format("film.mp4"), r"film\.mp4: "),
