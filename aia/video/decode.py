@@ -276,11 +276,11 @@ def open_container(path: Path) -> Any:
             metadata_errors="replace",
             options={"format_whitelist": ",".join(KINDS), "protocol_whitelist": "file"},
         )
-    except av.ArgumentError:  # so FFmpeg says that it knows the kind, which is not of these
+    except av.ArgumentError:  # FFmpeg's word for a kind that it knows, but that is not of these
         raise InputError(
             f"{path}: not a film of a kind that is read (mp4, mkv, webm, avi, mpeg and "
             "others that are whole in themselves); is it a playlist, which names other files, "
-            "a sound file, a photograph or a text?"
+            "a sound file, a photograph or a text, or is it damaged?"
         ) from None
     except (av.FFmpegError, ValueError) as error:
         raise InputError(

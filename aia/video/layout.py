@@ -80,7 +80,7 @@ def skipped_reason(path: Path) -> str | None:
 def read_looks(path: Path) -> UInt64[np.ndarray, " frames"] | None:
     """What each frame looks like; None: the store is from before that was noted."""
     with h5py.File(path, "r", locking=False) as file:
-        return file["looks"][()] if "looks" in file else None
+        return _dataset(path, file, "looks")[()] if "looks" in set(file) else None
 
 
 def load_index(path: Path) -> Index:
@@ -104,9 +104,10 @@ def load_index(path: Path) -> Index:
                 )
             if "skipped" in file.attrs:
                 raise InputError(f"{path}: its film was skipped: {file.attrs['skipped']}")
-            index = {name: file[name][()] for name in file if name != "data"}
+            found = {name: _dataset(path, file, name) for name in file}
+            index = {name: values[()] for name, values in found.items() if name != "data"}
             about = {name: np.asarray(value).tolist() for name, value in file.attrs.items()}
-            data_at, data_bytes = file["data"].id.get_offset(), file["data"].size
+            data_at, data_bytes = found["data"].id.get_offset(), found["data"].size
     except _DAMAGED as error:
         raise InputError(
             f"{path}: not a frame store, or a damaged one ({error}); make the store again"
@@ -132,6 +133,35 @@ _ABOUT: dict[str, type | tuple[type, ...]] = {
     "source_name": str, "source_sha256": str, "source_frames": int, "source_duration_sec": float,
 }  # fmt: skip
 """What every store says of itself, of whatever age it is."""
+
+
+def _dataset(path: Path, file: h5py.File, name: str) -> h5py.Dataset:
+    """Numbers that lie in the file, one after the other, as `write_store` writes them.
+
+    HDF5 also knows numbers that lie in other files: links, external storage, virtual datasets. A
+    store from outside would show what lies anywhere on this machine; so they are refused unopened.
+    """
+    plain = isinstance(file.get(name, getlink=True), h5py.HardLink)
+    if plain:
+        found = file[name]
+        plain = isinstance(found, h5py.Dataset) and _lies_inside(found.id, path.stat().st_size)
+    if not plain:
+        raise InputError(
+            f"{path}: its {name} is expected to lie in the file itself, as plain numbers; was the "
+            "store written by another program? Make the store again"
+        )
+    return found
+
+
+def _lies_inside(dataset: h5py.h5d.DatasetID, file_bytes: int) -> bool:
+    made = dataset.get_create_plist()
+    if (
+        made.get_layout() not in (h5py.h5d.CONTIGUOUS, h5py.h5d.COMPACT)
+        or made.get_external_count()
+    ):
+        return False
+    # what was never written takes no place in a file, and any amount of memory
+    return dataset.get_space().get_simple_extent_npoints() * dataset.dtype.itemsize <= file_bytes
 
 
 def _check_form(path: Path, index: dict[str, np.ndarray], about: dict[str, Any]) -> None:
