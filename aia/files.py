@@ -37,6 +37,11 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def is_temporary(path: Path) -> bool:
+    """Whether a name is one that `atomic_path` gives: what a writer is at, or left when killed."""
+    return re.fullmatch(r"\..+\.\w*-\d+-[a-z0-9_]{8}(\.[^.]*)?", path.name) is not None
+
+
 def _clear_away(path: Path, host: str) -> None:
     """Remove temporary files of `path` whose writers, of this host, are no more."""
     for left in path.parent.glob(f".{glob.escape(path.name)}.{host}-*"):
