@@ -28,17 +28,23 @@ from aia import log
 from aia.cli import boxes, costs, numbers, scores, sources, training, upkeep, weights
 from aia.errors import InputError
 from aia.figures import commands as figures
+from aia.files import VanishedError
 
 MACHINE_ERRORS = {
     errno.ENOSPC: "free some room",
     errno.EDQUOT: "free some room, or have the quota raised",
     errno.EFBIG: "the limit on the size of a file (ulimit -f) is too low",
     errno.EROFS: "the folder can only be read; is the disk mounted as it should be?",
+    errno.EPERM: "is the file another user's, or its disk one without permissions?",
     errno.EACCES: "give this user the right to write there",
     errno.EIO: "the disk may be failing",
+    errno.ENOTCONN: "the folder's server or its program (FUSE) is gone; mount it again",
     errno.ESTALE: "the folder is gone from the server; mount it again",
 }
 """What is wrong with the machine and not with what it was given, and what helps."""
+
+VANISHED = "was it removed or moved, or has its disk been unmounted?"
+"""The same of a file that cannot be found, but only where it was being written."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -55,12 +61,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         log.say("interrupted")
         return 130
     except OSError as error:
-        if error.errno not in MACHINE_ERRORS:
+        helps = MACHINE_ERRORS.get(error.errno or 0)
+        helps = VANISHED if isinstance(error, VanishedError) else helps
+        if helps is None:
             log.say(traceback.format_exc().rstrip())
             return 1
         where = f"{error.filename}: " if error.filename else ""
         log.say(
-            f"error: {where}{error.strerror}; {MACHINE_ERRORS[error.errno]}. Nothing that was "
+            f"error: {where}{error.strerror}; {helps}. Nothing that was "
             "finished is lost: the same command goes on from there"
         )
         return 1
