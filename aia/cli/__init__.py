@@ -23,6 +23,7 @@ import errno
 import sys
 import traceback
 from collections.abc import Sequence
+from typing import Any
 
 from aia import log
 from aia.cli import boxes, costs, numbers, scores, sources, training, upkeep, weights
@@ -43,6 +44,9 @@ MACHINE_ERRORS = {
 }
 """What is wrong with the machine and not with what it was given, and what helps."""
 
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+"""Those that count, too, where a writer hides them behind an error of its own (torch.save)."""
+
 VANISHED = "was it removed or moved, or has its disk been unmounted?"
 """The same of a file that cannot be found, but only where it was being written."""
 
@@ -60,24 +64,35 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         log.say("interrupted")
         return 130
-    except OSError as error:
-        helps = MACHINE_ERRORS.get(error.errno or 0)
-        helps = VANISHED if isinstance(error, VanishedError) else helps
-        if helps is None:
+    except Exception as error:
+        refused = _refusal(error)
+        if refused is None:
             log.say(traceback.format_exc().rstrip())
             return 1
-        where = f"{error.filename}: " if error.filename else ""
+        helps = VANISHED if isinstance(refused, VanishedError) else MACHINE_ERRORS[refused.errno]
+        where = f"{refused.filename}: " if refused.filename else ""
         log.say(
-            f"error: {where}{error.strerror}; {helps}. Nothing that was "
-            "finished is lost: the same command goes on from there"
+            f"error: {where}{refused.strerror}; {helps}. Nothing that was finished is lost: the "
+            "same command goes on from there"
         )
-        return 1
-    except Exception:
-        log.say(traceback.format_exc().rstrip())
         return 1
     finally:
         log.copy_to(None)
     return status or 0
+
+
+def _refusal(error: BaseException) -> Any:
+    """The OSError by which the machine refused; None: the program itself is at fault."""
+    if isinstance(error, OSError) and (
+        isinstance(error, VanishedError) or error.errno in MACHINE_ERRORS
+    ):
+        return error
+    before = error.__context__
+    while before is not None:
+        if isinstance(before, OSError) and before.errno in NO_ROOM:
+            return before
+        before = before.__context__
+    return None
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -125,6 +125,12 @@ import torch
 from aia.tensors import write_tensors
 write_tensors(output, {"w": torch.zeros(100_000)}, entry="aia", about={})
 """,
+    "checkpoint": """
+import torch
+from aia.train import checkpoint
+state = {"step": 5, "network": {"w": torch.zeros(100_000)}, "optimizer": {}}
+checkpoint.write(output, step=5, state=state, memory=None)
+""",
     "table": """
 import numpy, pyarrow
 from aia.tables.sealed import write_parquet
@@ -161,7 +167,8 @@ def test_every_writer_says_that_the_disk_is_full(tmp_path, what) -> None:
     words = (sys.executable, "-c", WRITE, output, WRITERS[what])
     done = on_a_disk_of("64k", output.parent, *words)
     assert done.returncode == 1, done.stderr
-    assert f"error: {output}: " in done.stderr
+    where = "" if what == "checkpoint" else f"{output}: "
+    assert f"error: {where}" in done.stderr
     assert "; free some room. Nothing that was finished is lost" in done.stderr
     assert "Traceback" not in done.stderr
 
