@@ -1,6 +1,7 @@
 """Writing files whole or not at all: temporary name, fsync, rename."""
 
 import contextlib
+import errno
 import glob
 import hashlib
 import os
@@ -11,6 +12,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 
+class VanishedError(FileNotFoundError):
+    """A file that is being written is gone, with the folder that it lay in."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(errno.ENOENT, "its folder is gone since it was begun", str(path))
+
+
 @contextlib.contextmanager
 def atomic_path(path: Path | str) -> Iterator[Path]:
     """A temporary path beside `path` that takes its place when the block ends without an error.
@@ -18,6 +26,9 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
     The file is flushed to disk before the rename, so that a reader (or a restart after a power
     cut) sees the old file or the new one, never half of it. What a writer that was killed left of
     the same file is taken away.
+
+    Raises:
+        OSError: The disk refuses; VanishedError if the folder is taken away meanwhile.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -33,8 +44,19 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
         sync(temporary)
         temporary.replace(path)
         sync(path.parent)
+    except OSError as error:
+        if isinstance(error, FileNotFoundError) and not temporary.exists():
+            raise VanishedError(path) from error
+        if error.errno is not None and error.filename in (None, str(temporary)):
+            error.filename = str(path)
+        raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def is_temporary(path: Path) -> bool:
+    """Whether a name is one that `atomic_path` gives: what a writer is at, or left when killed."""
+    return re.fullmatch(r"\..+\.\w*-\d+-[a-z0-9_]{8}(\.[^.]*)?", path.name) is not None
 
 
 def _clear_away(path: Path, host: str) -> None:
@@ -47,8 +69,17 @@ def _clear_away(path: Path, host: str) -> None:
 
 
 def sync(path: Path) -> None:
-    """Flush a file's (or a folder's) content to disk."""
-    descriptor = os.open(path, os.O_RDONLY)
+    """Flush the content of a file that was just written, or of a folder, to disk.
+
+    Raises:
+        VanishedError: It is not there any more, nor is its folder.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except FileNotFoundError as error:
+        if path.parent.exists():
+            raise
+        raise VanishedError(path) from error
     try:
         os.fsync(descriptor)
     finally:

@@ -8,7 +8,9 @@
 
 import hashlib
 import json
+import os
 import pickle
+import re
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -83,7 +85,14 @@ def write_tensors(
     about = json.loads(json.dumps(about))  # as it will be read
     said = json.dumps({**about, DIGEST: _digest(content, about)}, sort_keys=True)
     with atomic_path(path) as temporary:
-        save_file(content, temporary, metadata={entry: said})
+        try:
+            save_file(content, temporary, metadata={entry: said})
+        except SafetensorError as error:
+            number = re.search(r"\(os error (\d+)\)", str(error))
+            if number is None:
+                raise
+            code = int(number[1])  # what the disk said, which safetensors tells in words alone
+            raise OSError(code, os.strerror(code), str(path)) from error
 
 
 def load_tensors(path: Path | str) -> dict[str, Tensor]:

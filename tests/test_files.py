@@ -3,7 +3,7 @@ import sys
 
 import pytest
 
-from aia.files import atomic_path, file_digest, write_text
+from aia.files import atomic_path, file_digest, is_temporary, write_text
 
 
 def test_a_file_appears_whole(tmp_path):
@@ -52,3 +52,11 @@ def test_what_a_killed_writer_left_is_taken_away_by_the_next(tmp_path):
     assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [
         ("table [1].csv", "whole")
     ]
+
+
+def test_a_temporary_name_is_known(tmp_path):
+    for name in ("a.b.parquet", "folder", ".hidden.h5"):
+        with atomic_path(tmp_path / name) as temporary:
+            assert is_temporary(temporary)
+        assert not is_temporary(tmp_path / name)
+    assert not is_temporary(tmp_path / ".film-12-34.parquet")

@@ -3,7 +3,10 @@
 import collections
 import os
 import pickle
+import re
+import resource
 import subprocess
+import sys
 from fractions import Fraction
 from pathlib import Path
 
@@ -145,6 +148,58 @@ def test_endless_nesting_is_an_input_error(tmp_path):
     path.write_bytes(b"\x80\x02" + b"]" * 100_000 + b"a" * 99_999 + b".")
     with pytest.raises(InputError, match="nested too deep"):
         read_pickle(path)
+
+
+NEST = b")" + b"2\x86" * 40
+"""A tuple twice in a tuple, which stands twice in another, and so on: 2⁴⁰ parts in 81 bytes."""
+LISTS = b"]" + b"q\x00]h\x00ah\x00a" * 40
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"}" + NEST + b"K\x01s", "a key of a dictionary, or a part of a set, is a tuple"),
+        (b"}(" + NEST + b"K\x01u", "is a tuple"),
+        (b"(" + NEST + b"K\x01d", "is a tuple"),
+        (b"\x8f(" + NEST + b"\x90", "is a tuple"),
+        (b"(" + NEST + b"\x91", "is a tuple"),
+        (b"c__builtin__\nset\n](" + NEST + b"e\x85R", "is a tuple"),
+        (b"c__builtin__\nfrozenset\n](" + NEST + b"e\x85R", "is a tuple"),
+        (b"ccollections\nOrderedDict\n](" + NEST + b"K\x01\x86e\x85R", "is a tuple"),
+        (b"}\x8a\x0a" + b"\x01" * 10 + b"K\x01s", "is a int, which is no text and no number"),
+        (NEST, "a container of it stands in itself, or in too many others"),
+        (LISTS, "a container of it stands in itself, or in too many others"),
+        (b"]q\x00h\x00a", "a container of it stands in itself"),
+        (b"cnumpy\ndtype\n" + NEST + b"\x85R", "would run numpy.dtype of 'tuple'"),
+        (b"c_codecs\nencode\nX\x01\x00\x00\x00a" + NEST + b"\x86R", "would run _codecs.encode"),
+        (b"cnumpy.core.numeric\n_frombuffer\n(\x8a\x06" + b"\x01" * 6
+         + b"cnumpy\ndtype\nX\x02\x00\x00\x00u1\x85R)X\x01\x00\x00\x00CtR", "not a whole pickle"),
+        (b"\x96" + b"\x00\x00\x00\x00\x00\x01\x00\x00", "not a whole pickle"),
+        (b"Nr\xff\xff\xff\x7f0", "not a whole pickle"),
+    ],
+    ids=["key", "keys", "dictionary", "parts", "frozen set", "called set", "called frozen set",
+         "ordered dictionary", "number", "tuples", "lists", "itself", "dtype", "encoding", "size",
+         "bytes", "memo"],
+)  # fmt: skip
+def test_a_few_bytes_that_would_take_all_time_or_memory_are_refused(tmp_path, content, message):
+    path = tmp_path / "bomb.pkl"
+    path.write_bytes(b"\x80\x05" + content + b".")
+    read = "import sys, pathlib, aia.pickles as p; p.read_pickle(pathlib.Path(sys.argv[1]))"
+    limits = (4 << 30, 4 << 30)
+    done = subprocess.run(
+        [sys.executable, "-c", read, path],
+        timeout=60,
+        capture_output=True,
+        text=True,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, limits),
+    )
+    assert re.search(rf"InputError: .*bomb\.pkl: .*{message}", done.stderr), done.stderr[-500:]
+
+
+def test_parts_that_stand_a_few_times_are_no_bomb(tmp_path):
+    size = (240, 320)
+    value = {f"film {number}": size for number in range(500)}
+    assert read_pickle(written(tmp_path, value)) == value
 
 
 def test_a_missing_file_is_an_input_error(tmp_path):

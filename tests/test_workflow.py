@@ -338,12 +338,16 @@ def test_a_target_that_cannot_be_made_says_why(tmp_path: Path, target: str, expe
             "val.csv, line 1: 'films/a.mp4' is not a film's id",
         ),
         (
+            lambda folder: (folder / "val.csv").write_text(f"{'a' * 200},1,0,0,1,1,7,0\n"),
+            "no . at either end, at most 180 characters)",
+        ),
+        (
             lambda folder: (folder / "films" / "b.mkv").unlink(),
             "expected one film films/b.*, found 0",
         ),
         (lambda folder: (folder / "films" / "b.mp4").touch(), "found 2: b.mkv, b.mp4"),
     ],
-    ids=["no annotations", "a path for an id", "no film", "two films"],
+    ids=["no annotations", "a path for an id", "a long id", "no film", "two films"],
 )
 def test_data_that_do_not_fit_stop_before_any_job(
     tmp_path: Path, damage: Any, expected: str

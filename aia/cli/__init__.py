@@ -23,22 +23,32 @@ import errno
 import sys
 import traceback
 from collections.abc import Sequence
+from typing import Any
 
 from aia import log
 from aia.cli import boxes, costs, numbers, scores, sources, training, upkeep, weights
 from aia.errors import InputError
 from aia.figures import commands as figures
+from aia.files import VanishedError
 
 MACHINE_ERRORS = {
     errno.ENOSPC: "free some room",
     errno.EDQUOT: "free some room, or have the quota raised",
     errno.EFBIG: "the limit on the size of a file (ulimit -f) is too low",
     errno.EROFS: "the folder can only be read; is the disk mounted as it should be?",
+    errno.EPERM: "is the file another user's, or its disk one without permissions?",
     errno.EACCES: "give this user the right to write there",
     errno.EIO: "the disk may be failing",
+    errno.ENOTCONN: "the folder's server or its program (FUSE) is gone; mount it again",
     errno.ESTALE: "the folder is gone from the server; mount it again",
 }
 """What is wrong with the machine and not with what it was given, and what helps."""
+
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+"""Those that count, too, where a writer hides them behind an error of its own (torch.save)."""
+
+VANISHED = "was it removed or moved, or has its disk been unmounted?"
+"""The same of a file that cannot be found, but only where it was being written."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -54,22 +64,35 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         log.say("interrupted")
         return 130
-    except OSError as error:
-        if error.errno not in MACHINE_ERRORS:
+    except Exception as error:
+        refused = _refusal(error)
+        if refused is None:
             log.say(traceback.format_exc().rstrip())
             return 1
-        where = f"{error.filename}: " if error.filename else ""
+        helps = VANISHED if isinstance(refused, VanishedError) else MACHINE_ERRORS[refused.errno]
+        where = f"{refused.filename}: " if refused.filename else ""
         log.say(
-            f"error: {where}{error.strerror}; {MACHINE_ERRORS[error.errno]}. Nothing that was "
-            "finished is lost: the same command goes on from there"
+            f"error: {where}{refused.strerror}; {helps}. Nothing that was finished is lost: the "
+            "same command goes on from there"
         )
-        return 1
-    except Exception:
-        log.say(traceback.format_exc().rstrip())
         return 1
     finally:
         log.copy_to(None)
     return status or 0
+
+
+def _refusal(error: BaseException) -> Any:
+    """The OSError by which the machine refused; None: the program itself is at fault."""
+    if isinstance(error, OSError) and (
+        isinstance(error, VanishedError) or error.errno in MACHINE_ERRORS
+    ):
+        return error
+    before = error.__context__
+    while before is not None:
+        if isinstance(before, OSError) and before.errno in NO_ROOM:
+            return before
+        before = before.__context__
+    return None
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -23,14 +23,16 @@ def verify(options: argparse.Namespace) -> int:
 
     looked, damaged = 0, 0
     for folder in options.folders:
-        for path, damage in look_through(folder):
+        for path, damage, made_with in look_through(folder):
             looked += 1
             if damage is None:
                 continue
             damaged += 1
             say(f"damaged: {damage}")
             if options.remove:
-                remove(path)
-                say(f"removed: {path}; it is made anew when it is needed, or as a target")
+                remove(made_with)
+                whole = "" if made_with == path else ", all of it, as one job makes it"
+                again = "it is made anew when it is needed, or as a target"
+                say(f"removed: {made_with}{whole}; {again}")
     say(f"{looked} files looked at, {damaged} damaged")
     return 2 if damaged and not options.remove else 0

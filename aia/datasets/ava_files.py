@@ -109,7 +109,7 @@ def films_of(path: Path | str) -> dict[str, str]:
     films: dict[str, str] = {}
     for number, line in enumerate(lines, start=1):
         name = line.strip()
-        match = re.fullmatch(r"([A-Za-z0-9_-][A-Za-z0-9_.-]*)\.([a-z0-9]+)", name)
+        match = re.fullmatch(r"([A-Za-z0-9_-][A-Za-z0-9_.-]{0,179})\.([a-z0-9]{1,9})", name)
         if name and not match:
             raise InputError(f"{path}, line {number}: '{name[:60]}' is not a film's name")
         if match and films.setdefault(match[1], name) != name:

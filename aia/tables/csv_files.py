@@ -42,12 +42,27 @@ _BOX = {name: pa.float64() for name in ("x1", "y1", "x2", "y2")}
 LONGEST_SEC = 4.0e6
 """No film lasts longer (46 days); times above are frames or milliseconds."""
 
+LONGEST_NAME = 180
+"""Characters of a film's name: a file's may have 255, with its ending and, while it is written, the
+host's name and more."""
+
 
 def check_video_id(video: str, where: object) -> None:
     """Stop at a video id that could not be a file's name: it becomes one, under results/."""
-    if re.fullmatch(r"[A-Za-z0-9_.-]+", video) and set(video) != {"."}:
+    plain = re.fullmatch(r"[A-Za-z0-9_.-]+", video) and set(video) != {"."}
+    if plain and len(video) > LONGEST_NAME:
+        raise InputError(
+            f"{where}: video id {video[:20]}… has {len(video)} characters, expected at most "
+            f"{LONGEST_NAME}; files are called after it. Give the film a shorter name"
+        )
+    if plain and video.startswith("."):
+        raise InputError(
+            f"{where}: video id is {video!r}, expected one that does not begin with '.'; such "
+            "files are hidden. Give the film another name"
+        )
+    if plain:
         return
-    found = repr(video) if video else "empty"
+    found = repr(video[:LONGEST_NAME]) if video else "empty"
     raise InputError(
         f"{where}: video id is {found}, expected letters, digits, '_', '-' and '.' only; "
         "is it a path? the folder belongs to the settings, not to the table"

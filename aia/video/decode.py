@@ -23,8 +23,17 @@ from aia.errors import InputError
 from aia.video.picture import shown_size_hw, upright_rgb
 from aia.video.transforms import resize_size_hw
 
-LETTERS = ("tty", "bin", "xbin", "adf", "idf")
-"""FFmpeg's names of pictures made of letters."""
+KINDS = (
+    "mov", "matroska", "avi", "mpegts", "mpeg", "mpegvideo", "flv", "live_flv", "asf", "ogg", "mxf",
+    "rm", "wtv", "dv", "nut", "dhav", "gif", "apng", "ivf", "obu", "av1", "h264", "hevc", "vc1",
+    "m4v", "mjpeg", "yuv4mpegpipe",
+)  # fmt: skip
+"""FFmpeg's names of the kinds of film that are read, mp4 and webm among them.
+
+Each is whole in itself. FFmpeg knows others that name further files or servers (playlists of HLS
+and DASH, lists of films to join, SDP) and takes a text for one whatever its ending: such a film
+from outside would show what lies anywhere on this machine.
+"""
 
 SEEK_SEC = 30.0
 """A part that begins later is sought, from this long before it; up to there films are decoded."""
@@ -164,24 +173,13 @@ class Film:
     @contextlib.contextmanager
     def _open(self) -> Iterator[tuple[Any, Any]]:
         """The film's container and its picture, or a clear word on why there is none."""
-        if not self.path.is_file():
-            raise InputError(f"{self.path}: there is no such film; is the path right?")
-        if self.path.stat().st_size == 0:
-            raise InputError(f"{self.path}: the file is empty; was its download cut off?")
-        try:
-            container = av.open(str(self.path), metadata_errors="replace")
-        except (av.FFmpegError, ValueError) as error:
-            raise InputError(
-                f"{self.path}: not a film that FFmpeg can open ({_reason(error)}); is it another "
-                "kind of file, or was its download cut off?"
-            ) from None
-        with container:
+        with open_container(self.path) as container:
             moving = [stream for stream in container.streams.video if _is_moving(stream)]
             if not moving:
                 found = ", ".join(sorted({s.type for s in container.streams})) or "nothing"
                 raise InputError(
                     f"{self.path}: a film is expected, but the file holds {found} and no moving "
-                    "picture; is it a sound file, a photograph or a text?"
+                    "picture; is it a sound file?"
                 )
             best = container.streams.best("video")
             stream = best if best in moving else moving[0]
@@ -262,6 +260,35 @@ class Film:
                 self.bad_packets += 1
 
 
+def open_container(path: Path) -> Any:
+    """A film's file, opened by FFmpeg as one of `KINDS` and as nothing else.
+
+    Raises:
+        InputError: There is no such film, or it is not one.
+    """
+    if not path.is_file():
+        raise InputError(f"{path}: there is no such film; is the path right?")
+    if path.stat().st_size == 0:
+        raise InputError(f"{path}: the file is empty; was its download cut off?")
+    try:
+        return av.open(
+            f"file:{path}",  # or a colon in its name ends the name of a protocol
+            metadata_errors="replace",
+            options={"format_whitelist": ",".join(KINDS), "protocol_whitelist": "file"},
+        )
+    except av.ArgumentError:  # FFmpeg's word for a kind that it knows, but that is not of these
+        raise InputError(
+            f"{path}: not a film of a kind that is read (mp4, mkv, webm, avi, mpeg and "
+            "others that are whole in themselves); is it a playlist, which names other files, "
+            "a sound file, a photograph or a text, or is it damaged?"
+        ) from None
+    except (av.FFmpegError, ValueError) as error:
+        raise InputError(
+            f"{path}: not a film that FFmpeg can open ({_reason(error)}); is it another "
+            "kind of file, or was its download cut off?"
+        ) from None
+
+
 def _stated_sec(container: Any, stream: Any, first: av.VideoFrame) -> float:
     """Length of the picture as the file states it; 0 if it does not."""
     if stream.duration:
@@ -283,14 +310,8 @@ def _time_sec(frame: av.VideoFrame, container_name: str) -> float | None:
 
 
 def _is_moving(stream: Any) -> bool:
-    """Whether a stream of pictures is a film.
-
-    FFmpeg also offers the picture on a sound file's sleeve, photographs, and drawings in letters,
-    which it takes some texts for.
-    """
-    on_sleeve = bool(stream.disposition & Disposition.attached_pic)
-    kind = stream.container.format.name
-    return not (on_sleeve or kind == "image2" or kind.endswith("_pipe") or kind in LETTERS)
+    """Whether a stream of pictures is a film, and not the picture on a sound file's sleeve."""
+    return not stream.disposition & Disposition.attached_pic
 
 
 def _reason(error: Exception) -> str:

@@ -12,8 +12,11 @@ The bytes of `data` lie in the file as they are: HDF5 is asked once, for the ind
 begin.
 """
 
+import contextlib
+import io
 import json
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
@@ -47,9 +50,8 @@ def write_store(
     path: Path, index: dict[str, np.ndarray], about: dict[str, Any], spool: BinaryIO
 ) -> None:
     """Write a store: `spool` holds the bytes of all frames, `about` becomes the attributes."""
-    # This version of HDF5 checks its own headers. A store is written by one process, under another
-    # name, so that it needs no lock; not every cluster's file system has them.
-    with h5py.File(path, "w", libver=("v110", "v110"), locking=False) as file:
+    # This version of HDF5 checks its own headers.
+    with _created(path, libver=("v110", "v110")) as file:
         file.attrs.update(about)
         file.attrs.update(format=FORMAT, version=VERSION, index_crc32=_index_crc32(index, about))
         for name, values in index.items():
@@ -64,8 +66,76 @@ def write_store(
 
 def write_skipped(path: Path, why: str) -> None:
     """Write a store without frames, in place of a film that cannot be read."""
-    with h5py.File(path, "w", locking=False) as file:
+    with _created(path) as file:
         file.attrs.update(format=FORMAT, version=VERSION, skipped=why)
+
+
+@contextlib.contextmanager
+def _created(path: Path, **options: Any) -> Iterator[h5py.File]:
+    """A new HDF5 file; of a full disk HDF5 hears nothing, for it may crash when it closes the file.
+
+    A store is written by one process, under another name, so that it needs no lock; not every
+    cluster's file system has them.
+    """
+    with _Disk(path) as disk:
+        try:
+            with h5py.File(disk, "w", locking=False, **options) as file:
+                yield file
+        finally:
+            if disk.error is not None:
+                raise disk.error
+
+
+class _Disk(io.RawIOBase):
+    """A file whose first error is kept, and after which nothing more is written."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file = open(path, "w+b", buffering=0)  # noqa: SIM115 (closed with this one)
+        self.error: OSError | None = None
+
+    def write(self, content: Any) -> int:
+        """All of it, or so HDF5 is told."""
+        left = memoryview(content).cast("B")
+        size = len(left)
+        try:
+            while len(left) and self.error is None:
+                left = left[self._file.write(left) :]
+        except OSError as error:
+            self._keep(error)
+        return size
+
+    def truncate(self, size: int | None = None) -> int:
+        """Set the file's length."""
+        try:
+            return self._file.truncate(size)
+        except OSError as error:
+            self._keep(error)
+            return size or 0
+
+    def readinto(self, buffer: Any) -> int:
+        """Read what was written."""
+        return self._file.readinto(buffer) or 0
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        """Go to a place."""
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        """The place."""
+        return self._file.tell()
+
+    def close(self) -> None:
+        """Close the file."""
+        try:
+            self._file.close()
+        except OSError as error:
+            self._keep(error)
+        super().close()
+
+    def _keep(self, error: OSError) -> None:
+        if self.error is None:
+            self.error = OSError(error.errno, error.strerror, str(self._path))
 
 
 def skipped_reason(path: Path) -> str | None:
@@ -80,7 +150,7 @@ def skipped_reason(path: Path) -> str | None:
 def read_looks(path: Path) -> UInt64[np.ndarray, " frames"] | None:
     """What each frame looks like; None: the store is from before that was noted."""
     with h5py.File(path, "r", locking=False) as file:
-        return file["looks"][()] if "looks" in file else None
+        return _dataset(path, file, "looks")[()] if "looks" in set(file) else None
 
 
 def load_index(path: Path) -> Index:
@@ -104,9 +174,10 @@ def load_index(path: Path) -> Index:
                 )
             if "skipped" in file.attrs:
                 raise InputError(f"{path}: its film was skipped: {file.attrs['skipped']}")
-            index = {name: file[name][()] for name in file if name != "data"}
+            found = {name: _dataset(path, file, name) for name in file}
+            index = {name: values[()] for name, values in found.items() if name != "data"}
             about = {name: np.asarray(value).tolist() for name, value in file.attrs.items()}
-            data_at, data_bytes = file["data"].id.get_offset(), file["data"].size
+            data_at, data_bytes = found["data"].id.get_offset(), found["data"].size
     except _DAMAGED as error:
         raise InputError(
             f"{path}: not a frame store, or a damaged one ({error}); make the store again"
@@ -132,6 +203,35 @@ _ABOUT: dict[str, type | tuple[type, ...]] = {
     "source_name": str, "source_sha256": str, "source_frames": int, "source_duration_sec": float,
 }  # fmt: skip
 """What every store says of itself, of whatever age it is."""
+
+
+def _dataset(path: Path, file: h5py.File, name: str) -> h5py.Dataset:
+    """Numbers that lie in the file, one after the other, as `write_store` writes them.
+
+    HDF5 also knows numbers that lie in other files: links, external storage, virtual datasets. A
+    store from outside would show what lies anywhere on this machine; so they are refused unopened.
+    """
+    plain = isinstance(file.get(name, getlink=True), h5py.HardLink)
+    if plain:
+        found = file[name]
+        plain = isinstance(found, h5py.Dataset) and _lies_inside(found.id, path.stat().st_size)
+    if not plain:
+        raise InputError(
+            f"{path}: its {name} is expected to lie in the file itself, as plain numbers; was the "
+            "store written by another program? Make the store again"
+        )
+    return found
+
+
+def _lies_inside(dataset: h5py.h5d.DatasetID, file_bytes: int) -> bool:
+    made = dataset.get_create_plist()
+    if (
+        made.get_layout() not in (h5py.h5d.CONTIGUOUS, h5py.h5d.COMPACT)
+        or made.get_external_count()
+    ):
+        return False
+    # what was never written takes no place in a file, and any amount of memory
+    return dataset.get_space().get_simple_extent_npoints() * dataset.dtype.itemsize <= file_bytes
 
 
 def _check_form(path: Path, index: dict[str, np.ndarray], about: dict[str, Any]) -> None:

@@ -70,7 +70,7 @@ def make_store(
     A film that breaks off is kept as far as it decodes; how early it ends is said and stored.
 
     Args:
-        film: Any film that FFmpeg reads.
+        film: Any film of the kinds that decode.py reads.
         output: The store; it appears when it is whole, or not at all.
         config: The part that is kept, its rate, size and compression.
         min_frames: What a clip needs; a film with fewer frames is refused.

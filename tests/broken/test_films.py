@@ -5,6 +5,7 @@ import zlib
 from collections.abc import Callable
 from pathlib import Path
 
+import av
 import cv2
 import h5py
 import numpy as np
@@ -30,6 +31,22 @@ def photograph() -> None:
     Path("film.png").rename("film.mp4")
 
 
+def playlist(name: str) -> Callable[[], None]:
+    """A text that FFmpeg plays as the film that it names."""
+
+    def make() -> None:
+        with av.open("good/kitchen.mp4") as source, av.open("all.ts", "w") as target:
+            copy = target.add_stream_from_template(source.streams.video[0])
+            for packet in source.demux(video=0):
+                if packet.dts is not None:
+                    packet.stream = copy
+                    target.mux(packet)
+        text = "#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-TARGETDURATION:10\n#EXTINF:4,\n"
+        Path(name).write_text(f"{text}{Path('all.ts').resolve()}\n#EXT-X-ENDLIST\n")
+
+    return make
+
+
 def stored(change: Callable[[h5py.File], object], *, sealed: bool = False) -> Callable[[], None]:
     """A copy of the frame store with something changed; `sealed`: its checksum fits again."""
 
@@ -38,7 +55,11 @@ def stored(change: Callable[[h5py.File], object], *, sealed: bool = False) -> Ca
         with h5py.File("kitchen.h5", "r+") as file:
             change(file)
             if sealed:
-                index = {name: file[name][()] for name in sorted(file) if name != "data"}
+                index = {
+                    name: file[name][()]
+                    for name in sorted(file)
+                    if name != "data" and isinstance(file[name], h5py.Dataset)
+                }
                 about = {name: np.asarray(value).tolist() for name, value in file.attrs.items()}
                 for name in ("format", "version", "index_crc32"):
                     del about[name]
@@ -81,9 +102,41 @@ def blackened(file: h5py.File) -> None:
     file["data"][:] = 0
 
 
-def linked(file: h5py.File) -> None:
-    del file["times_sec"]
-    file["times_sec"] = h5py.ExternalLink("/etc/passwd", "x")
+def elsewhere(put: Callable[[h5py.File, str, str], object]) -> Callable[[], None]:
+    """A store whose times lie in another file, by its full path, and whose checksum fits."""
+
+    def make() -> None:
+        damaged("private.h5", bytes, source="kitchen.h5")()
+
+        def change(file: h5py.File) -> None:
+            private = str(Path("private.h5").resolve())
+            del file["times_sec"]
+            put(file, "times_sec", private)
+
+        stored(change, sealed=True)()
+
+    return make
+
+
+def linked(file: h5py.File, name: str, other: str) -> None:
+    file[name] = h5py.ExternalLink(other, name)
+
+
+def linked_inside(file: h5py.File, name: str, other: str) -> None:
+    file["more"] = h5py.ExternalLink(other, "/")
+    file[name] = h5py.SoftLink(f"/more/{name}")
+
+
+def outside(file: h5py.File, name: str, other: str) -> None:
+    with h5py.File(other) as private:
+        place = private[name].id.get_offset()
+    file.create_dataset(name, shape=(32,), dtype="f8", external=[(other, place, 32 * 8)])
+
+
+def virtual(file: h5py.File, name: str, other: str) -> None:
+    layout = h5py.VirtualLayout(shape=(32,), dtype="f8")
+    layout[:] = h5py.VirtualSource(other, name, shape=(32,))
+    file.create_virtual_dataset(name, layout)
 
 
 CASES = [
@@ -97,6 +150,14 @@ CASES = [
          FRAMES.format("film.mp4"), r"film\.mp4: not a film that FFmpeg can open .*another kind"),
     Case("page called a film", written("film.mkv", "<!DOCTYPE html><html>404</html>"),
          FRAMES.format("film.mkv"), r"film\.mkv: not a film that FFmpeg can open"),
+    Case("playlist of a film elsewhere called a film", playlist("film.mp4"),
+         FRAMES.format("film.mp4"), r"film\.mp4: not a film "),
+    Case("playlist of a film elsewhere", playlist("film.m3u8"), FRAMES.format("film.m3u8"),
+         r"film\.m3u8: not a film of a kind that is read .*a playlist, which names other files"),
+    Case("list of films elsewhere called a film",
+         written("film.mp4", "ffconcat version 1.0\nfile good/kitchen.mp4\n"),
+         FRAMES.format("film.mp4"),
+         r"film\.mp4: not a film of a kind that is read .*a playlist, which names other files"),
     Case("film without a picture", lambda: write_sound(Path("film.mp4")),
          FRAMES.format("film.mp4"), r"film\.mp4: a film is expected, but .*audio.*a sound file"),
     Case("photograph called a film", photograph, FRAMES.format("film.mp4"), r"film\.mp4: "),
@@ -138,8 +199,18 @@ CASES = [
     Case("store with a size that is no size", stored(attribute("size_hw", [-1, 64]), sealed=True),
          CHECK, r"kitchen\.h5: .*size_hw.*[Mm]ake the store again"),
     Case("store of petabytes", stored(huge), CHECK, r"kitchen\.h5: .*[Mm]ake the store again"),
-    Case("store that names another file", stored(linked), CHECK,
-         r"kitchen\.h5: .*[Mm]ake the store again"),
+    *(Case(f"store whose times are {how} another file", elsewhere(put), CHECK,
+           r"kitchen\.h5: its \w+ is expected to lie in the file itself.*[Mm]ake the store again")
+      for how, put in (("linked from", linked), ("linked by way of", linked_inside),
+                       ("stored in", outside), ("a view of", virtual))),
+    Case("store whose looks are linked from another file", elsewhere(lambda file, name, other: (
+         file.move("looks", name), linked(file, "looks", other))), CHECK,
+         r"kitchen\.h5: its looks is expected to lie in the file itself"),
+    Case("store with numbers in a folder", stored(lambda file: file.create_group("more")), CHECK,
+         r"kitchen\.h5: its more is expected to lie in the file itself"),
+    Case("store of petabytes in one piece", stored(lambda file: file.create_dataset(
+         "more", shape=(1 << 50,), dtype="f8")), CHECK,
+         r"kitchen\.h5: its more is expected to lie in the file itself"),
     Case("store of another version", stored(attribute("version", 7)), CHECK,
          r"kitchen\.h5: a frame store of version 7, this program reads 1; [Mm]ake the store again"),
     Case("HDF5 that is no store", other_hdf5, CHECK,

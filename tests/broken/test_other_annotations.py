@@ -117,6 +117,7 @@ def published(
 
 
 OBJECTS = "noun_class,noun,participant_id,video_id,frame,bounding_boxes\n"
+BOMB = b"\x80\x02})" + b"2\x86" * 40 + b"K\x01s."
 DEEP = b"(" * 5000 + b"."
 CASES = [
     Case("pickle that runs a program", pickled("pyannot.pkl", {"a": Hostile()}), UCF24,
@@ -129,6 +130,8 @@ CASES = [
          r"pyannot\.pkl: cannot be read: No such file"),
     Case("pickle of nothing but opening brackets", written("pyannot.pkl", DEEP), UCF24,
          r"pyannot\.pkl: not a whole pickle"),
+    Case("pickle of few bytes that take for ever", written("pyannot.pkl", BOMB), UCF24,
+         r"pyannot\.pkl: a key of a dictionary, or a part of a set, is a tuple.*trust"),
     Case("films as a list", pickled("pyannot.pkl", [1, 2]), UCF24,
          r"pyannot\.pkl: holds a list, expected a dictionary of films"),
     Case("films by number", ucf(name=7), UCF24, r"pyannot\.pkl, film 7: .*expected its name"),

@@ -2,6 +2,8 @@
 
 import random
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +15,7 @@ import zarr
 from safetensors.torch import load_file
 
 from aia import cli
+from aia.files import atomic_path
 from aia.tables import write_boxes
 from aia.verify import look_through
 from aia.video.store import FrameStore
@@ -154,3 +157,56 @@ def test_a_run_goes_on_from_the_generation_before_a_damaged_one(
 def test_a_folder_that_is_not_there_is_an_input_error(tmp_path, capsys) -> None:
     assert cli.main(["verify", str(tmp_path / "resluts")]) == 2
     assert "resluts: there is no such folder" in capsys.readouterr().err
+
+
+def test_a_file_whose_name_begins_with_a_dot_is_looked_at(trained, tmp_path, capsys) -> None:
+    shutil.copy(trained / "persons.parquet", tmp_path / ".hidden.parquet")
+    flip(tmp_path / ".hidden.parquet")
+    assert cli.main(["verify", str(tmp_path)]) == 2
+    assert f"damaged: {tmp_path}/.hidden.parquet: " in capsys.readouterr().err
+
+
+def test_what_a_writer_is_at_is_not_looked_at(tmp_path, capsys) -> None:
+    with atomic_path(tmp_path / "persons.parquet") as temporary:
+        temporary.write_bytes(b"half")
+        assert cli.main(["verify", str(tmp_path)]) == 0
+    assert "0 files looked at, 0 damaged" in capsys.readouterr().err
+
+
+SNAKEFILE = """
+rule import_boxes:
+    output: directory("results/imported/persons")
+    shell: "mkdir {output} && for n in a b; do cp whole.parquet {output}/$n.parquet; done"
+
+rule use:
+    input: "results/imported/persons"
+    output: "used"
+    shell: "cp {input}/a.parquet {output}"
+"""
+
+
+def test_a_folder_that_one_job_makes_is_taken_away_and_made_anew(trained, tmp_path, capsys) -> None:
+    """The workflow asks for the folder alone: a file that is missing in it is missed by none."""
+
+    def snakemake(target: str) -> str:
+        words = ["-m", "snakemake", target, "--cores", "1", "--nolock"]
+        done = subprocess.run(
+            [sys.executable, *words], cwd=tmp_path, capture_output=True, text=True, check=True
+        )
+        return done.stdout + done.stderr
+
+    shutil.copy(trained / "persons.parquet", tmp_path / "whole.parquet")
+    (tmp_path / "Snakefile").write_text(SNAKEFILE)
+    snakemake("used")
+    made, results = tmp_path / "results" / "imported" / "persons", tmp_path / "results"
+    flip(made / "a.parquet")
+    cut(made / "b.parquet")
+    assert cli.main(["verify", str(results), "--remove"]) == 0
+    said = capsys.readouterr().err
+    assert f"damaged: {made}/a.parquet: " in said
+    assert f"removed: {made}, all of it, as one job makes it; it is made anew" in said
+    assert not made.exists()
+    assert (results / "imported").exists()
+    assert "rule import_boxes" in snakemake("results/imported/persons")
+    assert cli.main(["verify", str(results)]) == 0
+    assert "2 files looked at, 0 damaged" in capsys.readouterr().err

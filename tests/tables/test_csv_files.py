@@ -117,6 +117,16 @@ def test_a_video_id_that_could_not_name_a_file_is_refused(video):
         check_video_id(video, "here")
 
 
+def test_a_video_id_that_is_too_long_or_hidden_is_refused():
+    check_video_id("a" * 180, "here")
+    with pytest.raises(InputError, match="here: video id a{20}… has 181 characters, expected at m"):
+        check_video_id("a" * 181, "here")
+    with pytest.raises(
+        InputError, match=r"here: video id is '\.a', expected one that does not beg"
+    ):
+        check_video_id(".a", "here")
+
+
 def test_ava_and_ucf_video_ids_pass():
     for video in ("-5KQ66BBWC4", "v_Basketball_g01_c02", "film0", "a.b"):
         check_video_id(video, "here")

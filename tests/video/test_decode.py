@@ -15,6 +15,21 @@ from .films import number_of, write_film, write_sound
 
 MakeFilm = Callable[..., Path]
 
+NAMING_OTHERS = {
+    "hls": "#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-TARGETDURATION:10\n#EXTINF:5.0,\n{other}\n"
+    "#EXT-X-ENDLIST\n",
+    "list": "ffconcat version 1.0\nfile '{other}'\n",
+    "dash": '<?xml version="1.0"?>\n<MPD xmlns="urn:mpeg:dash:schema:mpd:2011" type="static" '
+    'mediaPresentationDuration="PT1S" profiles="urn:mpeg:dash:profile:isoff-main:2011"><Period>'
+    '<AdaptationSet><Representation id="0" mimeType="video/mp4" bandwidth="9"><BaseURL>{other}'
+    "</BaseURL></Representation></AdaptationSet></Period></MPD>",
+    "sdp": "v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\n"
+    "m=video 9 RTP/AVP 96\na=rtpmap:96 H264/90000\n",
+    "rtsp": "rtsp://127.0.0.1:9/{other}\n",
+    "graph": "movie={other}\n",
+}
+"""Texts that FFmpeg takes for films, or may; what they show lies elsewhere."""
+
 
 def numbers(path: Path, fps: float) -> list[int]:
     """The film's frames at 0, 1 / fps, …, by their numbers."""
@@ -50,8 +65,63 @@ def test_a_text_is_no_film(tmp_path: Path, name: str) -> None:
 @pytest.mark.parametrize("name", ["photo.png", "photo.jpg"])
 def test_a_photograph_is_no_film(tmp_path: Path, name: str) -> None:
     cv2.imwrite(str(tmp_path / name), corners((32, 48)))
-    with pytest.raises(InputError, match="no moving picture; is it a sound file, a photograph"):
+    with pytest.raises(InputError, match=r"a film of a kind that is read .* a photograph"):
         probe(tmp_path / name)
+
+
+@pytest.mark.parametrize("ending", ["m3u8", "ts", "mp4", "avi", "mpd", "sdp", "txt"])
+@pytest.mark.parametrize("kind", sorted(NAMING_OTHERS))
+def test_a_file_that_names_another_film_is_no_film(
+    film: MakeFilm, tmp_path: Path, kind: str, ending: str
+) -> None:
+    other = film(30, name="private.ts")
+    path = tmp_path / f"film.{ending}"
+    path.write_text(NAMING_OTHERS[kind].format(other=other))
+    with pytest.raises(InputError, match=rf"film\.{ending}: not a film "):
+        probe(path)
+
+
+def test_a_film_that_would_be_a_pattern_of_others_is_read_itself(film: MakeFilm) -> None:
+    assert numbers(film(7, 10, name="a:%d.mp4"), 10.0) == list(range(7))
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "pix_fmt"),
+    [
+        ("film.mp4", "libx264", "yuv420p"),
+        ("film.mov", "mjpeg", "yuvj420p"),
+        ("film.m4v", "mpeg4", "yuv420p"),
+        ("film.3gp", "mpeg4", "yuv420p"),
+        ("film.mkv", "libx265", "yuv420p"),
+        ("film.webm", "libvpx-vp9", "yuv420p"),
+        ("film.avi", "mpeg4", "yuv420p"),
+        ("film.ts", "libx264", "yuv420p"),
+        ("film.mpg", "mpeg2video", "yuv420p"),
+        ("film.vob", "mpeg2video", "yuv420p"),
+        ("film.m2v", "mpeg2video", "yuv420p"),
+        ("film.flv", "flv", "yuv420p"),
+        ("film.wmv", "wmv2", "yuv420p"),
+        ("film.ogv", "libvpx", "yuv420p"),
+        ("film.mxf", "mpeg2video", "yuv420p"),
+        ("film.nut", "libx264", "yuv420p"),
+        ("film.rm", "rv10", "yuv420p"),
+        ("film.gif", "gif", "rgb8"),
+        ("film.apng", "apng", "rgb24"),
+        ("film.h264", "libx264", "yuv420p"),
+        ("film.ivf", "libvpx-vp9", "yuv420p"),
+        ("film.y4m", "wrapped_avframe", "yuv420p"),
+        ("film.mjpeg", "mjpeg", "yuvj420p"),
+    ],
+)
+def test_films_of_every_ordinary_kind_are_read(
+    film: MakeFilm, name: str, codec: str, pix_fmt: str
+) -> None:
+    path = film(12, 25, name=name, size_hw=(96, 128), codec=codec, pix_fmt=pix_fmt,
+                clock=Fraction(1, 25))  # fmt: skip
+    opened = Film(path)
+    opened.count_frames()
+    assert opened.source_frames == 12
+    assert opened.size_hw == (96, 128)
 
 
 @pytest.mark.parametrize(("sleeve", "found"), [(False, "audio"), (True, "audio, video")])

@@ -35,7 +35,7 @@ BOX_FILES = {"persons": "person_boxes", "objects": "object_boxes"}  # in data:, 
 
 wildcard_constraints:
     dataset=r"[A-Za-z0-9_-]+",
-    video=r"[A-Za-z0-9_.-]+",
+    video=r"[A-Za-z0-9_-][A-Za-z0-9_.-]*",
     split="train|val|test",
     kind="persons|objects",
     run=r"[a-z0-9_]+-(?:none|nl|(?:parallel|serial|dense|lfb)-[POM]+-(?:none|amu|frozen|objects))-s\d+(?:-[a-z0-9_]+)?",

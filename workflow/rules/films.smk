@@ -108,10 +108,11 @@ def videos(dataset, split):
             "video,second,x1,y1,x2,y2,action,person"
         ) from None
     for video, line in line_of.items():
-        if not re.fullmatch(r"[A-Za-z0-9_.-]*[A-Za-z0-9_-]", video):
+        if not re.fullmatch(r"(?!\.)[A-Za-z0-9_.-]{0,179}[A-Za-z0-9_-]", video):
             raise InputError(
-                f"{path}, line {line}: '{video}' is not a film's id (letters, digits, _ - .); "
-                "the first column names the film without its folder and ending"
+                f"{path}, line {line}: '{video[:200]}' is not a film's id (letters, digits, _ - ., "
+                "no . at either end, at most 180 characters); the first column names the film "
+                "without its folder and ending"
             )
     return tuple(sorted(line_of))
 
