@@ -38,7 +38,7 @@ from aia.detect.predict import detect_frames
 from aia.log import say
 from aia.train.cost import Problem, Work, median_times
 from aia.train.start import Sections, pick_device
-from aia.video.decode import Film
+from aia.video.decode import Film, open_container
 from aia.video.store import FrameStore, make_store
 
 FILM_SEC = 30.0
@@ -151,7 +151,7 @@ def _film_rates(film: Path, config: FramesConfig) -> dict[str, float]:
 
 def _cut(film: Path, output: Path) -> None:
     """The beginning of a film, as it is packed."""
-    with av.open(str(film)) as source, av.open(str(output), "w") as target:
+    with open_container(film) as source, av.open(str(output), "w") as target:
         stream = source.streams.video[0]
         copy = target.add_stream_from_template(stream)
         for packet in source.demux(stream):

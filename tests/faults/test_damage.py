@@ -118,7 +118,10 @@ def content_of_memory(path: Path) -> object:
 def test_any_bit_that_flips_is_named_or_nothing_is_other_for_it(
     trained, tmp_path, pattern, content
 ) -> None:
-    """Headers and indices are hit most: formats keep there what they do not check themselves."""
+    """Headers and indices are hit most: formats keep there what they do not check themselves.
+
+    Bytes that are zero are left out, since HDF5 has many of them between its parts.
+    """
     folder = tmp_path / "results"
     path = folder / largest(pattern)(trained).relative_to(trained)
     if path.suffix == ".json":  # one of several files that are one thing
@@ -129,7 +132,8 @@ def test_any_bit_that_flips_is_named_or_nothing_is_other_for_it(
     whole, expected = path.read_bytes(), content(path)
     rng = random.Random(pattern)
     near = min(len(whole), 3000)
-    places = [rng.choice((rng.randrange(near), -1 - rng.randrange(near))) for _ in range(30)]
+    used = [place for place in (*range(near), *range(-near, 0)) if whole[place]]
+    places = [rng.choice(used) for _ in range(30)]
     named = 0
     for place in places:
         damaged = bytearray(whole)

@@ -128,8 +128,14 @@ write_tensors(output, {"w": torch.zeros(100_000)}, entry="aia", about={})
     "checkpoint": """
 import torch
 from aia.train import checkpoint
-state = {"step": 5, "network": {"w": torch.zeros(100_000)}, "optimizer": {}}
-checkpoint.write(output, step=5, state=state, memory=None)
+network = torch.nn.Linear(100_000, 1)
+optimizer = torch.optim.SGD(network.parameters(), lr=0.1)
+with checkpoint.only_one(output) as lock:
+    writer = checkpoint.Writer(output, run="this", lock=lock, keep=2)
+    writer.save(
+        step=5, network=network, optimizer=optimizer, pool=None, err=torch.ones(()), metrics=""
+    )
+    writer.finish()
 """,
     "table": """
 import numpy, pyarrow
