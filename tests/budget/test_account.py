@@ -107,6 +107,17 @@ def test_training_takes_three_passes_of_each_clip_and_waits_for_its_frames(tmp_p
     assert row.memory_gb == pytest.approx(packaged_rates()["memory.torch"] + computing / 1e9)
 
 
+def test_a_jobs_cpus_for_workers_do_not_make_the_arithmetic_faster(tmp_path):
+    rates = rates_of(tmp_path, SIMPLE)
+    jobs = [frames_job("a"), train_job("slowfast_r50_4x16-none-s0", threads=2)]
+    asks = replace(jobs[1], threads=6, command=f"{jobs[1].command} --threads 2")
+    alike, more = (
+        account_of([jobs[0], job], parse=parse, rates=rates, cores=8, gpus=0)
+        for job in (jobs[1], asks)
+    )
+    assert more.plan.wall_sec == alike.plan.wall_sec
+
+
 def test_on_a_gpu_training_holds_it_while_clips_are_loaded(tmp_path):
     name = "slowfast_r50_4x16-none-s0"
     jobs = [frames_job("a"), train_job(name, steps=700, workers=2)]

@@ -165,13 +165,26 @@ def training_gpus(wildcards):
 
 
 def training_threads(wildcards):
-    """Those of all processes of a run on a node."""
+    """Those of all processes of a run on a node, and of the workers that load their clips."""
     chosen = settings(wildcards.dataset).train
-    return max(chosen.threads, chosen.processes)
+    return training_arithmetic(wildcards) + chosen.processes * chosen.workers
 
 
 def scoring_threads(wildcards):
+    """Likewise."""
+    chosen = settings(wildcards.dataset)
+    return chosen.train.threads + chosen.score.workers
+
+
+def measuring_threads(wildcards):
+    """Of what loads its clips itself."""
     return settings(wildcards.dataset).train.threads
+
+
+def training_arithmetic(wildcards):
+    """Threads that compute on a CPU: one for each process at least."""
+    chosen = settings(wildcards.dataset).train
+    return max(chosen.threads, chosen.processes)
 
 
 settings(config["dataset"])  # a wrong setting stops here

@@ -23,6 +23,16 @@ def started_processes(wildcards, input, resources):
     return resources.gpu // nodes or settings(wildcards.dataset).train.processes
 
 
+def training_arithmetic_threads(wildcards, input, threads):
+    """Of its threads those that compute on a CPU; the others load clips. Their number rounds."""
+    return min(training_arithmetic(wildcards), threads)
+
+
+def scoring_arithmetic_threads(wildcards, input, threads):
+    """Likewise."""
+    return min(settings(wildcards.dataset).train.threads, threads)
+
+
 def on_each_node(wildcards, input):
     """What starts the command once on each node of a run that has several."""
     nodes = started_nodes(wildcards, input)

@@ -87,11 +87,12 @@ rule train:
         recipe=training_recipe,
         nodes=started_nodes,
         processes=started_processes,
+        threads=training_arithmetic_threads,
         launcher=on_each_node,
         version=VERSIONS["train"],
     shell:
         "{params.launcher} aia train --run {wildcards.run} --frames {input.frames}"
         " --annotations {input.annotations} --labels {input.labels} {params.optional} {params.boxes} {params.task} {params.rate}"
         " --work {params.work} --output-dir {params.folder}"
-        " --settings {params.settings:q} --threads {threads} --processes {params.processes}"
+        " --settings {params.settings:q} --threads {params.threads} --processes {params.processes}"
         " --nodes {params.nodes} --log {log}"
