@@ -19,8 +19,9 @@ def started_nodes(wildcards, input):
 
 def started_processes(wildcards, input, resources):
     """On each node as many as it was given GPUs; without any, as many as the settings say."""
-    nodes = started_nodes(wildcards, input)
-    return resources.gpu // nodes or settings(wildcards.dataset).train.processes
+    if not resources.gpu:
+        return settings(wildcards.dataset).train.processes
+    return max(resources.gpu // started_nodes(wildcards, input), 1)
 
 
 def training_arithmetic_threads(wildcards, input, threads):

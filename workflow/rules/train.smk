@@ -72,7 +72,7 @@ rule train:
         "../../envs/aia.yaml"
     threads: training_threads
     resources:
-        mem_mb=16000,
+        mem_mb=training_memory,
         runtime=2880,
         gpu=training_gpus,
     params:
