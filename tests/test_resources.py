@@ -96,6 +96,8 @@ def test_a_training_starts_as_many_processes_on_a_node_as_it_is_given_gpus(tmp_p
     jobs = asked(tmp_path, "--resources", "gpu=8", "downloads=4", train=several)
     assert jobs["train"]["resources"]["gpu"] == 8
     assert " --processes 4 --nodes 2 " in jobs["train"]["command"]
+    start = "srun --ntasks=2 --ntasks-per-node=1 --cpu-bind=none --kill-on-bad-exit=1 aia train "
+    assert jobs["train"]["command"].startswith(start)
     jobs = asked(tmp_path, train=several)  # of the default profile
     assert " --processes 1 --nodes 2 " in jobs["train"]["command"]
 

@@ -165,7 +165,8 @@ def test_several_processes_share_the_computing_and_hold_a_gpu_each(tmp_path):
 
 def test_what_starts_a_command_on_each_node_is_no_part_of_it():
     job = train_job("slowfast_r50_4x16-none-s0")
-    command = f"srun --ntasks=2 --ntasks-per-node=1 {job.command} --nodes 2"
+    srun = "srun --ntasks=2 --ntasks-per-node=1 --cpu-bind=none --kill-on-bad-exit=1"
+    command = f"{srun} {job.command} --nodes 2"
     options = options_of(replace(job, command=command), parse)
     assert (options.name, options.nodes) == ("slowfast_r50_4x16-none-s0", 2)
 

@@ -35,9 +35,15 @@ def scoring_arithmetic_threads(wildcards, input, threads):
 
 
 def on_each_node(wildcards, input):
-    """What starts the command once on each node of a run that has several."""
+    """What starts the command once on each node of a run that has several.
+
+    All CPUs of the job are for it: srun asks for one a task unless told otherwise, and does not take
+    over what sbatch was told (Slurm 22.05). A node that fails ends the others, which wait for it.
+    """
     nodes = started_nodes(wildcards, input)
-    return f"srun --ntasks={nodes} --ntasks-per-node=1" if nodes > 1 else ""
+    if nodes == 1:
+        return ""
+    return f"srun --ntasks={nodes} --ntasks-per-node=1 --cpu-bind=none --kill-on-bad-exit=1"
 
 
 def clip_rate(wildcards, input):
