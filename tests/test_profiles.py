@@ -47,3 +47,20 @@ def test_rules_that_are_grouped_have_a_group_each_and_take_turns_at_a_gpu() -> N
     for name in groups:
         in_turn = slurm["set-resources"].get(name, {}).get("turn")
         assert (in_turn == 1) == ("gpu=" in rule(name)), name
+
+
+def test_the_example_of_many_retries_stays_below_a_day() -> None:
+    page = (REPOSITORY / "docs" / "clusters.md").read_text()
+    (text,) = re.findall(r"^```yaml\n(retries: 20\n.*?)^```", page, flags=re.MULTILINE | re.DOTALL)
+    example, slurm = yaml.safe_load(text), profile("slurm")
+    groups = dict(entry.split("=") for entry in slurm["groups"])
+    films = dict(entry.split("=") for entry in slurm["group-components"])
+    assert example["set-resources"].keys() == slurm["set-resources"].keys() | {"train"}
+    for name, given in example["set-resources"].items():
+        times = int(films[groups[name]]) if "turn" in given else 1
+        hours = [times * eval(str(given["runtime"]), {"attempt": n}) / 60 for n in (1, 20)]
+        assert max(hours) <= 24, name
+        if name != "train":
+            own = slurm["set-resources"][name]
+            assert given.keys() == own.keys()
+            assert hours[0] == times * eval(own["runtime"], {"attempt": 1}) / 60

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from packaging.requirements import Requirement
 
 from aia.tables import read_scores
 
@@ -629,11 +631,28 @@ def test_a_workflow_that_was_killed_ends_with_the_same_table(
 
 
 def test_the_conda_environment_has_the_locked_versions() -> None:
+    """Those of its Python: the lock has some packages at two versions."""
     environment = yaml.safe_load((REPOSITORY / "envs" / "aia.yaml").read_text())
-    (packages,) = (part["pip"] for part in environment["dependencies"] if isinstance(part, dict))
-    lock = (REPOSITORY / "requirements.lock").read_text()
-    locked = {
-        f"{name}=={version}"
-        for name, version in re.findall(r"^([\w.-]+)(?:\[.*?\])?==([^\s;]+)", lock, re.M)
+    pip = next(part["pip"] for part in environment["dependencies"] if isinstance(part, dict))
+    (python,) = (
+        part.partition("=")[2]
+        for part in environment["dependencies"]
+        if isinstance(part, str) and part.startswith("python ")
+    )
+    machine = {
+        "python_version": python,
+        "python_full_version": f"{python}.0",
+        "sys_platform": "linux",
+        "platform_machine": "x86_64",
     }
-    assert set(packages) <= locked
+    lines = (REPOSITORY / "requirements.lock").read_text().splitlines()
+    packages = [Requirement(line) for line in lines if line and not line.startswith((" ", "#"))]
+    locked = {
+        package.name: str(package.specifier)
+        for package in packages
+        if package.marker is None or package.marker.evaluate(machine)
+    }
+    pinned = {package.name: str(package.specifier) for package in map(Requirement, pip)}
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
+    needed = {Requirement(line).name for line in project["dependencies"]}
+    assert pinned == {name: locked[name] for name in needed}

@@ -3,8 +3,8 @@
     python workflow/jobs.py results/playhouse_val.csv [--configfile FILE] [any option of snakemake]
 
 Each line is one job: its rule, the command that it runs, its input and output files, threads, and
-the resources that it asks for. What is finished has no job. Errors go to standard error; the
-exit status is Snakemake's.
+the resources that it asks for. What is finished has no job. What is known only when a checkpoint
+has run stands as <TBD>. Errors go to standard error; the exit status is Snakemake's.
 """
 
 import contextlib
@@ -22,7 +22,7 @@ from snakemake_interface_logger_plugins.registry import LoggerPluginRegistry
 
 
 class LogHandler(LogHandlerBase):
-    """A line of JSON for each planned job that runs a command; errors, and nothing else."""
+    """A line of JSON for each planned job with a command, and each checkpoint; errors."""
 
     said = False  # any error
 
@@ -31,11 +31,13 @@ class LogHandler(LogHandlerBase):
         if record.levelno >= ERROR:
             LogHandler.said = True
             print(plain(record.getMessage()), file=sys.__stderr__)
-        if getattr(record, "event", None) != LogEvent.JOB_INFO or not record.shellcmd:
+        if getattr(record, "event", None) != LogEvent.JOB_INFO:
+            return
+        if not record.shellcmd and not record.is_checkpoint:
             return
         job = {
             "rule": record.rule_name,
-            "command": record.shellcmd,
+            "command": record.shellcmd or "",
             "input": [str(file) for file in record.input],
             "output": [str(file) for file in record.output],
             "threads": record.threads,

@@ -68,23 +68,19 @@ def account_of(
     commands = [one for one in options if one is not None]
     facts, speeds = Facts(commands, rates), Speeds(rates, gpu=gpus > 0)
     works = [command_work(one, commands, facts, speeds) for one in options]
+    lasting = [
+        work.seconds(min(_computing_threads(job, one), cores))
+        for job, one, work in zip(jobs, options, works, strict=True)
+    ]
     tasks = [
-        Task(
-            work.seconds(min(job.threads, cores)),
-            min(job.threads, cores),
-            work.gpus,
-            before,
-        )
-        for job, work, before in zip(jobs, works, needed_jobs(jobs), strict=True)
+        Task(seconds, min(job.threads, cores), work.gpus, before)
+        for job, seconds, work, before in zip(jobs, lasting, works, needed_jobs(jobs), strict=True)
     ]
     plan = schedule(tasks, cores=cores, gpus=gpus)
     rules = dict.fromkeys(jobs[number].rule for number in reversed(_in_order(tasks)))
-    pairs = list(zip(jobs, works, strict=True))
-    rows = [
-        _row(rule, [pair for pair in pairs if pair[0].rule == rule], cores=cores)
-        for rule in reversed(rules)
-    ]
-    rows.append(_row("all", pairs, cores=cores))
+    every = list(zip(jobs, works, lasting, strict=True))
+    rows = [_row(rule, [one for one in every if one[0].rule == rule]) for rule in reversed(rules)]
+    rows.append(_row("all", every))
     return Account(
         rows=rows,
         plan=plan,
@@ -136,19 +132,24 @@ def command_work(
     return Work(start_sec=speeds.start("small"), memory_bytes=memory)
 
 
-def _row(rule: str, jobs: Sequence[tuple[Job, Work]], *, cores: int) -> Row:
+def _computing_threads(job: Job, options: argparse.Namespace | None) -> int:
+    """Those of a job's threads that compute; the others are for its workers, which load clips."""
+    return min(getattr(options, "threads", None) or job.threads, job.threads)
+
+
+def _row(rule: str, jobs: Sequence[tuple[Job, Work, float]]) -> Row:
     def most(values: list[float]) -> float:
         return max(values, default=0.0) / GIGA
 
-    works = [work for _, work in jobs]
-    held = [work.gpus * work.seconds(min(job.threads, cores)) for job, work in jobs]
+    works = [work for _, work, _ in jobs]
+    held = [work.gpus * seconds for _, work, seconds in jobs]
     return Row(
         rule=rule,
         jobs=len(jobs),
         core_hours=sum(work.all_core_sec for work in works) / 3600,
         gpu_hours=sum(held) / 3600,
         memory_gb=most([work.memory_bytes for work in works]),
-        asked_gb=max((job.mem_mb for job, _ in jobs), default=0) / 1000,
+        asked_gb=max((job.mem_mb for job, _, _ in jobs), default=0) / 1000,
         gpu_memory_gb=most([work.gpu_bytes for work in works]),
         disk_gb=sum(work.disk_bytes for work in works) / GIGA,
     )

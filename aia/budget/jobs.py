@@ -16,6 +16,9 @@ from pathlib import Path
 
 from aia.errors import InputError
 
+UNKNOWN = "<TBD>"
+"""Stands in a plan for what is known only when a checkpoint has run."""
+
 Parse = Callable[[Sequence[str]], argparse.Namespace]
 """The words of an `aia` command, without the first -> its options; `run` is its function."""
 
@@ -64,7 +67,7 @@ def read_jobs(lines: Iterable[str], *, source: str) -> list[Job]:
 
 
 def planned_jobs(planner: Path, targets: Sequence[str], *, options: Sequence[str]) -> list[Job]:
-    """The jobs that `targets` still need.
+    """The jobs that `targets` still need, as far as they can be known.
 
     Args:
         planner: A Python program that prints jobs as JSON lines and ends with 0, or says on
@@ -86,7 +89,16 @@ def planned_jobs(planner: Path, targets: Sequence[str], *, options: Sequence[str
     if said.returncode:
         reason = " ".join(said.stderr.split()) or f"it ended with {said.returncode}"
         raise InputError(f"{' '.join(targets)}: cannot be planned: {reason}")
-    return read_jobs(said.stdout.splitlines(), source=planner.name)
+    return known_jobs(read_jobs(said.stdout.splitlines(), source=planner.name))
+
+
+def known_jobs(jobs: Sequence[Job]) -> list[Job]:
+    """The jobs without those that wait for a checkpoint to say what they are made from."""
+    waits = needed_jobs(jobs)
+    unknown = {n for n, job in enumerate(jobs) if UNKNOWN in job.input or UNKNOWN in job.command}
+    while more := {n for n, before in enumerate(waits) if before & unknown} - unknown:
+        unknown |= more
+    return [job for number, job in enumerate(jobs) if number not in unknown]
 
 
 def options_of(job: Job, parse: Parse) -> argparse.Namespace | None:

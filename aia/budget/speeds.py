@@ -17,7 +17,7 @@ class Work:
     start_sec: int | float = 0.0
     """Before anything is computed, and of what threads cannot share."""
     core_sec: int | float = 0.0
-    """Of computing, shared by the job's threads."""
+    """Of computing, shared by the threads that compute."""
     load_sec: int | float = 0.0
     """Of decoding what is computed on; beside the computing where processes do it."""
     gpu_sec: int | float = 0.0

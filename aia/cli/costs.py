@@ -10,6 +10,9 @@ from aia.cli.options import REPOSITORY, add_command, run_sections
 from aia.config import FramesConfig, parse_run, section
 from aia.errors import InputError
 
+MANY = 1_000_000
+"""GPUs, where nobody says how many there are: a run is planned with those that it is set for."""
+
 
 def add_parsers(commands: Any) -> None:
     """Add `cost` and `budget` to the commands of `aia`."""
@@ -83,7 +86,8 @@ def budget(options: argparse.Namespace) -> None:
     if options.rates:
         rates = rates.with_other(read_rates(options.rates, rates))
     planner = options.workflow / "workflow" / "jobs.py"
-    words = ["--cores", str(cores)]
+    most = MANY if options.gpus is None else options.gpus
+    words = ["--cores", str(cores), "--resources", f"gpu={most}", "downloads=4"]
     words += ["--configfile", *options.configfile] if options.configfile else []
     jobs = planned_jobs(planner, options.targets, options=words)
     parse = _parser().parse_args

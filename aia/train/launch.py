@@ -14,8 +14,9 @@ from collections.abc import Sequence
 from aia.errors import InputError
 from aia.log import say
 
-PORT = 29500
-"""At which the nodes of a run meet, plus what keeps runs of one node apart."""
+PORT, PORTS = 29500, 3000
+"""Where the nodes of a run meet: the job's number picks one, to keep runs of one node apart. Those
+above 32767 are given to whatever asks for any."""
 
 
 def is_launched() -> bool:
@@ -79,7 +80,7 @@ def _meeting(nodes: int) -> list[str]:
         raise InputError(
             f"train.nodes = {nodes}, but the job has {known['SLURM_NNODES']} (SLURM_NNODES)"
         )
-    port = PORT + int(str(known["SLURM_JOB_ID"])) % 10000
+    port = PORT + int(str(known["SLURM_JOB_ID"])) % PORTS
     return [
         f"--nnodes={nodes}",
         f"--node-rank={known['SLURM_NODEID']}",
@@ -89,7 +90,7 @@ def _meeting(nodes: int) -> list[str]:
 
 
 def first_host(nodelist: str) -> str:
-    """The first host of a list in Slurm's notation.
+    """The first host of a list in Slurm's notation; a name has one bracket at most.
 
     >>> first_host("gpu[03-05,9],login"), first_host("one,two")
     ('gpu03', 'one')

@@ -1,6 +1,7 @@
 """The account of planned jobs: arithmetic by hand, real plans, and what stops it."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from aia.budget.account import account_lines, account_of
-from aia.budget.jobs import Job, needed_jobs, options_of, read_jobs
+from aia.budget.jobs import Job, known_jobs, needed_jobs, options_of, read_jobs
 from aia.budget.networks import network_cost, run_config
 from aia.budget.rates import packaged_rates, read_rates, write_rates
 from aia.cli import _parser, main
@@ -107,6 +108,17 @@ def test_training_takes_three_passes_of_each_clip_and_waits_for_its_frames(tmp_p
     assert row.memory_gb == pytest.approx(packaged_rates()["memory.torch"] + computing / 1e9)
 
 
+def test_a_jobs_cpus_for_workers_do_not_make_the_arithmetic_faster(tmp_path):
+    rates = rates_of(tmp_path, SIMPLE)
+    jobs = [frames_job("a"), train_job("slowfast_r50_4x16-none-s0", threads=2)]
+    asks = replace(jobs[1], threads=6, command=f"{jobs[1].command} --threads 2")
+    alike, more = (
+        account_of([jobs[0], job], parse=parse, rates=rates, cores=8, gpus=0)
+        for job in (jobs[1], asks)
+    )
+    assert more.plan.wall_sec == alike.plan.wall_sec
+
+
 def test_on_a_gpu_training_holds_it_while_clips_are_loaded(tmp_path):
     name = "slowfast_r50_4x16-none-s0"
     jobs = [frames_job("a"), train_job(name, steps=700, workers=2)]
@@ -153,9 +165,21 @@ def test_several_processes_share_the_computing_and_hold_a_gpu_each(tmp_path):
 
 def test_what_starts_a_command_on_each_node_is_no_part_of_it():
     job = train_job("slowfast_r50_4x16-none-s0")
-    command = f"srun --ntasks=2 --ntasks-per-node=1 {job.command} --nodes 2"
+    srun = "srun --ntasks=2 --ntasks-per-node=1 --cpu-bind=none --kill-on-bad-exit=1"
+    command = f"{srun} {job.command} --nodes 2"
     options = options_of(replace(job, command=command), parse)
     assert (options.name, options.nodes) == ("slowfast_r50_4x16-none-s0", 2)
+
+
+def test_what_waits_for_a_checkpoint_is_left_out_with_all_that_is_made_from_it():
+    fetched = Job(rule="fetched", command="", output=("all.done",), checkpoint=True)
+    frames = frames_job("a")
+    train = replace(train_job("slowfast_r50_4x16-none-s0"), input=("<TBD>",))
+    said = replace(train, input=("all.done",), command="aia train <TBD>", output=("other",))
+    score = Job(rule="score", command="aia x", input=train.output, output=("scores",))
+    jobs = [score, train, said, fetched, frames]
+    assert known_jobs([]) == []
+    assert known_jobs(jobs) == [fetched, frames]
 
 
 def test_operations_are_those_that_others_counted():
@@ -255,6 +279,29 @@ def test_the_account_of_a_real_target_follows_from_its_jobs(tmp_path, monkeypatc
     train = next(line for line in slower.splitlines() if line.startswith("train "))
     assert 8 < float(train.split()[2]) < 12
     assert hours["store_frames"] == "<0.01"
+
+
+def test_before_anything_is_fetched_the_account_ends_with_a_note(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["budget", "results/ava_v22_val.csv", "--gpus", "8", "--cores", "128"]) == 0
+    said = capsys.readouterr().out
+    rows = {line.split()[0] for line in said.splitlines() if line[:1].isalpha()}
+    assert {"fetch_ava_annotations", "annotations_fetched"} <= rows
+    assert "train" not in rows
+    assert "this account ends there; make results/fetched/ava_v2.2.done first" in said
+
+
+def test_a_run_of_several_gpus_is_counted_with_all_of_them(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    train = {"init": "scratch", "processes": 4, "device": "cuda"}
+    Path("several.json").write_text(json.dumps({"train": train}))
+    target = "results/small/runs/slowfast_tiny-none-s0/model.safetensors"
+    for options, gpus in (((), 4), (("--gpus", "8"), 4), (("--gpus", "2"), 2)):
+        main(["budget", target, "--cores", "9", "--configfile", "several.json", *options])
+        found = capsys.readouterr().out
+        asked = packaged_rates()["memory.torch"] * gpus
+        (row,) = (line for line in found.splitlines() if line.startswith("train "))
+        assert float(re.findall(r"([\d.]+) GB", row)[0]) == pytest.approx(asked, rel=0.05)
 
 
 def test_what_is_finished_costs_nothing(tmp_path, monkeypatch, capsys):

@@ -53,7 +53,8 @@ def test_two_nodes_train_one_run_along_the_curve_of_one_process(tmp_path: Path) 
     run(tmp_path, *snakemake, *target)
 
     twice = command.replace(f"runs/{RUN}", "runs/twice") + " --nodes 2 --processes 1"
-    srun = ("srun", "--nodes=2", "--ntasks-per-node=1", "sh", "-c", twice)
+    start = ("--ntasks-per-node=1", "--cpu-bind=none", "--kill-on-bad-exit=1")
+    srun = ("srun", "--nodes=2", *start, "sh", "-c", twice)
     run(tmp_path, *srun, path=str(Path(sys.executable).parent))
     folder = tmp_path / "results" / "small" / "runs"
     curves = [

@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
+from snakemake.logging import logger
 
 REPOSITORY = Path(workflow.basedir)
 sys.path.insert(0, str(REPOSITORY / "workflow"))
@@ -161,17 +162,53 @@ def gpus(wildcards):
 def training_gpus(wildcards):
     """Those of a run on all of its nodes: one for each of its processes."""
     chosen = settings(wildcards.dataset).train
-    return gpus(wildcards) * chosen.processes * chosen.nodes
+    wanted = gpus(wildcards) * chosen.processes * chosen.nodes
+    say_if_fewer(wildcards.dataset, wanted)
+    return wanted
+
+
+@functools.cache
+def say_if_fewer(dataset, wanted):
+    """Snakemake takes a job's GPUs down to the limit and says nothing."""
+    limit = getattr(workflow.global_resources.get("gpu"), "value", None)
+    if limit is None or not 0 < limit < wanted or not workflow.is_main_process:
+        return
+    logger.warning(
+        f"{dataset}: train.processes and train.nodes are for {wanted} GPUs at once, but gpu="
+        f"{limit} is all there is, so a run trains on {limit}; for more: "
+        f"--resources gpu={wanted} downloads=4"
+    )
 
 
 def training_threads(wildcards):
-    """Those of all processes of a run on a node."""
+    """Those of all processes of a run on a node, and of the workers that load their clips."""
     chosen = settings(wildcards.dataset).train
-    return max(chosen.threads, chosen.processes)
+    return training_arithmetic(wildcards) + chosen.processes * chosen.workers
 
 
 def scoring_threads(wildcards):
+    """Likewise."""
+    chosen = settings(wildcards.dataset)
+    return chosen.train.threads + chosen.score.workers
+
+
+def measuring_threads(wildcards):
+    """Of what loads its clips itself."""
     return settings(wildcards.dataset).train.threads
+
+
+def training_memory(wildcards, attempt):
+    """MB of a node: Ω and a process, further processes, workers; half more on each retry."""
+    chosen = settings(wildcards.dataset).train
+    needed = 16000 + 3000 * (chosen.processes - 1)
+    needed += 500 * chosen.processes * chosen.workers
+    return needed * (1 + min(attempt, 3)) // 2
+
+
+def training_arithmetic(wildcards):
+    """Threads that compute on a CPU: one for each process at least."""
+    chosen = settings(wildcards.dataset).train
+    return max(chosen.threads, chosen.processes)
 
 
 settings(config["dataset"])  # a wrong setting stops here

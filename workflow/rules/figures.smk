@@ -193,7 +193,7 @@ rule measure_reach:
         "logs/{dataset}/measure_reach/{run}.log",
     conda:
         "../../envs/aia.yaml"
-    threads: scoring_threads
+    threads: measuring_threads
     resources:
         mem_mb=16000,
         runtime=60,
@@ -247,7 +247,7 @@ rule measure_drift:
         "logs/{dataset}/measure_drift/{run}.log",
     conda:
         "../../envs/aia.yaml"
-    threads: scoring_threads
+    threads: measuring_threads
     resources:
         mem_mb=8000,
         runtime=60,

@@ -19,14 +19,31 @@ def started_nodes(wildcards, input):
 
 def started_processes(wildcards, input, resources):
     """On each node as many as it was given GPUs; without any, as many as the settings say."""
-    nodes = started_nodes(wildcards, input)
-    return resources.gpu // nodes or settings(wildcards.dataset).train.processes
+    if not resources.gpu:
+        return settings(wildcards.dataset).train.processes
+    return max(resources.gpu // started_nodes(wildcards, input), 1)
+
+
+def training_arithmetic_threads(wildcards, input, threads):
+    """Of its threads those that compute on a CPU; the others load clips. Their number rounds."""
+    return min(training_arithmetic(wildcards), threads)
+
+
+def scoring_arithmetic_threads(wildcards, input, threads):
+    """Likewise."""
+    return min(settings(wildcards.dataset).train.threads, threads)
 
 
 def on_each_node(wildcards, input):
-    """What starts the command once on each node of a run that has several."""
+    """What starts the command once on each node of a run that has several.
+
+    All CPUs of the job are for it: srun asks for one a task unless told otherwise, and does not take
+    over what sbatch was told (Slurm 22.05). A node that fails ends the others, which wait for it.
+    """
     nodes = started_nodes(wildcards, input)
-    return f"srun --ntasks={nodes} --ntasks-per-node=1" if nodes > 1 else ""
+    if nodes == 1:
+        return ""
+    return f"srun --ntasks={nodes} --ntasks-per-node=1 --cpu-bind=none --kill-on-bad-exit=1"
 
 
 def clip_rate(wildcards, input):

@@ -32,6 +32,7 @@ rule score_detected:
         settings=scoring_settings,
         recipe=scoring_recipe,
         device=scoring_device,
+        threads=scoring_arithmetic_threads,
         view=view_flags,
         most=most_objects,
         rate=clip_rate,
@@ -42,7 +43,7 @@ rule score_detected:
         " --annotations {input.annotations:q} --labels {input.labels:q} {params.optional}"
         " {params.persons} {params.objects} {params.task} --max-objects {params.most} {params.rate}"
         " --output {output.scores}"
-        " --settings {params.settings:q} --device {params.device:q} {params.view} --threads {threads}"
+        " --settings {params.settings:q} --device {params.device:q} {params.view} --threads {params.threads}"
         " --log {log}"
 
 
@@ -74,6 +75,7 @@ rule score_groundtruth:
         settings=scoring_settings,
         recipe=scoring_recipe,
         device=scoring_device,
+        threads=scoring_arithmetic_threads,
         view=view_flags,
         most=most_objects,
         rate=clip_rate,
@@ -83,7 +85,7 @@ rule score_groundtruth:
         " --annotations {input.annotations:q} --labels {input.labels:q} {params.optional}"
         " {params.objects} --max-objects {params.most} {params.rate}"
         " --output {output.scores} --attention {output.attention}"
-        " --settings {params.settings:q} --device {params.device:q} {params.view} --threads {threads}"
+        " --settings {params.settings:q} --device {params.device:q} {params.view} --threads {params.threads}"
         " --log {log}"
 
 
@@ -193,6 +195,7 @@ rule score_test:
         settings=scoring_settings,
         recipe=scoring_recipe,
         device=scoring_device,
+        threads=scoring_arithmetic_threads,
         view=view_flags,
         most=most_objects,
         rate=clip_rate,
@@ -201,7 +204,7 @@ rule score_test:
         "aia score --model {input.model:q} --frames {input.frames:q} --labels {input.labels:q}"
         " {params.optional} {params.persons} {params.objects} --max-objects {params.most} {params.rate}"
         " --output {output.scores}"
-        " --settings {params.settings:q} --device {params.device:q} {params.view} --threads {threads}"
+        " --settings {params.settings:q} --device {params.device:q} {params.view} --threads {params.threads}"
         " --log {log}"
 
 

@@ -72,7 +72,7 @@ rule train:
         "../../envs/aia.yaml"
     threads: training_threads
     resources:
-        mem_mb=16000,
+        mem_mb=training_memory,
         runtime=2880,
         gpu=training_gpus,
     params:
@@ -87,11 +87,12 @@ rule train:
         recipe=training_recipe,
         nodes=started_nodes,
         processes=started_processes,
+        threads=training_arithmetic_threads,
         launcher=on_each_node,
         version=VERSIONS["train"],
     shell:
         "{params.launcher} aia train --run {wildcards.run} --frames {input.frames:q}"
         " --annotations {input.annotations:q} --labels {input.labels:q} {params.optional} {params.boxes} {params.task} {params.rate}"
         " --work {params.work:q} --output-dir {params.folder:q}"
-        " --settings {params.settings:q} --threads {threads} --processes {params.processes}"
+        " --settings {params.settings:q} --threads {params.threads} --processes {params.processes}"
         " --nodes {params.nodes} --log {log}"
