@@ -2,7 +2,8 @@
 
 The work folder holds the checkpoints. Outputs are published at the very end, the model last, so
 that whoever sees a model sees a finished run; a run that was killed goes on from its checkpoint
-and ends with the same weights, bit for bit (same machine, same number of threads).
+and ends with the same weights: bit for bit in one process on a CPU (same machine, same number of
+threads), up to rounding on GPUs and in several processes.
 """
 
 import contextlib
