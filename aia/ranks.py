@@ -25,6 +25,9 @@ from aia.processes import end_with
 PATIENCE = datetime.timedelta(hours=24)
 """How long ranks wait for the first one while it validates or writes; torch's own is minutes."""
 
+LAUNCHER = "AIA_LAUNCHER"
+"""Where who started the processes says who it is: it may be gone when they begin to run."""
+
 FIRST_SEC = 5.0
 """What is wrong for all is said by the first rank; any other waits so long before it speaks."""
 
@@ -109,7 +112,7 @@ def joined() -> Iterator[Ranks]:
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         yield ALONE
         return
-    end_with(os.getppid())
+    end_with(int(os.environ.get(LAUNCHER, os.getppid())))
     ranks = {name: int(os.environ[name.upper()]) for name in ("rank", "local_rank")}
     count, local_count = (int(os.environ[name]) for name in ("WORLD_SIZE", "LOCAL_WORLD_SIZE"))
     if count % local_count:

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 
 from aia.errors import InputError
 from aia.log import say
+from aia.ranks import LAUNCHER
 
 PORT, PORTS = 29500, 3000
 """Where the nodes of a run meet: the job's number picks one, to keep runs of one node apart. Those
@@ -41,6 +42,7 @@ def launch(arguments: Sequence[str], *, processes: int, nodes: int = 1) -> int:
     from torch.distributed.run import config_from_args, parse_args
 
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # or torchrun says so at length
+    os.environ[LAUNCHER] = str(os.getpid())
     alone = ["--rdzv-backend=c10d", "--rdzv-endpoint=localhost:0", f"--rdzv-id={uuid.uuid4()}"]
     meeting = alone if nodes == 1 else _meeting(nodes)
     torchrun = [*meeting, f"--nproc-per-node={processes}", "--max-restarts=0", "-m", "aia.cli"]

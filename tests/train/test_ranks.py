@@ -186,6 +186,22 @@ def test_an_input_error_is_said_once_and_has_its_status(films, several, tmp_path
     assert said.count("train.batch = 1 is shared by 2 processes") == 1
 
 
+@pytest.mark.long
+def test_processes_whose_starter_dies_before_they_run_end_too(films, several, tmp_path):
+    process = start(films, several, tmp_path, more=["--processes", "2"])
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    while len(started := children.read_text().split()) < 2:
+        assert process.poll() is None
+        time.sleep(0.002)
+    process.kill()
+    process.wait()
+    process.stderr.close()  # which what is left would hold open
+    deadline = time.monotonic() + 60
+    while any(Path("/proc", child).exists() for child in started):
+        assert time.monotonic() < deadline, started
+        time.sleep(0.1)
+
+
 def test_shares_are_consecutive_and_whole():
     for count in (1, 2, 3, 5):
         shares = [Ranks(rank=rank, count=count).share(7) for rank in range(count)]
