@@ -11,6 +11,7 @@ is compared with the undisturbed run, and it begins anew, until so many kills ha
 
 import argparse
 import collections
+import contextlib
 import hashlib
 import os
 import random
@@ -39,6 +40,8 @@ VICTIMS = ("job", "part", "snakemake", "both", "all")
 """A part is one process that a job has started: of several that train, or one that loads."""
 WAIT = 1.3
 """Longest wait before a kill, in times of what a job of the stage takes: a quarter gets on."""
+ENDING_SEC = 3
+"""How long Snakemake is given to notice that a job was killed."""
 LAST_SEC = 15
 """How long what a killed job has started may outlive it: torch's loaders look every five."""
 KEPT = {".csv", ".h5", ".parquet", ".safetensors", ".jsonl", ".yaml", ".mp4", ".pbtxt"}
@@ -86,8 +89,10 @@ def soak(
         _make(under_fire, processes)
         while True:
             process = _start(under_fire, target)
-            if sum(report.kills.values()) < kills:
+            while process.poll() is None and sum(report.kills.values()) < kills:
                 _kill_some(process, under_fire, rng, longest_sec, report.kills)
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(ENDING_SEC)  # else the job can do without the part that was killed
             status = process.wait()
             if status == 0:
                 break
