@@ -114,13 +114,12 @@ def claim(work: Path, fingerprint: dict[str, Any]) -> str:
     for generation in generations(work):
         with contextlib.suppress(InputError):  # a damaged one is named when it is its turn
             (own if _digests(generation)["run"] == run else others).append(generation)
-    if path.exists() and not known and not own:
-        say(f"{work}: holds the state of a run with other settings or data; starting anew")
-        for generation in generations(work):
-            shutil.rmtree(generation)
+    if not known and not own:
+        if path.exists():
+            say(f"{work}: holds the state of a run with other settings or data; starting anew")
+        others = generations(work)
         shutil.rmtree(work / BANK, ignore_errors=True)
-        others = []
-    elif path.exists() and not known:
+    elif not known:
         say(f"{path}: is damaged, the checkpoints beside it are of this run; written anew")
     for generation in others:
         say(f"{generation}: is of another run; removed")

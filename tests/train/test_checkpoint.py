@@ -140,6 +140,16 @@ def test_a_damaged_fingerprint_costs_nothing(tmp_path, capsys, content):
     assert json.loads((tmp_path / "fingerprint.json").read_text()) == {"rate": 0.1}
 
 
+def test_a_bank_of_which_nothing_says_whose_it_is_is_not_taken(tmp_path):
+    checkpoint.claim(tmp_path, {"rate": 0.1})
+    (tmp_path / checkpoint.BANK).mkdir()
+    checkpoint.claim(tmp_path, {"rate": 0.1})
+    assert (tmp_path / checkpoint.BANK).exists()
+    (tmp_path / "fingerprint.json").unlink()
+    checkpoint.claim(tmp_path, {"rate": 0.1})
+    assert not (tmp_path / checkpoint.BANK).exists()
+
+
 def test_a_generation_of_another_run_among_a_runs_own_is_removed(tmp_path):
     run = checkpoint.claim(tmp_path, {"rate": 0.1})
     save(tmp_path, step=5, run=run)
