@@ -162,6 +162,8 @@ class Settings:
     """All of config.yaml."""
 
     dataset: str
+    videos_per_job: int
+    """Videos that one job of the workflow stores or looks at, each with files of its own."""
     playhouse: PlayhouseConfig
     fetch: FetchConfig
     data: DataConfig
@@ -192,6 +194,7 @@ class Settings:
 
     def __post_init__(self) -> None:
         check_name(self.dataset, "dataset")
+        at_least(self, videos_per_job=1)
         for name, table in (("results", self.results), ("submissions", self.submissions)):
             for row in table.rows if table else ():
                 self._check_row(f"{name}.runs: '{row}'", row)

@@ -1,0 +1,212 @@
+"""All data sets that there are settings for, and the jobs that a target needs.
+
+`snakemake -n` gives the same jobs (tests/plan/): the workflow takes its inputs from here.
+"""
+
+import functools
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from aia.config import read_yaml
+from aia.errors import InputError
+from aia.plan.dataset import DataSet, find_settings, resolved_settings
+from aia.plan.rules import CONSTRAINTS, DRAWN_AS, FORM_OF, RULES, Rule, declared
+from aia.plan.videos import NotFetchedError
+
+PREPARING = tuple(FORM_OF)
+
+
+class Job(NamedTuple):
+    """One job: a rule with its wildcards, its files and its command."""
+
+    rule: str
+    wildcards: Mapping[str, str]
+    needs: Mapping[str, Sequence[str]]
+    """Files that it waits for, by what they are."""
+    makes: tuple[str, ...]
+    command: str
+    """What runs, without options that say how: `aia train --settings … --run …`."""
+
+
+class Plan(NamedTuple):
+    """The jobs of some targets, each after those that it needs."""
+
+    jobs: tuple[Job, ...]
+    waits_for: str | None = None
+    """The publisher whose tables say which further jobs there are, once downloaded."""
+
+
+class Project:
+    """The settings of all data sets, and their jobs.
+
+    Args:
+        folders: Where config.yaml and config/ may lie: the working folder, the repository.
+        overlays: What `--configfile` and `--config` say, laid over all.
+        default: The data set that is meant where none is named; None: that of config.yaml.
+        source: What to call the overlays in messages.
+    """
+
+    def __init__(
+        self,
+        folders: Sequence[Path],
+        *,
+        overlays: Mapping[str, Any] | None = None,
+        default: str | None = None,
+        source: Sequence[str] = (),
+    ) -> None:
+        self.folders, self.overlays, self._source = tuple(folders), dict(overlays or {}), source
+        base = find_settings("config.yaml", self.folders)
+        of_file = read_yaml(base).get("dataset") if base else None
+        self.default = str(default or self.overlays.get("dataset") or of_file)
+        self._data: dict[str, DataSet] = {}
+
+    def raw(self, name: str) -> dict[str, Any]:
+        """Return a data set's settings as plain YAML, unchecked."""
+        return resolved_settings(
+            name, default=self.default, folders=self.folders, overlays=self.overlays
+        )
+
+    def data(self, name: str) -> DataSet:
+        """Return a data set, its settings checked.
+
+        Raises:
+            InputError: It has no settings, or they are wrong.
+        """
+        if name not in self._data:
+            own = f"config/{name}.yaml"
+            found = find_settings(own, self.folders)
+            files = ["config.yaml", *([own] if found else []), *self._source]
+            self._data[name] = DataSet(self.raw(name), source=" + ".join(dict.fromkeys(files)))
+        return self._data[name]
+
+    @functools.cached_property
+    def names(self) -> list[str]:
+        """The data sets that have settings."""
+        files = [path for folder in self.folders for path in (folder / "config").glob("*.yaml")]
+        return sorted({path.stem for path in files} | {self.default})
+
+    def of_rule(self, rule: str) -> list[str]:
+        """Return the data sets that a rule is for, of the rules that are for some alone."""
+        if rule in DRAWN_AS:
+            return [name for name in self.names if self._drawn_as(name) == DRAWN_AS[rule]]
+        return [name for name in self.names if self._form(name) == FORM_OF[rule]]
+
+    def _drawn_as(self, name: str) -> str | None:
+        """Return the form in which Playhouse draws a data set; its settings are not checked."""
+        return (self.raw(name).get("playhouse") or {}).get("form")
+
+    def _form(self, name: str) -> str:
+        """Return how a data set is annotated; its settings are not checked."""
+        said = self.raw(name).get("data") or {}
+        if said.get("tasks") is not None:
+            return "segments"
+        return "tubes" if said.get("source") is not None else "boxes"
+
+    # --- jobs -------------------------------------------------------------------------------------
+
+    def job(self, path: str) -> Job | None:
+        """Return the job that makes a file; None: no rule does.
+
+        Raises:
+            InputError: What its wildcards ask for does not exist, or does not fit.
+            NotFetchedError: What it needs is known when a publisher's tables were downloaded.
+        """
+        for rule, pattern in self._patterns:
+            found = pattern.fullmatch(path)
+            if found is None or not self._is_for(rule, found.groupdict()):
+                continue
+            return self._job(rule, found.groupdict())
+        return None
+
+    def plan(self, targets: Sequence[str]) -> Plan:
+        """Return all jobs of some targets whose files are not there yet, in an order to run them.
+
+        Raises:
+            InputError: A target is made by no rule, or its settings or data do not fit.
+        """
+        made: dict[str, Job] = {}
+        jobs: list[Job] = []
+        waits: list[str] = []
+
+        def visit(path: str, needed_by: str) -> None:
+            if path in made:
+                return
+            try:
+                job = self.job(path)
+            except NotFetchedError as missing:
+                waits.append(missing.publisher)
+                return
+            if job is None:
+                if os.path.exists(path):
+                    return
+                raise InputError(f"{path}: is missing, and no rule makes it{needed_by}")
+            if all(map(os.path.exists, job.makes)):
+                return
+            made.update(dict.fromkeys(job.makes, job))
+            for files in job.needs.values():
+                for file in files:
+                    visit(file, f" ({job.rule} needs it)")
+            jobs.append(job)
+
+        for target in targets:
+            visit(target, "")
+        return Plan(tuple(jobs), waits[0] if waits else None)
+
+    def _job(self, rule: Rule, wildcards: Mapping[str, str]) -> Job:
+        # Rules about no data set are planned with the default one's settings.
+        data = self.data(wildcards.get("dataset", self.default))
+        words = [rule.command]
+        if "dataset" in wildcards and rule.command.startswith("aia "):
+            words.append(f"--settings {data.path('settings.yaml')}")
+        return Job(
+            rule.name,
+            wildcards,
+            declared(rule.needs(data, wildcards)),
+            tuple(_filled(pattern, wildcards) for pattern in rule.makes),
+            _filled(" ".join(words), wildcards),
+        )
+
+    def _is_for(self, rule: Rule, wildcards: Mapping[str, str]) -> bool:
+        """Return True if a rule is for the data set that its wildcards name."""
+        dataset = wildcards.get("dataset")
+        if rule.name in DRAWN_AS or rule.name in FORM_OF:
+            return dataset in self.of_rule(rule.name)
+        if rule.name == "table":
+            return not str(dataset).endswith(("_val", "_test"))
+        return True
+
+    @functools.cached_property
+    def _patterns(self) -> list[tuple[Rule, re.Pattern[str]]]:
+        return [
+            (rule, _as_pattern(path)) for rule in RULES.values() for path in rule.makes
+        ]
+
+
+def _as_pattern(path: str) -> re.Pattern[str]:
+    """Turn a path with wildcards into a regular expression with a group for each.
+
+    >>> _as_pattern("results/{dataset}/{table}.csv").fullmatch("results/a/table1b.csv")["table"]
+    'table1b'
+    """
+    parts = re.split(r"\{(\w+)\}", path)
+    seen: set[str] = set()
+
+    def pieces() -> Iterator[str]:
+        for place, part in enumerate(parts):
+            if place % 2 == 0:
+                yield re.escape(part)
+            elif part in seen:
+                yield f"(?P={part})"
+            else:
+                seen.add(part)
+                yield f"(?P<{part}>{CONSTRAINTS[part]})"
+
+    return re.compile("".join(pieces()))
+
+
+def _filled(pattern: str, wildcards: Mapping[str, str]) -> str:
+    """Fill in a pattern's wildcards."""
+    return re.sub(r"\{(\w+)\}", lambda found: wildcards[found[1]], pattern)

@@ -1,0 +1,203 @@
+"""Which videos a data set has, by split, and where each lies or is downloaded to."""
+
+import csv
+import functools
+import os
+import re
+
+from aia.config import Settings
+from aia.datasets import ava_files, epic55, sources
+from aia.datasets.playhouse import video_names
+from aia.errors import InputError
+from aia.fetch import NOT_YET
+from aia.plan.publishers import AVA, EPIC, PUBLISHED, UCF
+from aia.tables import read_films, read_segments
+
+VIDEO_ID = re.compile(r"(?!\.)[A-Za-z0-9_.-]{0,179}[A-Za-z0-9_-]")
+
+
+class NotFetchedError(Exception):
+    """Tables of a publisher must be downloaded before the videos are known.
+
+    Attributes:
+        publisher: Value of `data.fetch`, such as ava_v2.2.
+    """
+
+    def __init__(self, publisher: str) -> None:
+        super().__init__(f"the tables of {publisher} have not been downloaded yet")
+        self.publisher = publisher
+
+
+class Videos:
+    """The videos of a data set as its settings and annotations name them.
+
+    Args:
+        settings: Of the data set.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._ids: dict[str, tuple[str, ...]] = {}
+        self._files: dict[str, list[str]] = {}
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """The splits that there are: train and val, and test where its videos are listed."""
+        return ("train", "val", *(["test"] if self.settings.data.test.films else []))
+
+    @property
+    def are_drawn(self) -> bool:
+        """True where Playhouse draws the videos."""
+        return self.settings.data.films.startswith(f"results/{self.settings.dataset}/")
+
+    @property
+    def are_unpacked(self) -> bool:
+        """True where missing videos come out of one downloaded archive."""
+        data = self.settings.data
+        return data.fetch == "ucf101_24" and data.films == f"{UCF}/films/{{video}}.*"
+
+    def ids(self, split: str) -> tuple[str, ...]:
+        """List the ids of a split's videos.
+
+        Raises:
+            InputError: The annotations cannot be read, or name something that is no id.
+            NotFetchedError: They have to be downloaded first.
+        """
+        if split not in self._ids:
+            self._ids[split] = self._read_ids(split)
+        return self._ids[split]
+
+    def splits_of(self, video: str) -> list[str]:
+        """List the splits that a video is in."""
+        return [split for split in self.splits if video in self.ids(split)]
+
+    def path(self, video: str) -> str:
+        """Return where a video lies; a * in data.films stands for its ending.
+
+        Raises:
+            InputError: There is none, or more than one.
+        """
+        path = self.settings.data.films.replace("{video}", video)
+        folder, name = os.path.split(path)
+        if "*" not in name:
+            return path
+        start, end = name.split("*", 1)
+        found = [
+            file
+            for file in self._listed(folder)
+            if file.startswith(start) and file.endswith(end) and not file.endswith(NOT_YET)
+        ]
+        if not found and self.settings.data.fetch and folder == f"{AVA}/films":
+            return f"{AVA}/films/{self._published_name(video)}"
+        if not found and self.settings.data.fetch == "epic55":
+            return f"{EPIC}/films/{video}.MP4"
+        if len(found) != 1:
+            raise InputError(
+                f"data.films: expected one film {path}, found {len(found)}"
+                f"{': ' + ', '.join(found) if found else ''}"
+            )
+        return os.path.join(folder, found[0])
+
+    def _read_ids(self, split: str) -> tuple[str, ...]:
+        data = self.settings.data
+        if split == "test":
+            return tuple(read_films(self._fetched(self._test_list())))
+        if self.are_drawn:
+            return tuple(video_names(self.settings.playhouse, split))
+        if data.source:
+            return tuple(sorted(self._source_ids[split]))
+        path = self._fetched(str(getattr(data.annotations, split)))
+        if data.tasks is not None:
+            return tuple(sorted(set(read_segments(path)["video"])))
+        return _first_column(path, f"data.annotations.{split}")
+
+    def _test_list(self) -> str:
+        path = self.settings.data.test.films
+        if path is None:
+            raise InputError(
+                f"data.test.films: is null in the settings of {self.settings.dataset}; a "
+                "submission needs the list of the films that it is for"
+            )
+        return path
+
+    @functools.cached_property
+    def _source_ids(self) -> dict[str, list[str]]:
+        """Ids of each split, where the annotations have a form of their own."""
+        source, fetch = self.settings.data.source, self.settings.data.fetch
+        assert source is not None
+        if source.format == "epic55":
+            if fetch == "epic55" and not os.path.exists(source.annotations):
+                raise NotFetchedError("epic55")
+            return epic55.split_films(source.annotations, train=source.train, val=source.val)
+        if fetch == "ucf101_24" and source.format == "ucf101_24":
+            asked = {source.annotations, source.val} & {*PUBLISHED["ucf101_24"]}
+            if not all(map(os.path.exists, asked)):
+                raise NotFetchedError("ucf101_24")
+        return sources.read_tubes(source).ids
+
+    def _fetched(self, path: str) -> str:
+        """Return the path of a table, if it need not be downloaded first."""
+        asked = self.settings.data.fetch
+        if asked and not os.path.exists(path) and path.startswith(f"{AVA}/{asked[4:]}/"):
+            raise NotFetchedError(asked)
+        return path
+
+    @functools.cache  # noqa: B019 (one object a data set, for as long as the program runs)
+    def _published(self, part: str) -> dict[str, str]:
+        """Names of AVA's videos by their ids, of trainval or test."""
+        folder = f"{AVA}/{str(self.settings.data.fetch)[4:]}"
+        return ava_files.films_of(self._fetched(f"{folder}/{ava_files.film_list(part)}"))
+
+    def _published_name(self, video: str) -> str:
+        """Return an AVA video's name with its ending, which differs among them."""
+        for part in ava_files.FILM_PARTS:
+            if video in self._published(part):
+                return self._published(part)[video]
+        raise InputError(
+            f"{video}: is annotated, but not in AVA's lists of films, so it cannot be fetched; is "
+            "it a film of your own? Put it where data.films says"
+        )
+
+    def _listed(self, folder: str) -> list[str]:
+        """List a folder, once: videos are many, and their disk may be slow."""
+        if folder not in self._files:
+            self._files[folder] = sorted(os.listdir(folder)) if os.path.isdir(folder) else []
+        return self._files[folder]
+
+
+def published_address(name: str, base: str) -> str:
+    """Return the address of an AVA video, by its name with ending.
+
+    Raises:
+        InputError: No list of AVA's videos that was downloaded has it.
+    """
+    for version in ("2.2", "2.1"):
+        for part in ava_files.FILM_PARTS:
+            path = f"{AVA}/v{version}/{ava_files.film_list(part)}"
+            if os.path.exists(path) and name in ava_files.films_of(path).values():
+                return f"{base.rstrip('/')}/{part}/{name}"
+    raise InputError(
+        f"{name}: is in none of the lists of AVA's films under {AVA}; fetch these first: "
+        f"`snakemake {AVA}/v2.2/{ava_files.film_list('trainval')}`"
+    )
+
+
+def _first_column(path: str, setting: str) -> tuple[str, ...]:
+    """List the ids in the first column of a CSV, sorted."""
+    try:
+        with open(path, newline="", encoding="utf-8") as file:
+            rows = enumerate(csv.reader(file), start=1)
+            line_of = {row[0]: line for line, row in rows if row}
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(
+            f"{setting}: {path} cannot be read ({error}); expected a CSV of "
+            "video,second,x1,y1,x2,y2,action,person"
+        ) from None
+    for video, line in line_of.items():
+        if not VIDEO_ID.fullmatch(video):
+            raise InputError(
+                f"{path}, line {line}: '{video[:200]}' is not a film's id (letters, digits, _ - ., "
+                "no . at either end, at most 180 characters); the first column names the film "
+                "without its folder and ending"
+            )
+    return tuple(sorted(line_of))
