@@ -1,4 +1,4 @@
-# The workflow: films -> frames -> boxes -> runs -> scores -> tables, figures, report. Each rule calls one
+# The workflow: videos -> frames -> boxes -> runs -> scores -> tables, figures, report. Each rule calls one
 # `aia` command, which also works by hand. `snakemake --list` names the rules, `snakemake -n` shows what
 # would be done, `snakemake results/playhouse_val.csv` does it.
 from snakemake.utils import min_version
@@ -9,12 +9,7 @@ min_version("9.27")
 report: "workflow/report/workflow.rst"
 
 
-include: "workflow/rules/common.smk"  # reads config.yaml, and checks it
-include: "workflow/rules/films.smk"
-include: "workflow/rules/inputs.smk"
-include: "workflow/rules/commands.smk"
-include: "workflow/rules/runs.smk"
-include: "workflow/rules/rows.smk"
+include: "workflow/rules/common.smk"  # reads config.yaml and checks it; what is made of what stands in aia/plan
 include: "workflow/rules/playhouse.smk"
 include: "workflow/rules/fetch.smk"
 include: "workflow/rules/prepare.smk"
@@ -24,7 +19,6 @@ include: "workflow/rules/train.smk"
 include: "workflow/rules/scores.smk"
 include: "workflow/rules/fuse.smk"
 include: "workflow/rules/tables.smk"
-include: "workflow/rules/ablations.smk"
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/report.smk"
 

@@ -17,7 +17,3 @@ def make_findable(repository: Path) -> None:
         os.environ[variable] = os.pathsep.join([str(first), *([rest] if rest else [])])
     sys.path.insert(0, str(repository))
 
-
-def has_gpu() -> bool:
-    """Whether this machine has a GPU of the kind that `device: auto` would take."""
-    return Path("/dev/nvidia0").exists()

@@ -12,7 +12,7 @@ The workflow takes its inputs from here (workflow/rules/common.smk), and so do t
 `aia train --settings results/small/settings.yaml --run NAME` reads what the rule `train` waits for.
 """
 
-from aia.plan.dataset import BOX_FILES, DataSet, Files, Part, view_of
+from aia.plan.dataset import BOX_FILES, DataSet, Files, Part, find_settings, view_of
 from aia.plan.project import Job, Plan, Project
 from aia.plan.recipes import recipe
 from aia.plan.rules import CONSTRAINTS, NOT_DATED, RULES, declared, paths_of
@@ -31,6 +31,7 @@ __all__ = [
     "Project",
     "RULES",
     "declared",
+    "find_settings",
     "paths_of",
     "recipe",
     "view_of",

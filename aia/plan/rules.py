@@ -21,7 +21,7 @@ NOT_DATED = ("settings", "checked", "unpacked", "actions")
 
 CONSTRAINTS = {
     "dataset": r"[A-Za-z0-9_-]+",
-    "part": r"(?:train|val|test)(?:_(?:val|test))*\.\d{3,}",
+    "part": r"(?:train|val|test)(?:_(?:val|test))*\.\d\d\d+",
     "split": "train|val|test",
     "kind": "persons|objects",
     "run": r"[a-z0-9_]+-(?:none|nl|(?:parallel|serial|dense|lfb)-[POM]+-"
@@ -662,3 +662,13 @@ def _flat(value: str | Files | Sequence[str] | None, side: str) -> list[str]:
         return list(getattr(value, side))
     return [value] if isinstance(value, str) else list(value)
 
+
+
+def drawn(form: str) -> list[str]:
+    """Return the annotation files that Playhouse writes in a form, as patterns."""
+    return [f"results/{{dataset}}/annotations/{name}" for name in _DRAWN[form]]
+
+
+def prepared(rule: str) -> list[str]:
+    """Return the tables of the one form that a rule writes, as patterns."""
+    return list(RULES[rule].makes)

@@ -1,12 +1,10 @@
-"""What all rules share: constants, and the settings of each data set, checked.
-
-films.smk, inputs.smk and commands.smk have the functions of input files and params, runs.smk those of runs.
-"""
+"""What all rules share: the settings, checked, and what aia/plan says of each rule."""
 
 import functools
 import json
 import os
 import re
+import shlex
 import sys
 from pathlib import Path
 
@@ -16,153 +14,133 @@ from snakemake.logging import logger
 REPOSITORY = Path(workflow.basedir)
 sys.path.insert(0, str(REPOSITORY / "workflow"))
 
-from environment import has_gpu, make_findable
+from environment import make_findable
 
 make_findable(REPOSITORY)
 
-import aia.config
+from aia import plan
 from aia.errors import InputError
+from aia.plan import publishers, recipes, resources, rules as planned, videos
 
-AVA = "data/ava"  # where what is fetched of AVA lies; it may be a link to a large disk
-UCF = "data/ucf101_24"  # of UCF101-24, likewise
-EPIC = "data/epic55"  # of EPIC-Kitchens-55, likewise
-WEIGHTS = ("i3d_kinetics400",)  # published backbones that `aia weights fetch` knows
-DETECTORS = {  # maskrcnn-benchmark's, by their files' names
-    "e2e_faster_rcnn_X_101_32x8d_FPN_1x.pth": "https://download.pytorch.org/models/maskrcnn",
-}
-VERSIONS = aia.config.STAGE_VERSIONS
-BOX_FILES = {"persons": "person_boxes", "objects": "object_boxes"}  # in data:, by kind
+FOLDERS = (Path("."), REPOSITORY)  # where config.yaml and config/ may lie
+
+
+configfile: plan.find_settings("config.yaml", FOLDERS)
 
 
 wildcard_constraints:
-    dataset=r"[A-Za-z0-9_-]+",
-    video=r"[A-Za-z0-9_-][A-Za-z0-9_.-]*",
-    split="train|val|test",
-    kind="persons|objects",
-    run=r"[a-z0-9_]+-(?:none|nl|(?:parallel|serial|dense|lfb)-[POM]+-(?:none|amu|frozen|objects))-s\d+(?:-[a-z0-9_]+)?",
-    ensemble=r"[a-z0-9_]+",  # never a run's name: those have a - in it
-    scorer=r"[a-z0-9_]+(?:-[A-Za-z0-9_-]+)?",  # a run or an ensemble
-    boxes="val|val-gt",
-    scored="val|val-gt|test",
-    view=r"(?:@[1-9]\d*(?:-flip)?)?",  # frames at another short side, mirrored; or as they are kept
-    views=r"(?:@[1-9]\d*(?:-flip)?|-multiscale)?",  # the same, or the mean of several
-    table="table1[a-f]",
-    version=r"2\.[12]",
-    film=r"[A-Za-z0-9_-][A-Za-z0-9_.-]*\.(?:mkv|mp4|webm|avi|mov|m4v|flv|3gp)",
-    weights="|".join(WEIGHTS),
-    publisher=r"ava_v2\.[12]|ucf101_24|epic55",
-    detector="|".join(map(re.escape, DETECTORS)),
+    **plan.CONSTRAINTS,
+
+
+PROJECT = plan.Project(
+    FOLDERS,
+    overlays=workflow.config_settings.overwrite_config,
+    default=config["dataset"],
+    source=[os.path.relpath(path) for path in workflow.overwrite_configfiles],
+)
 
 
 def one_message(function):
-    """Remember results, and let bad input end as one message, before any job starts."""
+    """Let bad input end as one message, before any job starts."""
 
-    @functools.cache
     @functools.wraps(function)
-    def wrapped(*args):
+    def wrapped(*args, **kwargs):
         try:
-            return function(*args)
+            return function(*args, **kwargs)
         except InputError as error:
             raise WorkflowError(str(error)) from None
 
     return wrapped
 
 
-# --- settings ---------------------------------------------------------------------------
-
-
-def settings_file(name):
-    """A file of settings in the working directory, else in the repository, else None."""
-    places = (Path(name), REPOSITORY / name)
-    return next((path for path in places if path.is_file()), None)
-
-
-configfile: settings_file("config.yaml")
-
-
-@functools.cache
-def read_settings(path):
-    """A file of settings, read once."""
-    return aia.config.read_yaml(path)
-
-
 @one_message
-def raw_settings(dataset):
-    """config.yaml, config/{dataset}.yaml and the user's --configfile, in layers."""
-    own = settings_file(f"config/{dataset}.yaml")
-    if own is None and dataset != config["dataset"]:
-        known = {path.stem for path in (REPOSITORY / "config").glob("*.yaml")}
-        raise InputError(
-            f"'{dataset}' has no settings: expected a file config/{dataset}.yaml, or "
-            f"'dataset: {dataset}' in a --configfile (data sets with settings: "
-            f"{', '.join(sorted(known | {config['dataset']}))})"
-        )
-    if own and "fetch" in read_settings(own):
-        raise InputError(
-            f"{own}: fetch is of all data sets alike; set it in config.yaml or in a --configfile"
-        )
-    layers = [
-        read_settings(settings_file("config.yaml")),
-        read_settings(own) if own else {},
-        workflow.config_settings.overwrite_config,
-    ]
-    return functools.reduce(aia.config.overlay, layers) | {"dataset": dataset}
+def data_of(wildcards):
+    """The data set of a job; the configured one, of a job that belongs to none."""
+    return PROJECT.data(getattr(wildcards, "dataset", config["dataset"]))
 
 
-@one_message
-def settings(dataset):
-    """All settings of a data set, checked."""
-    own = f"config/{dataset}.yaml"
-    given = [os.path.relpath(path) for path in workflow.overwrite_configfiles]
-    files = ["config.yaml", *([own] if settings_file(own) else []), *given]
-    source = " + ".join(dict.fromkeys(files))
-    return aia.config.load_settings(raw_settings(dataset), source=source)
+def settings(wildcards):
+    """All settings of the data set of a job."""
+    return data_of(wildcards).settings
 
 
-def as_json(value):
-    """Settings as one argument of a command; sorted: equal settings, equal text."""
-    return json.dumps(value, sort_keys=True)
+def only_for(name):
+    """The data sets that a rule is for, as a pattern of their names."""
+    return "|".join(map(re.escape, one_message(PROJECT.of_rule)(name))) or "(?!)"
 
 
-def sections(*names):
-    """A params function: these sections alone, so that a change reruns what needs it."""
+def needs(name):
+    """An input function: the files that aia/plan names, by what they are."""
 
-    def picked(wildcards):
-        settings(wildcards.dataset)  # checks them
-        raw = raw_settings(wildcards.dataset)
-        return as_json({name: raw[name] for name in names})
-
-    return picked
-
-
-# Snakemake takes a changed param for a reason to run again, unless its function asks for
-# `input`. So commands get all they need by such functions, and what decides on the outcome
-# stands beside it as `recipe`.
-
-
-def recipe(sections):
-    """What of some sections decides on the outcome, as JSON."""
-    kept = {
-        name: {
-            key: value
-            for key, value in section.items()
-            if key not in aia.config.MACHINE_SETTINGS.get(name, ())
+    @one_message
+    def files(wildcards):
+        try:
+            found = plan.RULES[name].needs(data_of(wildcards), dict(wildcards.items()))
+        except plan.NotFetchedError as missing:  # waits for the tables, then looks again
+            checkpoints.annotations_fetched.get(publisher=missing.publisher)
+            return files(wildcards)
+        named = plan.declared(found).items()
+        return {
+            what: ancient(paths) if what in plan.NOT_DATED else paths
+            for what, paths in named
+            if paths
         }
-        for name, section in sections.items()
-    }
-    return as_json(kept)
+
+    return functools.cache(files)
+
+
+def recipe(name):
+    """A params function: what decides on the outcome of a job beside its files."""
+    return functools.cache(
+        one_message(
+            lambda wildcards: plan.recipe(
+                name, data_of(wildcards), dict(wildcards.items())
+            )
+        )
+    )
+
+
+def raw_settings(wildcards):
+    """All settings of a data set as JSON."""
+    return json.dumps(data_of(wildcards).raw, sort_keys=True)
+
+
+# Snakemake takes a changed param for a reason to run again, unless its function asks for `input`.
+
+
+def fetch_settings(wildcards, input):
+    """Where files come from; another mirror is no reason to download them again."""
+    return json.dumps({"fetch": config["fetch"]}, sort_keys=True)
+
+
+def conversion_settings(wildcards, input):
+    """Which networks there are, and how files are downloaded."""
+    return raw_settings(wildcards)
+
+
+def video_address(wildcards, input):
+    """The address of one of AVA's videos."""
+    return one_message(videos.published_address)(
+        wildcards.film, config["fetch"]["address"]
+    )
+
+
+def publishers_tables(wildcards):
+    """The tables of a publisher."""
+    return publishers.PUBLISHED[wildcards.publisher]
+
+
+# --- what jobs ask of a machine -------------------------------------------------------------
 
 
 def gpus(wildcards):
-    """GPUs that a job asks for; the default profile runs one such job at a time."""
-    device = settings(wildcards.dataset).train.device
-    return int(device.startswith("cuda") or (device == "auto" and has_gpu()))
+    """GPUs of a job."""
+    return resources.gpus(settings(wildcards))
 
 
 def training_gpus(wildcards):
-    """Those of a run on all of its nodes: one for each of its processes."""
-    chosen = settings(wildcards.dataset).train
-    wanted = gpus(wildcards) * chosen.processes * chosen.nodes
+    """GPUs of a run on all of its nodes."""
+    wanted = resources.training_gpus(settings(wildcards))
     say_if_fewer(wildcards.dataset, wanted)
     return wanted
 
@@ -181,34 +159,60 @@ def say_if_fewer(dataset, wanted):
 
 
 def training_threads(wildcards):
-    """Those of all processes of a run on a node, and of the workers that load their clips."""
-    chosen = settings(wildcards.dataset).train
-    return training_arithmetic(wildcards) + chosen.processes * chosen.workers
+    """Threads of a run on a node."""
+    return resources.training_threads(settings(wildcards))
 
 
 def scoring_threads(wildcards):
-    """Likewise."""
-    chosen = settings(wildcards.dataset)
-    return chosen.train.threads + chosen.score.workers
+    """Threads of a job that scores."""
+    return resources.scoring_threads(settings(wildcards))
 
 
 def measuring_threads(wildcards):
-    """Of what loads its clips itself."""
-    return settings(wildcards.dataset).train.threads
+    """Threads of a job that loads its clips itself."""
+    return settings(wildcards).train.threads
 
 
 def training_memory(wildcards, attempt):
-    """MB of a node: Ω and a process, further processes, workers; half more on each retry."""
-    chosen = settings(wildcards.dataset).train
-    needed = 16000 + 3000 * (chosen.processes - 1)
-    needed += 500 * chosen.processes * chosen.workers
-    return needed * (1 + min(attempt, 3)) // 2
+    """Memory of a run on a node, in MB; more on a retry."""
+    return resources.training_memory_mb(settings(wildcards), attempt)
 
 
-def training_arithmetic(wildcards):
-    """Threads that compute on a CPU: one for each process at least."""
-    chosen = settings(wildcards.dataset).train
-    return max(chosen.threads, chosen.processes)
+def minutes_per_video(minutes):
+    """Run time of a job about the videos of a part."""
+    return lambda wildcards: minutes * len(
+        data_of(wildcards).part(wildcards.part).videos
+    )
 
 
-settings(config["dataset"])  # a wrong setting stops here
+def started(wildcards, input, threads, resources):
+    """With how many threads and processes a run is started on each node; their number rounds."""
+    chosen = settings(wildcards)
+    arithmetic = min(plan.resources.arithmetic_threads(chosen), threads)
+    processes = plan.resources.started_processes(chosen, resources.gpu)
+    return f"--threads {arithmetic} --processes {processes} --nodes {chosen.train.nodes}"
+
+
+def launcher(wildcards, input):
+    """What starts a run on each of several nodes."""
+    return resources.launcher(settings(wildcards))
+
+
+def scored_with(wildcards, input, threads):
+    """Threads that compute; the others of a job load clips."""
+    return min(settings(wildcards).train.threads, threads)
+
+
+def same_settings(wildcards):
+    """What gives another call of snakemake the settings of this one."""
+    files = [str(path) for path in workflow.overwrite_configfiles]
+    values = [
+        f"{key}={value!r}" for key, value in workflow.config_settings.config.items()
+    ]
+    options = ["--snakefile", str(workflow.main_snakefile)]
+    options += ["--configfile", *files] if files else []
+    options += ["--config", *values] if values else []
+    return shlex.join(options)
+
+
+one_message(PROJECT.data)(config["dataset"])  # a wrong setting stops here

@@ -37,7 +37,7 @@ checkpoint annotations_fetched:
 rule fetch_ava_annotations:
     """A version's number -> AVA's tables and class lists, and the lists of its films."""
     output:
-        PUBLISHED["ava_v{version}"],
+        [path.replace("2.2", "{version}") for path in publishers.PUBLISHED["ava_v2.2"]],
     log:
         "logs/fetch_ava_annotations/v{version}.log",
     conda:
@@ -48,7 +48,7 @@ rule fetch_ava_annotations:
         runtime=60,
         downloads=1,
     params:
-        folder=f"{AVA}/v{{version}}",
+        folder=f"{publishers.AVA}/v{{version}}",
         settings=fetch_settings,
     shell:
         "aia fetch ava-annotations {wildcards.version} --folder {params.folder:q}"
@@ -58,7 +58,7 @@ rule fetch_ava_annotations:
 rule fetch_ava_film:
     """A film's name -> the film; several at once, as many as the profile's `downloads` says."""
     output:
-        film=f"{AVA}/films/{{film}}",
+        film=f"{publishers.AVA}/films/{{film}}",
     log:
         "logs/fetch_ava_film/{film}.log",
     conda:
@@ -69,7 +69,7 @@ rule fetch_ava_film:
         runtime=720,
         downloads=1,
     params:
-        address=film_address,
+        address=video_address,
         folder=subpath(output.film, parent=True),
         settings=fetch_settings,
     shell:
@@ -80,7 +80,7 @@ rule fetch_ava_film:
 rule fetch_ucf101_24_annotations:
     """UCF101-24's corrected annotations and the list of split 1."""
     output:
-        PUBLISHED["ucf101_24"],
+        publishers.PUBLISHED["ucf101_24"],
     log:
         "logs/fetch_ucf101_24_annotations.log",
     conda:
@@ -100,9 +100,7 @@ rule fetch_ucf101_24_annotations:
 rule fetch_ucf101_24_films:
     """Lists of films -> a list of where they are; what is not there comes out of UCF101's archive."""
     input:
-        annotations=source_file("annotations"),
-        train=source_file("train"),
-        val=source_file("val"),
+        unpack(needs("fetch_ucf101_24_films")),
     output:
         films="results/{dataset}/fetched_films.csv",
     log:
@@ -115,8 +113,12 @@ rule fetch_ucf101_24_films:
         runtime=720,
         downloads=1,
     params:
-        folder=UCF,
-        lists=flags_of("train", "val"),
+        folder=publishers.UCF,
+        lists=lambda wildcards, input: " ".join(
+            shlex.join([f"--{name}", input[name]])
+            for name in ("train", "val")
+            if name in input.keys()
+        ),
         settings=fetch_settings,
     shell:
         "aia fetch ucf101-24 --annotations {input.annotations:q} {params.lists} --folder {params.folder:q}"
@@ -126,7 +128,7 @@ rule fetch_ucf101_24_films:
 rule fetch_epic55_annotations:
     """EPIC-Kitchens-55's tables of segments, classes and films."""
     output:
-        PUBLISHED["epic55"],
+        publishers.PUBLISHED["epic55"],
     log:
         "logs/fetch_epic55_annotations.log",
     conda:
@@ -146,13 +148,11 @@ rule fetch_epic55_annotations:
 rule fetch_epic55_film:
     """A film's id -> the film; several at once, as many as the profile's `downloads` says."""
     input:
-        actions=ancient(f"{EPIC}/EPIC_train_action_labels.csv"),
+        unpack(needs("fetch_epic55_film")),
     output:
-        film=f"{EPIC}/films/{{video}}.MP4",
+        film=f"{publishers.EPIC}/films/{{video}}.MP4",
     log:
         "logs/fetch_epic55_film/{video}.log",
-    wildcard_constraints:
-        video=r"P\d\d_\d\d",
     conda:
         "../../envs/aia.yaml"
     threads: 1
@@ -182,7 +182,7 @@ rule fetch_detector:
         runtime=60,
         downloads=1,
     params:
-        base=detector_address,
+        base=lambda wildcards, input: publishers.DETECTORS[wildcards.detector],
         folder=subpath(output.weights, parent=True),
         settings=fetch_settings,
     shell:

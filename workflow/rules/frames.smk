@@ -1,40 +1,30 @@
-# Films become frame stores, once: decoded at the data set's frame rate and size, random access after.
+# Videos become frame stores, once: decoded at the data set's frame rate and size, random access after.
 
 
 rule store_frames:
-    """Film -> its frames at the data set's rate and size, ready for random access."""
+    """Videos of a part -> their frames at the data set's rate and size, ready for random access."""
     input:
-        film=film,
+        unpack(needs("store_frames")),
     output:
-        frames="results/{dataset}/frames/{video}.h5",
+        "results/{dataset}/parts/{part}.frames",  # frames/{video}.h5 of each video
     log:
-        "logs/{dataset}/store_frames/{video}.log",
+        "logs/{dataset}/store_frames/{part}.log",
     conda:
         "../../envs/aia.yaml"
     threads: 1
     resources:
         mem_mb=2000,
-        runtime=60,
+        runtime=minutes_per_video(60),
     params:
-        film=path_of_film,
-        settings=frames_settings,
-        clip_frames=clip_frames,
-        recipe=sections("frames"),
-        version=VERSIONS["frames"],
+        recipe=recipe("store_frames"),
     shell:
-        "aia frames {params.film:q} --output {output.frames} --min-frames {params.clip_frames}"
-        " --settings {params.settings:q} --log {log}"
+        "aia frames --settings {input.settings} --part {wildcards.part} --log {log}"
 
 
 rule check_films:
-    """All films' frames -> that they are cut as the annotations expect; and their fingerprints."""
+    """All videos' frames -> that they are cut as the annotations expect."""
     input:
-        train=per_video("frames/{video}.h5", "train"),
-        val=per_video("frames/{video}.h5", "val"),
-        test=when_tested(per_video("frames/{video}.h5", "test")),
-        annotations=key_frames("train", "val"),
-        seconds=when_tested(data_file("seconds")),
-        fingerprints=known_fingerprints,
+        unpack(needs("check_films")),
     output:
         films="results/{dataset}/films.csv",
     log:
@@ -46,8 +36,6 @@ rule check_films:
         mem_mb=4000,
         runtime=60,
     params:
-        seconds=flags_of("seconds"),
-        settings=sections("frames", "check"),
+        recipe=recipe("check_films"),
     shell:
-        "aia check-films --frames {input.train:q} {input.val:q} {input.test:q} --annotations {input.annotations:q}"
-        " {params.seconds} --output {output.films} --settings {params.settings:q} --log {log}"
+        "aia check-films --settings {input.settings} --log {log}"

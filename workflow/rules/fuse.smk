@@ -5,7 +5,7 @@
 rule fuse_views:
     """Scores of a run in each view of fuse.short_sides and fuse.flip -> their mean."""
     input:
-        scores=view_scores,
+        unpack(needs("fuse_views")),
     output:
         scores="results/{dataset}/scores/{run}.{scored}-multiscale.parquet",
     log:
@@ -17,26 +17,16 @@ rule fuse_views:
         mem_mb=4000,
         runtime=30,
     params:
-        mean=kind_of_mean,
+        mean=lambda wildcards: settings(wildcards).fuse.mean,
     shell:
-        "aia fuse {input.scores:q} --mean {params.mean} --output {output.scores} --log {log}"
+        "aia fuse {input.scores} --mean {params.mean} --output {output.scores} --log {log}"
 
 
-rule fuse_runs:
-    """Scores of the runs of fuse.ensembles -> their mean."""
+use rule fuse_views as fuse_runs with:
+    # Scores of the runs of fuse.ensembles -> their mean.
     input:
-        scores=ensemble_scores,
+        unpack(needs("fuse_runs")),
     output:
         scores="results/{dataset}/scores/{ensemble}.{scored}{views}.parquet",
     log:
         "logs/{dataset}/fuse_runs/{ensemble}.{scored}{views}.log",
-    conda:
-        "../../envs/aia.yaml"
-    threads: 1
-    resources:
-        mem_mb=4000,
-        runtime=30,
-    params:
-        mean=kind_of_mean,
-    shell:
-        "aia fuse {input.scores:q} --mean {params.mean} --output {output.scores} --log {log}"

@@ -1,22 +1,38 @@
-# Annotations of another form become AVA's, once; all else reads that form alone.
+# All settings of a data set as one file, and its annotations in the one form that all else reads.
 
 
-rule prepare_tubes:
-    """Tubes as they were published -> class list, who does what on every key frame, and tubes to score."""
-    input:
-        annotations=source_file("annotations"),
-        train=source_file("train"),
-        val=source_file("val"),
-        labels=source_file("labels"),
+localrules:
+    write_settings,
+
+
+rule write_settings:
+    """config.yaml and all overlays -> one resolved file, which every command reads."""
     output:
-        labels="results/{dataset}/prepared/actions.pbtxt",
-        train="results/{dataset}/prepared/train.csv",
-        val="results/{dataset}/prepared/val.csv",
-        tubes="results/{dataset}/prepared/tubes.csv",
+        "results/{dataset}/settings.yaml",
     log:
-        "logs/{dataset}/prepare_tubes.log",
+        "logs/{dataset}/write_settings.log",
+    conda:
+        "../../envs/aia.yaml"
+    threads: 1
+    resources:
+        mem_mb=500,
+        runtime=5,
+    params:
+        settings=raw_settings,
+    shell:
+        "aia settings --settings {params.settings:q} --output {output} --log {log}"
+
+
+rule prepare_data:
+    """Annotations of any form -> classes, videos, and who does what on each key frame."""
+    input:
+        unpack(needs("prepare_data")),
+    output:
+        planned.prepared("prepare_data"),
+    log:
+        "logs/{dataset}/prepare_data.log",
     wildcard_constraints:
-        dataset=datasets_from(*sources.COMMANDS),
+        dataset=only_for("prepare_data"),
     conda:
         "../../envs/aia.yaml"
     threads: 1
@@ -24,44 +40,26 @@ rule prepare_tubes:
         mem_mb=4000,
         runtime=30,
     params:
-        folder=subpath(output.labels, parent=True),
-        lists=flags_of("train", "val"),
-        kind=tube_command,
-        rules=source_rules,
-        version=VERSIONS["prepare"],
+        recipe=recipe("prepare_data"),
     shell:
-        "aia prepare {params.kind} {input.annotations:q} {params.lists} {params.rules}"
-        " --output-dir {params.folder:q} --log {log}"
+        "aia prepare data --settings {input.settings} --log {log}"
 
 
-rule prepare_segments:
-    """EPIC-Kitchens' tables -> the classes of each task, and the segments of two splits (§6)."""
-    input:
-        annotations=source_file("annotations"),
-        verbs=source_file("verbs"),
-        nouns=source_file("nouns"),
-        videos=source_file("videos"),
+use rule prepare_data as prepare_tubes with:
+    # Tubes over all frames of a video (UCF101-24, J-HMDB) become key frames, and tubes to score.
     output:
-        verbs="results/{dataset}/prepared/verbs.pbtxt",
-        nouns="results/{dataset}/prepared/nouns.pbtxt",
-        train="results/{dataset}/prepared/train.csv",
-        val="results/{dataset}/prepared/val.csv",
+        planned.prepared("prepare_tubes"),
+    log:
+        "logs/{dataset}/prepare_tubes.log",
+    wildcard_constraints:
+        dataset=only_for("prepare_tubes"),
+
+
+use rule prepare_data as prepare_segments with:
+    # Segments with a verb and a noun (EPIC-Kitchens, §6).
+    output:
+        planned.prepared("prepare_segments"),
     log:
         "logs/{dataset}/prepare_segments.log",
     wildcard_constraints:
-        dataset=datasets_from("epic55"),
-    conda:
-        "../../envs/aia.yaml"
-    threads: 1
-    resources:
-        mem_mb=2000,
-        runtime=30,
-    params:
-        folder=subpath(output.verbs, parent=True),
-        train=lambda wildcards: settings(wildcards.dataset).data.source.train,
-        val=lambda wildcards: settings(wildcards.dataset).data.source.val,
-        version=VERSIONS["prepare"],
-    shell:
-        "aia prepare epic {input.annotations:q} --verbs {input.verbs:q} --nouns {input.nouns:q}"
-        " --videos {input.videos:q} --train {params.train:q} --val {params.val:q}"
-        " --output-dir {params.folder:q} --log {log}"
+        dataset=only_for("prepare_segments"),

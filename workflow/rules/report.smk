@@ -8,7 +8,7 @@ rule report_results:
         figures=expand(
             "results/{dataset}/figures/{figure}.png",
             dataset=config["dataset"],
-            figure=["curves", "fig6", "detections", "keyframes", "attention"],
+            figure=planned.REPORT_FIGURES,
         ),
     output:
         html="results/report.html",

@@ -1,18 +1,11 @@
-# The result of a data set as a table: every row of `results`, on annotated and on detected boxes; and the
-# list of what is submitted for films without labels.
+# The result of a data set as a table: every row of `results`, on annotated and on detected boxes; the
+# ablations (§4.2, Table 1), on any data set; and the list of what is submitted for videos without labels.
 
 
 rule result_table:
     """Metrics of all rows -> the table of the data set, as CSV and for the report as HTML."""
     input:
-        detected=row_metrics("val"),
-        groundtruth=unless_segments(row_metrics("val-gt")),
-        persons=unless_segments(person_metrics),
-        labels=data_file("labels"),
-        maybe_skipped=when_films_may_be_skipped(
-            per_video("frames/{video}.h5", "train"),
-            per_video("frames/{video}.h5", "val"),
-        ),
+        unpack(needs("result_table")),
     output:
         table=report(
             "results/{dataset}_val.csv",
@@ -36,18 +29,41 @@ rule result_table:
         mem_mb=1000,
         runtime=10,
     params:
-        optional=optional_flags,
-        rows=table_rows,
-        paper=paper_numbers,
+        recipe=recipe("result_table"),
+        table="results",
     shell:
-        "aia table --rows {params.rows:q} --labels {input.labels:q}"
-        " {params.optional} {params.paper} --output {output.table} --log {log}"
+        "aia table --settings {input.settings} --table {params.table} --output {output.table} --log {log}"
+
+
+use rule result_table as ablation_table with:
+    # Metrics of the runs of one part of Table 1 -> its rows, with the spread over seeds.
+    input:
+        unpack(needs("ablation_table")),
+    output:
+        table=report(
+            "results/{dataset}/{table}.csv",
+            caption="../report/ablation.rst",
+            category="3. Ablations",
+            labels={"data set": "{dataset}", "what": "{table} as CSV"},
+        ),
+        classes="results/{dataset}/{table}.classes.csv",
+        html=report(
+            "results/{dataset}/{table}.html",
+            caption="../report/ablation.rst",
+            category="3. Ablations",
+            labels={"data set": "{dataset}", "what": "{table}"},
+        ),
+    log:
+        "logs/{dataset}/ablation_table/{table}.log",
+    params:
+        recipe=recipe("ablation_table"),
+        table="{table}",
 
 
 rule submission_list:
     """All submissions of `submissions` -> which file is which row, and what to hold it against."""
     input:
-        submission_files,
+        unpack(needs("submission_list")),
     output:
         "results/{dataset}_test.csv",
     log:
@@ -59,16 +75,15 @@ rule submission_list:
         mem_mb=1000,
         runtime=10,
     params:
-        rows=submission_rows,
-        paper=submission_paper,
+        recipe=recipe("submission_list"),
     shell:
-        "aia submissions --rows {params.rows:q} {params.paper} --output {output} --log {log}"
+        "aia submissions --settings {input.settings} --output {output} --log {log}"
 
 
 rule table:
     """The table of a data set, by the name of the data set alone."""
     input:
-        "results/{dataset}_val.csv",
+        unpack(needs("table")),
     output:
         "results/{dataset}.csv",
     log:
@@ -82,4 +97,24 @@ rule table:
         mem_mb=100,
         runtime=5,
     shell:
-        "cp {input:q} {output} 2> {log}"
+        "cp {input.table:q} {output} 2> {log}"
+
+
+rule measure_cost:
+    """A run's network -> its parameters and the operations of one clip (Table 1e)."""
+    input:
+        unpack(needs("measure_cost")),
+    output:
+        cost="results/{dataset}/metrics/{run}.cost.csv",
+    log:
+        "logs/{dataset}/measure_cost/{run}.log",
+    conda:
+        "../../envs/aia.yaml"
+    threads: 1
+    resources:
+        mem_mb=16000,
+        runtime=30,
+    params:
+        recipe=recipe("measure_cost"),
+    shell:
+        "aia cost --settings {input.settings} --run {wildcards.run} --log {log}"

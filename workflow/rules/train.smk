@@ -23,9 +23,7 @@ rule convert_backbone:
         weights="data/backbones/{backbone}.safetensors",
     log:
         "logs/convert_backbone/{backbone}.log",
-    wildcard_constraints:
-        backbone=r"[a-z0-9_]+",
-    # What has to be brought along is asked for before the films are fetched.
+    # What has to be brought along is asked for before the videos are downloaded.
     priority: 100
     conda:
         "../../envs/aia.yaml"
@@ -45,22 +43,10 @@ rule convert_backbone:
 rule train:
     """Clips with their actions -> a trained network, by Algorithm 1 where it has a memory (§3.3)."""
     input:
-        frames=per_video("frames/{video}.h5", "train"),
-        annotations=data_file("annotations", "train"),
-        excluded=data_file("excluded", "train"),
-        labels=labels_of_run,
-        objects=objects("train", "train"),
-        object_boxes=object_boxes("train", "train"),
-        hands=hands("train"),
-        object_features=remembered_objects("train"),
-        init=init,
-        checked=checked,
-        val_annotations=when_validated(data_file("annotations", "val")),
-        val_frames=when_validated(per_video("frames/{video}.h5", "val")),
-        val_excluded=when_validated(data_file("excluded", "val")),
-        val_objects=when_validated(objects("score", "val")),
-        val_object_boxes=when_validated(object_boxes("score", "val")),
+        unpack(needs("train")),
     output:
+        # Beside them lies work/, which is no output: Snakemake deletes those of a failed job, and
+        # training resumes from there.
         model="results/{dataset}/runs/{run}/model.safetensors",
         metrics="results/{dataset}/runs/{run}/metrics.jsonl",
         settings="results/{dataset}/runs/{run}/config.yaml",
@@ -76,23 +62,9 @@ rule train:
         runtime=2880,
         gpu=training_gpus,
     params:
-        # Not an output: Snakemake deletes those of a failed job, and training resumes from here.
-        work="results/{dataset}/runs/{run}/work",
-        folder="results/{dataset}/runs/{run}",
-        optional=optional_flags,
-        boxes=object_rules_where_seen("train", "train"),
-        task=task_rules,
-        rate=clip_rate,
-        settings=training_settings,
-        recipe=training_recipe,
-        nodes=started_nodes,
-        processes=started_processes,
-        threads=training_arithmetic_threads,
-        launcher=on_each_node,
-        version=VERSIONS["train"],
+        recipe=recipe("train"),
+        launcher=launcher,
+        started=started,
     shell:
-        "{params.launcher} aia train --run {wildcards.run} --frames {input.frames:q}"
-        " --annotations {input.annotations:q} --labels {input.labels:q} {params.optional} {params.boxes} {params.task} {params.rate}"
-        " --work {params.work:q} --output-dir {params.folder:q}"
-        " --settings {params.settings:q} --threads {params.threads} --processes {params.processes}"
-        " --nodes {params.nodes} --log {log}"
+        "{params.launcher} aia train --settings {input.settings} --run {wildcards.run} {params.started}"
+        " --log {log}"
