@@ -2,7 +2,7 @@
 
 The map, in the order of the flow; an import never points up it:
 
-    video/ detect/      perceive: films to frames, frames to boxes of persons and objects
+    video/ detect/      perceive: videos to frames, frames to boxes of persons and objects
     datasets/           who does what, where and when; clips in batches
     features/           the backbone F and RoIAlign: P_t and O_t
     interact/           the interaction blocks, and how IA nests them
@@ -10,7 +10,7 @@ The map, in the order of the flow; an import never points up it:
     network.py          N: all of Figure 2 in one forward
     train/              Algorithm 1, its loss, schedule, checkpoints; in several processes, ranks.py
     evaluate/ figures/  scores, tables, pictures
-    budget/             what a target will take, before anything starts
+    budget/             estimates what a target costs, before anything starts
 
 The paper's symbols, as variables of `interact`, `memory`, `network` and `train`; words elsewhere:
 
@@ -23,4 +23,42 @@ The paper's symbols, as variables of `interact`, `memory`, `network` and `train`
     E_t, Q_t, W_j       E, Q, W; Eq. 1 is dense_query(E, W)     interact/aggregation.py
     A_t                 SerialIA, DenseSerialIA, ParallelIA     interact/aggregation.py
     N, φ_N              Network and its parameters              network.py
+
+The public names below are imported when they are used: `import aia` alone does not load torch.
 """
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from aia.evaluate.frame_map import evaluate_ava
+    from aia.memory import FeaturePool
+    from aia.network import Network
+    from aia.video.store import FrameStore
+
+    __version__: str
+
+__all__ = ["FeaturePool", "FrameStore", "Network", "__version__", "evaluate_ava"]
+
+_PLACES = {
+    "FeaturePool": "aia.memory",
+    "FrameStore": "aia.video.store",
+    "Network": "aia.network",
+    "evaluate_ava": "aia.evaluate.frame_map",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name on its first use (PEP 562)."""
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("aia")
+    if name not in _PLACES:
+        raise AttributeError(f"module 'aia' has no attribute '{name}'")
+    globals()[name] = value = getattr(importlib.import_module(_PLACES[name]), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(globals() | dict.fromkeys(__all__))

@@ -1,9 +1,18 @@
-"""The paper's unit of work: the t-th clip of the i-th video, and slots that hold its features."""
+"""The paper's unit of work: the t-th clip of the i-th video, alone and in batches.
+
+Which frames make up a clip stands here too: v_t is a window of frames around the key frame of
+second t (§3.1). It spans `span` frames, `span // 2` of them before the key frame. A pathway of a
+backbone looks at every `stride`-th of them; span 64 with strides 16 and 2 is SlowFast 4x16 (§4.1).
+"""
 
 import math
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
-from jaxtyping import Bool, Float
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 
 
@@ -12,7 +21,7 @@ class ClipKey(NamedTuple):
 
     On AVA there is one a second, and t is its key frame's second; data whose every frame is
     labelled has as many as frames, and t is the frame's number; of data labelled by segment, t is
-    the segment's place in the order of its film.
+    the segment's place in the order of its video.
     """
 
     video: str
@@ -20,7 +29,7 @@ class ClipKey(NamedTuple):
 
 
 def clip_key(video: str, time_sec: float, *, per_sec: float = 1.0) -> ClipKey:
-    """The clip whose key frame is nearest to a time, of so many clips a second.
+    """Find the clip whose key frame is nearest to a time, of `per_sec` clips a second.
 
     >>> clip_key("a", 902.0), clip_key("a", 0.44, per_sec=25.0)
     (ClipKey(video='a', t=902), ClipKey(video='a', t=11))
@@ -29,7 +38,7 @@ def clip_key(video: str, time_sec: float, *, per_sec: float = 1.0) -> ClipKey:
 
 
 def segment_times(start_sec: float, stop_sec: float) -> list[float]:
-    """Where the clip of a segment may lie: its middle first, then the whole seconds within it.
+    """List where the clip of a segment may lie: its middle first, then its whole seconds.
 
     Boxes are detected there. A segment that is longer than a clip is seen elsewhere in each epoch.
 
@@ -39,6 +48,57 @@ def segment_times(start_sec: float, stop_sec: float) -> list[float]:
     middle = round((start_sec + stop_sec) / 2, 3)
     whole = range(math.ceil(start_sec), math.floor(stop_sec) + 1)
     return [middle, *(float(second) for second in whole if second != middle)]
+
+
+def clip_offsets(span: int, stride: int, start: int | None = None) -> Int[np.ndarray, " frames"]:
+    """Places within the window that a pathway looks at, counted from the window's start.
+
+    Each is in the middle of its stretch of `stride` frames (the earlier of two middles), or at
+    `start` within it.
+
+    >>> clip_offsets(span=64, stride=16)
+    array([ 7, 23, 39, 55])
+    """
+    return np.arange((stride - 1) // 2 if start is None else start, span, stride)
+
+
+def clip_indices(
+    centre: int, *, offsets: Int[np.ndarray, " frames"], span: int, length: int
+) -> Int[np.ndarray, " frames"]:
+    """Frames of the clip around frame `centre` of a video of `length` frames.
+
+    Where the window reaches over an end of the video, its first or last frame is repeated.
+
+    >>> clip_indices(2, offsets=clip_offsets(span=8, stride=2), span=8, length=5)
+    array([0, 0, 2, 4])
+    """
+    return np.clip(centre - span // 2 + offsets, 0, length - 1)
+
+
+def _no_boxes() -> Float[np.ndarray, "boxes 4"]:
+    return np.zeros((0, 4), np.float32)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClipSample:
+    """One clip to train on or to score."""
+
+    key: ClipKey
+    time_sec: float
+    persons_xyxy: Float[np.ndarray, "persons 4"]
+    """As fractions of the frame."""
+    persons_score: Float[np.ndarray, " persons"]
+    """Of the detector; 1 for annotated boxes."""
+    labels: UInt8[np.ndarray, "persons classes"]
+    """1 where the person does the action; all 0 for detected boxes."""
+    objects_xyxy: Float[np.ndarray, "objects 4"] = field(default_factory=_no_boxes)
+    """Best first."""
+    hands_xyxy: Float[np.ndarray, "hands 4"] = field(default_factory=_no_boxes)
+    """Of data labelled by segment; best first."""
+    segment: int | None = None
+    """Number of the segment that the clip stands for, where the data are labelled by segment."""
+    places: tuple["ClipSample", ...] = ()
+    """Where in its segment the clip may lie when it is trained on; empty: here alone."""
 
 
 class Slots(NamedTuple):
@@ -51,3 +111,36 @@ class Slots(NamedTuple):
 
     features: Float[Tensor, "clips slots d"]
     filled: Bool[Tensor, "clips slots"]
+
+
+class Batch(NamedTuple):
+    """Some clips, ready for the network."""
+
+    keys: list[ClipKey]
+    frames: UInt8[Tensor, "clips t h w 3"]
+    """RGB; the frames of all pathways one after the other; smaller clips padded below and right."""
+    sizes_hw: Float[Tensor, "clips 2"]
+    """Height and width without the padding, in pixels."""
+    persons_xyxy: Float[Tensor, "clips persons 4"]
+    """As fractions of the clip's frame."""
+    persons_filled: Bool[Tensor, "clips persons"]
+    labels: UInt8[Tensor, "clips persons classes"]
+    objects_xyxy: Float[Tensor, "clips objects 4"]
+    objects_filled: Bool[Tensor, "clips objects"]
+    hands_xyxy: Float[Tensor, "clips hands 4"] | None = None
+    """Of data labelled by segment."""
+    hands_filled: Bool[Tensor, "clips hands"] | None = None
+    times_sec: Sequence[float] = ()
+    """Middle of each clip, on its video's clock."""
+
+    def to(self, device: torch.device) -> "Batch":
+        """Copy the batch to a device, without waiting for it."""
+        return self._map(lambda tensor: tensor.to(device, non_blocking=True))
+
+    def pin_memory(self) -> "Batch":
+        """Copy the batch to pinned memory; the loader calls this."""
+        return self._map(lambda tensor: tensor.pin_memory())
+
+    def _map(self, change: Callable[[Tensor], Tensor]) -> "Batch":
+        changed: list[Any] = [change(part) if isinstance(part, Tensor) else part for part in self]
+        return Batch(*changed)

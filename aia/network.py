@@ -19,14 +19,12 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, UInt8
 from torch import Tensor, nn
 
-from aia.clip import Slots
+from aia.clip import Batch, Slots, clip_offsets
 from aia.config import BackboneConfig, MemoryConfig, NetworkConfig
-from aia.datasets.loader import Batch
 from aia.dropout import Dropout
 from aia.features import Backbone, build_backbone
 from aia.features.roi import mean_of_maps, places_of_maps, roi_features
 from aia.interact import Aggregation, NonLocal, build_interaction
-from aia.video.sampling import clip_offsets
 
 
 def arithmetic(device: torch.device, precision: str) -> torch.autocast:

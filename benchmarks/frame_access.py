@@ -20,10 +20,10 @@ import av
 import cv2
 import numpy as np
 
+from aia.clip import clip_indices, clip_offsets
 from aia.config import FramesConfig
 from aia.video.decode import probe
 from aia.video.picture import upright_rgb
-from aia.video.sampling import clip_indices, clip_offsets
 from aia.video.store import FrameStore, make_store
 from aia.video.transforms import resize_size_hw
 

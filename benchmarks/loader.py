@@ -16,8 +16,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, get_worker_info
 
-from aia.clip import ClipKey
-from aia.datasets.ava import ClipSample
+from aia.clip import ClipKey, ClipSample
 from aia.datasets.loader import PackedClips, forget_the_past
 
 PERSONS, CLASSES = 3, 80

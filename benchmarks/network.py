@@ -32,6 +32,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
+from aia.clip import Batch
 from aia.config import (
     BackboneConfig,
     LossConfig,
@@ -45,7 +46,6 @@ from aia.config import (
     read_yaml,
     run_settings,
 )
-from aia.datasets.loader import Batch
 from aia.interact import dense_query
 from aia.memory import FeaturePool, recall
 from aia.network import Network

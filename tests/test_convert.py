@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 
 from aia import convert
 from aia.cli import main
-from aia.clip import ClipKey, Slots
+from aia.clip import Batch, ClipKey, Slots, clip_offsets
 from aia.config import (
     BackboneConfig,
     LossConfig,
@@ -29,7 +29,6 @@ from aia.config import (
     read_yaml,
     run_settings,
 )
-from aia.datasets.loader import Batch
 from aia.detect.maskrcnn_benchmark import build_maskrcnn_benchmark
 from aia.detect.model import build_detector
 from aia.errors import InputError
@@ -39,7 +38,6 @@ from aia.memory import FeaturePool, recall
 from aia.network import build_network
 from aia.train.run import describe_run
 from aia.train.start import Sections, build, load_backbone
-from aia.video.sampling import clip_offsets
 from aia.video.transforms import extend_boxes
 from aia.weights.alphaction_network import recognise, reference_entries
 from aia.weights.maskrcnn_benchmark import to_reference

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from aia.clip import ClipKey
+from aia.clip import Batch, ClipKey
 from aia.config import (
     BackboneConfig,
     MemoryConfig,
@@ -11,7 +11,6 @@ from aia.config import (
     overlay,
     read_yaml,
 )
-from aia.datasets.loader import Batch
 from aia.memory import FeaturePool
 from aia.network import arithmetic, build_network
 from aia.train.loop import train

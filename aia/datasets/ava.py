@@ -6,45 +6,19 @@ scoring on ground-truth boxes) or from the detector (§4.1).
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Int
 
-from aia.clip import ClipKey, clip_key
+from aia.clip import ClipKey, ClipSample, clip_key
 from aia.errors import InputError
 from aia.labels import ClassList
 from aia.tables import read_actions, read_boxes, read_excluded, read_objects
 
 _XYXY = ["x1", "y1", "x2", "y2"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class ClipSample:
-    """One clip to train on or to score."""
-
-    key: ClipKey
-    time_sec: float
-    persons_xyxy: Float[np.ndarray, "persons 4"]
-    """As fractions of the frame."""
-    persons_score: Float[np.ndarray, " persons"]
-    """Of the detector; 1 for annotated boxes."""
-    labels: UInt8[np.ndarray, "persons classes"]
-    """1 where the person does the action; all 0 for detected boxes."""
-    objects_xyxy: Float[np.ndarray, "objects 4"] = field(
-        default_factory=lambda: np.zeros((0, 4), np.float32)
-    )
-    """Best first."""
-    hands_xyxy: Float[np.ndarray, "hands 4"] = field(
-        default_factory=lambda: np.zeros((0, 4), np.float32)
-    )
-    """Of data labelled by segment; best first."""
-    segment: int | None = None
-    """Number of the segment that the clip stands for, where the data are labelled by segment."""
-    places: tuple["ClipSample", ...] = ()
-    """Where in its segment the clip may lie when it is trained on; empty: here alone."""
 
 
 def annotated_clips(

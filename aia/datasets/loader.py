@@ -6,8 +6,8 @@ checkpoint, or loads with more processes, therefore sees the same clips with the
 
 import gc
 import pickle
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple, overload
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple, overload
 
 import numpy as np
 import torch
@@ -16,10 +16,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from aia.boxes import flip
-from aia.clip import ClipKey
-from aia.datasets.ava import ClipSample
+from aia.clip import Batch, ClipSample, clip_indices, clip_offsets
 from aia.ranks import ALONE, Ranks
-from aia.video.sampling import clip_indices, clip_offsets
 from aia.video.store import FrameStore
 from aia.video.transforms import (
     AS_KEPT,
@@ -31,39 +29,6 @@ from aia.video.transforms import (
     shift_colours,
     view_frames,
 )
-
-
-class Batch(NamedTuple):
-    """Some clips, ready for the network."""
-
-    keys: list[ClipKey]
-    frames: UInt8[Tensor, "clips t h w 3"]
-    """RGB; the frames of all pathways one after the other; smaller clips padded below and right."""
-    sizes_hw: Float[Tensor, "clips 2"]
-    """Height and width without the padding, in pixels."""
-    persons_xyxy: Float[Tensor, "clips persons 4"]
-    """As fractions of the clip's frame."""
-    persons_filled: Bool[Tensor, "clips persons"]
-    labels: UInt8[Tensor, "clips persons classes"]
-    objects_xyxy: Float[Tensor, "clips objects 4"]
-    objects_filled: Bool[Tensor, "clips objects"]
-    hands_xyxy: Float[Tensor, "clips hands 4"] | None = None
-    """Of data labelled by segment."""
-    hands_filled: Bool[Tensor, "clips hands"] | None = None
-    times_sec: Sequence[float] = ()
-    """Middle of each clip, on its film's clock."""
-
-    def to(self, device: torch.device) -> "Batch":
-        """The same batch on a device, copied while the host goes on."""
-        return self._map(lambda tensor: tensor.to(device, non_blocking=True))
-
-    def pin_memory(self) -> "Batch":
-        """The same batch in pinned memory; the loader calls this."""
-        return self._map(lambda tensor: tensor.pin_memory())
-
-    def _map(self, change: Callable[[Tensor], Tensor]) -> "Batch":
-        changed: list[Any] = [change(part) if isinstance(part, Tensor) else part for part in self]
-        return Batch(*changed)
 
 
 class PackedClips(Sequence[ClipSample]):

@@ -13,8 +13,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
-from aia.clip import ClipKey, segment_times
-from aia.datasets.ava import ClipSample
+from aia.clip import ClipKey, ClipSample, segment_times
 from aia.labels import ClassList
 from aia.tables import read_boxes, read_segments
 

@@ -19,7 +19,6 @@ from aia.clip import segment_times
 from aia.config import DetectorConfig
 from aia.detect.faster_rcnn import Boxes, Detector
 from aia.detect.model import compute_on, load_detector
-from aia.detect.source import read_key_frames
 from aia.errors import InputError
 from aia.files import file_digest
 from aia.log import progress, say
@@ -148,7 +147,7 @@ def detect_film(
     found: list[Boxes] = []
     starts = range(0, len(times_sec), batch)
     for start in progress(starts, what=f"{store.video}: batches", total=len(starts)):
-        found += detect_frames(detector, read_key_frames(store, times_sec[start : start + batch]))
+        found += detect_frames(detector, store.at(times_sec[start : start + batch]))
 
     counts = [len(frame.score) for frame in found]
     xyxy = torch.cat([torch.zeros(0, 4), *(frame.xyxy for frame in found)]).numpy()

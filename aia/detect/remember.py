@@ -16,7 +16,6 @@ from aia.config import DetectorConfig
 from aia.detect.faster_rcnn import Detector
 from aia.detect.model import compute_on, load_detector
 from aia.detect.predict import box_table, detector_provenance
-from aia.detect.source import read_key_frames
 from aia.files import file_digest
 from aia.log import progress, say
 from aia.tables import BOX_COLUMNS, ObjectFeatures, write_object_features
@@ -85,7 +84,7 @@ def see_objects(
     starts = range(0, len(seconds), batch)
     for start in progress(starts, what=f"{store.video}: seconds remembered", total=len(starts)):
         some = seconds[start : start + batch]
-        frames = read_key_frames(store, some.astype(float))
+        frames = store.at(some)
         with torch.inference_mode():
             found = detector.eval().find(list(torch.from_numpy(frames).to(device)))
         for second, (boxes_, own) in zip(some.tolist(), found, strict=True):

@@ -18,7 +18,6 @@ from aia.video.store import FrameStore
 BOX = ["x1", "y1", "x2", "y2"]
 FRAME = ["video", "time_sec"]
 LABEL_COLUMNS = [*FRAME, *BOX, "label"]
-MAX_OFF_SEC = 0.5  # a key frame further than this from any stored frame lies outside its film
 
 
 class LabelledFrame(NamedTuple):
@@ -126,19 +125,5 @@ class LabelledFrames:
 
     def __getitem__(self, index: int) -> LabelledFrame:
         video, time_sec = self.frames[index]
-        rgb = read_key_frames(self.stores[video], np.array([time_sec]))[0]
+        rgb = self.stores[video].at([time_sec])[0]
         return LabelledFrame(rgb, *self.boxes[index])
-
-
-def read_key_frames(
-    store: FrameStore, times_sec: Float[np.ndarray, " frames"]
-) -> UInt8[np.ndarray, "frames h w 3"]:
-    """The stored frames that are nearest to the given times."""
-    indices = [store.nearest(float(time_sec)) for time_sec in times_sec]
-    off_sec = np.abs(store.times_sec[indices] - times_sec)
-    if (off_sec > MAX_OFF_SEC).any():
-        raise InputError(
-            f"{store.video}: no frame at {times_sec[off_sec.argmax()]:g} s, the film ends at "
-            f"{store.times_sec[-1]:g} s; do film and annotations belong together?"
-        )
-    return store.read(indices)

@@ -6,8 +6,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
-from aia.clip import ClipKey
-from aia.datasets.ava import ClipSample
+from aia.clip import ClipKey, ClipSample
 from aia.memory import sampled
 from aia.tables.attention import ATTENTION_COLUMNS
 

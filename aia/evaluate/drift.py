@@ -13,8 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from aia.clip import Slots
-from aia.datasets.ava import ClipSample, seconds_of
+from aia.clip import ClipSample, Slots
+from aia.datasets.ava import seconds_of
 from aia.datasets.loader import ClipFrames, scoring_batches
 from aia.errors import InputError
 from aia.evaluate.score import TrainedRun

@@ -19,7 +19,7 @@ from jaxtyping import Float
 from safetensors import safe_open
 from torch import Tensor
 
-from aia.clip import ClipKey, Slots
+from aia.clip import ClipKey, ClipSample, Slots
 from aia.config import (
     BackboneConfig,
     LossConfig,
@@ -31,7 +31,7 @@ from aia.config import (
     build_section,
     parse_run,
 )
-from aia.datasets.ava import ClipSample, seconds_of
+from aia.datasets.ava import seconds_of
 from aia.datasets.loader import ClipFrames, scoring_batches
 from aia.errors import InputError
 from aia.evaluate.attention import attention_rows

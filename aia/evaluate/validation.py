@@ -6,8 +6,8 @@ from pathlib import Path
 
 import torch
 
+from aia.clip import ClipSample
 from aia.config import BackboneConfig, LossConfig, MemoryConfig, RunName, ScoreConfig
-from aia.datasets.ava import ClipSample
 from aia.evaluate.frame_map import evaluate_ava
 from aia.evaluate.score import TrainedRun, score_clips
 from aia.labels import ClassList

@@ -16,9 +16,8 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from aia.clip import ClipKey, Slots
+from aia.clip import Batch, ClipKey, Slots, clip_offsets
 from aia.config import RunName
-from aia.datasets.loader import Batch
 from aia.files import write_text
 from aia.log import say
 from aia.memory import FeaturePool, recall
@@ -26,7 +25,6 @@ from aia.network import Network, arithmetic
 from aia.tables import write_metrics
 from aia.train.loss import action_loss
 from aia.train.start import Sections, build
-from aia.video.sampling import clip_offsets
 
 PERSONS = 3
 """Of each clip."""

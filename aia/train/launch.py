@@ -45,7 +45,7 @@ def launch(arguments: Sequence[str], *, processes: int, nodes: int = 1) -> int:
     os.environ[LAUNCHER] = str(os.getpid())
     alone = ["--rdzv-backend=c10d", "--rdzv-endpoint=localhost:0", f"--rdzv-id={uuid.uuid4()}"]
     meeting = alone if nodes == 1 else _meeting(nodes)
-    torchrun = [*meeting, f"--nproc-per-node={processes}", "--max-restarts=0", "-m", "aia.cli"]
+    torchrun = [*meeting, f"--nproc-per-node={processes}", "--max-restarts=0", "-m", "aia"]
     config, program, its_arguments = config_from_args(parse_args(torchrun))
     try:
         # Not through torchrun's own command line, which takes an option of ours for one of its.

@@ -17,8 +17,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from aia.clip import Slots
-from aia.datasets.loader import Batch
+from aia.clip import Batch, Slots
 from aia.dropout import StepDraws, draw_by, mixed
 from aia.memory import Draws, FeaturePool, Mean, mean_age, recall, recall_objects
 from aia.network import Network, arithmetic

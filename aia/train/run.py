@@ -17,8 +17,8 @@ from typing import Any, NamedTuple
 import torch
 import yaml
 
+from aia.clip import ClipSample
 from aia.config import MACHINE_SETTINGS, RunName
-from aia.datasets.ava import ClipSample
 from aia.datasets.loader import ClipFrames, StepSampler, training_batches
 from aia.errors import InputError
 from aia.files import write_text

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import torch
 
+from aia.clip import ClipSample
 from aia.config import (
     LossConfig,
     MemoryConfig,
@@ -14,7 +15,7 @@ from aia.config import (
     RunName,
     TrainConfig,
 )
-from aia.datasets.ava import ClipSample, seconds_of
+from aia.datasets.ava import seconds_of
 from aia.errors import InputError
 from aia.features.shared_norm import share_norms
 from aia.features.torchvision_video import TorchvisionVideo

@@ -5,7 +5,6 @@
     store       those frames, compressed, in one HDF5 file a film; windows of them at random
     layout      what lies where in that file
     codecs      JPEG or H.264 of its frames
-    sampling    which frames make up the clip around a key frame
     transforms  sizes, padding, and the boxes that go with the frames
 
 Pixels stay uint8 up to the device: normalising them there costs a third of moving float32 around.

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import av
 import numpy as np
-from jaxtyping import Float, Int, UInt8, UInt64
+from jaxtyping import Float, Int, Shaped, UInt8, UInt64
 
 from aia.config import CheckConfig, FramesConfig
 from aia.errors import InputError
@@ -41,6 +41,9 @@ FARTHEST_BYTES = 1 << 18
 
 FRAMES_AT_ONCE = 256
 """That are read together when all are."""
+
+MAX_OFF_SEC = 0.5
+"""A time further than this from any stored frame lies outside the video."""
 
 _OLDER = {"film_start_sec": 0.0, "start_sec": 0.0, "end_sec": math.inf, "numbered": False}
 """What stores were made with that do not say."""
@@ -246,6 +249,24 @@ class FrameStore:
         for place in np.flatnonzero(firsts[places] != np.arange(len(asked))):
             out[place] = out[firsts[places[place]]]  # asked for more than once
         return out
+
+    def at(
+        self, times_sec: Sequence[float] | Shaped[np.ndarray, " frames"]
+    ) -> UInt8[np.ndarray, "frames height width 3"]:
+        """Read the frames that are nearest to some times, such as the key frames of a table.
+
+        Raises:
+            InputError: A time lies outside the video.
+        """
+        times_sec = np.asarray(times_sec, dtype=np.float64)
+        indices = [self.nearest(float(time_sec)) for time_sec in times_sec]
+        off_sec = np.abs(self.times_sec[indices] - times_sec)
+        if (off_sec > MAX_OFF_SEC).any():
+            raise InputError(
+                f"{self.video}: no frame at {times_sec[off_sec.argmax()]:g} s, the video ends at "
+                f"{self.times_sec[-1]:g} s; do video and annotations belong together?"
+            )
+        return self.read(indices)
 
     def verify(self) -> None:
         """Compare every frame's bytes with their checksum, without decoding any.

@@ -2,8 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from aia.clip import ClipKey
-from aia.datasets.ava import ClipSample
+from aia.clip import ClipKey, ClipSample
 from aia.datasets.loader import ClipFrames, Draw, StepSampler, collate, scoring_batches
 from aia.video.store import FrameStore
 

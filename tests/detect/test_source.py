@@ -11,7 +11,6 @@ from aia.detect.source import (
     LabelledFrame,
     LabelledFrames,
     key_frame_labels,
-    read_key_frames,
     track_labels,
     without_seconds,
 )
@@ -113,12 +112,6 @@ def test_a_class_without_a_box_is_an_input_error(film: FrameStore) -> None:
     table = labels(("kitchen", 1, BOX, "person"))
     with pytest.raises(InputError, match=r"tv has no box .*\(they have person\)"):
         LabelledFrames({"kitchen": film}, table, classes=("person", "tv"), max_images=7)
-
-
-def test_a_key_frame_beyond_the_end_of_the_film_is_an_input_error(film: FrameStore) -> None:
-    assert len(read_key_frames(film, np.array([0.0, 2.2]))) == 2  # the last frame is at 1.8 s
-    with pytest.raises(InputError, match=r"no frame at 7 s, the film ends at 1\.8 s"):
-        read_key_frames(film, np.array([1.0, 7.0]))
 
 
 def tracks(frames: int) -> pd.DataFrame:

@@ -10,9 +10,8 @@ import torch
 from safetensors.torch import save_file
 
 from aia.boxes import flip
-from aia.clip import ClipKey, Slots
+from aia.clip import ClipKey, ClipSample, Slots
 from aia.config import ScoreConfig, overlay, parse_run, read_yaml
-from aia.datasets.ava import ClipSample
 from aia.datasets.loader import ClipFrames, Draw, collate
 from aia.errors import InputError
 from aia.evaluate.attention import attention_rows, choose_clips

@@ -32,7 +32,7 @@ def command(*arguments: object, limit: int | None = None) -> subprocess.Complete
             resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 
     return subprocess.run(
-        [sys.executable, "-m", "aia.cli", *map(str, arguments)],
+        [sys.executable, "-m", "aia", *map(str, arguments)],
         text=True,
         capture_output=True,
         cwd=REPOSITORY,
@@ -91,7 +91,7 @@ def test_a_disk_that_is_full_is_named(films, settings, tmp_path, size) -> None:
     film = sorted((films / "films").glob("*train*.mp4"))[0]
     output = tmp_path / "disk" / "frames.h5"
     words = ("frames", film, "--output", output, "--settings", json.dumps(settings))
-    python = (sys.executable, "-m", "aia.cli")
+    python = (sys.executable, "-m", "aia")
     done = on_a_disk_of(size, output.parent, *python, *words, "--min-frames", 1)
     assert done.returncode == 1, done.stderr
     assert "No space left on device; free some room" in done.stderr

@@ -7,10 +7,10 @@ import torch
 from torch import nn
 from torchvision.models import resnet50
 
+from aia.clip import clip_offsets
 from aia.features import build_backbone
 from aia.features.frozen_norm import trainable_parameters
 from aia.features.resnet3d import residual_stage
-from aia.video.sampling import clip_offsets
 
 UNITS = {"conv1": "reduce", "conv2": "spatial", "conv3": "expand"}
 NORMS = {"bn1": "reduce", "bn2": "spatial", "bn3": "expand"}

@@ -39,7 +39,7 @@ def start(
     environment: Mapping[str, str] | None = None,
 ) -> subprocess.Popen:
     return subprocess.Popen(
-        [sys.executable, "-m", "aia.cli", *arguments(films, settings, folder, run, more)],
+        [sys.executable, "-m", "aia", *arguments(films, settings, folder, run, more)],
         stderr=subprocess.PIPE,
         text=True,
         cwd=REPOSITORY,

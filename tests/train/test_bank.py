@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from aia.clip import ClipKey
+from aia.clip import ClipKey, ClipSample
 from aia.config import BackboneConfig, NetworkConfig, build_section, read_yaml
-from aia.datasets.ava import ClipSample
 from aia.datasets.loader import ClipFrames, Draw, collate
 from aia.memory import FeaturePool, sampled
 from aia.network import Network, build_network

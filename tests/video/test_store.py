@@ -236,6 +236,16 @@ def test_of_two_equally_near_frames_the_earlier_is_taken(film: MakeFilm, tmp_pat
     assert FrameStore(tmp_path / "film.h5").nearest(0.3125) == 2  # between 0.25 and 0.375
 
 
+def test_a_time_beyond_the_end_of_the_video_is_an_input_error(
+    film: MakeFilm, tmp_path: Path
+) -> None:
+    make_store(film(19, 10), tmp_path / "film.h5", config=JPEG)
+    store = FrameStore(tmp_path / "film.h5")
+    assert len(store.at([0.0, 2.2])) == 2  # the last frame is at 1.8 s
+    with pytest.raises(InputError, match=r"no frame at 7 s, the video ends at 1\.8 s"):
+        store.at([1.0, 7.0])
+
+
 def test_the_same_film_gives_the_same_bytes(film: MakeFilm, tmp_path: Path) -> None:
     path = film(33, 10)
     for config in (JPEG, H264):

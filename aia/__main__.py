@@ -1,4 +1,4 @@
-"""`python -m aia.cli` is `aia`."""
+"""`python -m aia` is `aia`."""
 
 import sys
 

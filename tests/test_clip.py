@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from aia.video.sampling import clip_indices, clip_offsets
+from aia.clip import clip_indices, clip_offsets
 
 
 def test_a_span_shorter_than_half_a_stride_has_no_frame() -> None:
