@@ -19,6 +19,20 @@ from aia.tables.csv_files import (
     read_tracks,
     write_metrics,
 )
+from aia.tables.data import (
+    VideoRow,
+    is_segment_table,
+    read_annotations,
+    read_excluded_table,
+    read_object_table,
+    read_segment_table,
+    read_video_table,
+    write_annotations,
+    write_excluded_table,
+    write_object_table,
+    write_segment_table,
+    write_video_table,
+)
 from aia.tables.detections import DetectionBlock, read_detections
 from aia.tables.frame_boxes import (
     Tube,
@@ -50,6 +64,18 @@ from aia.tables.predicted_boxes import read_predicted_boxes
 from aia.tables.segments import SEGMENT_COLUMNS, read_segments, write_segments
 
 __all__ = [
+    "VideoRow",
+    "is_segment_table",
+    "read_annotations",
+    "read_excluded_table",
+    "read_object_table",
+    "read_segment_table",
+    "read_video_table",
+    "write_annotations",
+    "write_excluded_table",
+    "write_object_table",
+    "write_segment_table",
+    "write_video_table",
     "ACTION_COLUMNS",
     "BOX_COLUMNS",
     "OBJECT_COLUMNS",

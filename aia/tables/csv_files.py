@@ -23,6 +23,7 @@ from aia.errors import InputError
 from aia.files import atomic_path
 from aia.labels import ClassList
 from aia.tables.csv_reader import (
+    Checked,
     Layout,
     Marker,
     Rows,
@@ -197,7 +198,7 @@ def read_metrics(path: Path | str) -> pd.DataFrame:
     return frame
 
 
-def check_videos(table: pa.Table | pa.RecordBatch, rows: Rows) -> None:
+def check_videos(table: pa.Table | pa.RecordBatch, rows: Checked) -> None:
     """Check the column video."""
     for video in table["video"].unique().to_pylist():
         try:
@@ -208,7 +209,7 @@ def check_videos(table: pa.Table | pa.RecordBatch, rows: Rows) -> None:
             rows.refuse(same, message)
 
 
-def check_videos_and_times(table: pa.Table | pa.RecordBatch, rows: Rows) -> None:
+def check_videos_and_times(table: pa.Table | pa.RecordBatch, rows: Checked) -> None:
     """Check the columns video and second."""
     check_videos(table, rows)
     second = table["second"].to_numpy()
@@ -219,7 +220,7 @@ def check_videos_and_times(table: pa.Table | pa.RecordBatch, rows: Rows) -> None
 
 
 def check_boxes(
-    table: pa.Table | pa.RecordBatch, rows: Rows, *, inverted_is_wrong: bool = True
+    table: pa.Table | pa.RecordBatch, rows: Checked, *, inverted_is_wrong: bool = True
 ) -> None:
     """Check that boxes lie in the frame and have an area."""
     for name in _BOX:
@@ -240,7 +241,7 @@ def check_boxes(
 
 
 def check_actions(
-    table: pa.Table | pa.RecordBatch, rows: Rows, labels: ClassList | None = None
+    table: pa.Table | pa.RecordBatch, rows: Checked, labels: ClassList | None = None
 ) -> None:
     """Check that actions are not negative and, where a class list is given, that it knows them."""
     action = table["action"].to_numpy()

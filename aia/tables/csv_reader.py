@@ -11,7 +11,7 @@ import math
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple, NoReturn
+from typing import NamedTuple, NoReturn, Protocol, runtime_checkable
 
 import numpy as np
 import pyarrow as pa
@@ -105,6 +105,14 @@ def first_cells(path: Path | str) -> list[str]:
         if len(cells) != 2:
             return cells
     return []
+
+
+@runtime_checkable
+class Checked(Protocol):
+    """Rows that are checked, of a CSV file or a Parquet table."""
+
+    def refuse(self, wrong: np.ndarray, message: str, *values: np.ndarray) -> None:
+        """Raise about the first row that is `wrong`; its values take the place of each {}."""
 
 
 class Rows(NamedTuple):

@@ -8,6 +8,7 @@ may be shorter than a clip. `segment` is the number under which a data set publi
 
 import csv
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from aia.errors import InputError
 from aia.files import atomic_path
 from aia.labels import ClassList
 from aia.tables.csv_files import LONGEST_SEC, NAME, check_videos
-from aia.tables.csv_reader import Layout, Rows, check_file, first_cells, read_table
+from aia.tables.csv_reader import Checked, Layout, Rows, check_file, first_cells, read_table
 
 SEGMENT_COLUMNS = ("segment", "video", "start_sec", "stop_sec")
 _KINDS = dict(zip(SEGMENT_COLUMNS, (pa.int64(), NAME, pa.float64(), pa.float64()), strict=True))
@@ -51,6 +52,17 @@ def read_segments(
     table, rows = read_table(path, layout), Rows(path, layout)
     if not len(table):
         raise InputError(f"{path}: has no segment")
+    check_segments(table, rows, tasks)
+    if task is not None and labels is not None:
+        check_classes(table, rows, task, labels)
+    wanted = [*SEGMENT_COLUMNS, *(tasks if task is None else [task])]
+    frame = table.select(wanted).to_pandas()
+    frame["video"] = frame["video"].astype(str)
+    return frame
+
+
+def check_segments(table: pa.Table, rows: Checked, tasks: Iterable[str]) -> None:
+    """Check that numbers, times and class ids can be those of segments."""
     check_videos(table, rows)
     segment = table["segment"].to_numpy()
     rows.refuse(segment < 0, "segment is {}, expected 0 or more", segment)
@@ -73,18 +85,17 @@ def read_segments(
     for name in tasks:
         ids = table[name].to_numpy()
         rows.refuse(ids < 0, f"{name} is {{}}, expected a class id, 0 or more", ids)
-    if task is not None and labels is not None:
-        ids = table[task].to_numpy()
-        rows.refuse(
-            ~np.isin(ids, labels.ids),
-            f"{task} {{}} is not a class; the list has {len(labels)}, with ids {min(labels.ids)} "
-            f"to {max(labels.ids)}; does it belong to this file?",
-            ids,
-        )
-    wanted = [*SEGMENT_COLUMNS, *(tasks if task is None else [task])]
-    frame = table.select(wanted).to_pandas()
-    frame["video"] = frame["video"].astype(str)
-    return frame
+
+
+def check_classes(table: pa.Table, rows: Checked, task: str, labels: ClassList) -> None:
+    """Check that the list knows each class of a task."""
+    ids = table[task].to_numpy()
+    rows.refuse(
+        ~np.isin(ids, labels.ids),
+        f"{task} {{}} is not a class; the list has {len(labels)}, with ids {min(labels.ids)} "
+        f"to {max(labels.ids)}; does it belong to this file?",
+        ids,
+    )
 
 
 def write_segments(path: Path | str, segments: pd.DataFrame) -> None:
