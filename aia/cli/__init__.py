@@ -11,10 +11,11 @@ Exit status: 0 done, 2 bad arguments or input (one clear message), 1 anything el
     weights.py      published weights
     upkeep.py       whether what is there is whole
     options.py      arguments and settings that commands share
+    figures.py      pictures
     clips.py        which clips a command reads
+    planned.py      the files of a data set, where they are not given by hand
 
-Each of the first eight has its commands and, in `add_parsers`, their arguments; those of pictures
-are in aia/figures/commands.py. Commands import what they need when they run: torch takes seconds,
+Each of the rooms above has its commands and, in `add_parsers`, their arguments. Commands import what they need when they run: torch takes seconds,
 and most do without it.
 """
 
@@ -26,9 +27,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from aia import log
-from aia.cli import boxes, costs, numbers, scores, sources, training, upkeep, weights
+from aia.cli import boxes, costs, figures, numbers, scores, sources, training, upkeep, weights
 from aia.errors import InputError
-from aia.figures import commands as figures
 from aia.files import VanishedError
 
 MACHINE_ERRORS = {

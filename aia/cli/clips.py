@@ -10,8 +10,10 @@ from aia.errors import InputError
 
 def films_of(films: Path | None, annotations: Sequence[Path] | None) -> list[str]:
     """Films of a list, or those that the annotations name."""
-    from aia.tables import read_actions, read_films
+    from aia.tables import read_actions, read_films, read_video_table
 
+    if films is not None and films.suffix == ".csv":  # videos.csv of a data set
+        return [row.video for row in read_video_table(films) if row.split == "test"]
     if films is not None:
         return read_films(films)
     return sorted({video for path in annotations or () for video in read_actions(path)["video"]})

@@ -7,6 +7,7 @@ from typing import Any
 
 from aia import log
 from aia.cli.options import REPOSITORY, add_command, run_sections
+from aia.cli.planned import add_planned, check_by_hand, planned
 from aia.config import FramesConfig, parse_run, section
 from aia.errors import InputError
 
@@ -18,12 +19,16 @@ def add_parsers(commands: Any) -> None:
     """Add `cost` and `budget` to the commands of `aia`."""
     command = add_command(commands, "cost", cost)
     command.add_argument("--run", dest="name", required=True, help="name of the run")
-    command.add_argument("--labels", type=Path, required=True)
+    command.add_argument("--labels", type=Path)
+    command.add_argument(
+        "--by-reach", action="store_true", help="measure the steps of figure5 in --settings"
+    )
     command.add_argument("--reaches", type=int, nargs="+", help="L of training steps to measure")
     command.add_argument("--joint", type=int, nargs="*", default=[], help="L trained jointly")
     command.add_argument("--clips", type=int, default=2, help="of a batch that is measured")
     command.add_argument("--device", default="auto")
-    command.add_argument("--output", type=Path, required=True)
+    command.add_argument("--output", type=Path)
+    add_planned(command, "labels", "output")
 
     command = commands.add_parser("budget", help=budget.__doc__, description=budget.__doc__)
     command.set_defaults(run=budget)
@@ -46,6 +51,14 @@ def cost(options: argparse.Namespace) -> None:
     from aia.train import cost as costs
     from aia.train.start import pick_device
 
+    if options.labels is None:
+        data = planned(options, "measure_cost", run=options.name)
+        what = "reach" if options.by_reach else "cost"
+        options.output = Path(data.path(f"metrics/{options.name}.{what}.csv"))
+        if options.by_reach:
+            steps = data.settings.figure5
+            options.clips, options.reaches, options.joint = steps.clips, steps.reaches, steps.joint
+    check_by_hand(options)
     run = parse_run(options.name)
     sections = run_sections(options.settings, run)
     classes = len(read_labels(options.labels))

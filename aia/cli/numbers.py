@@ -1,12 +1,18 @@
 """Numbers from scores: each metric, what is wrong with a low one, and tables of them."""
 
 import argparse
+import json
+import re
 from pathlib import Path
 from typing import Any
 
 from aia import log
 from aia.cli.options import add_command, add_ucf24
+from aia.cli.planned import add_planned, check_by_hand, planned
+from aia.errors import InputError
+from aia.plan.recipes import paper_numbers, table_rows
 
+VIDEO_IOUS = "0.2,0.5,0.5:0.95"
 _PROTOCOLS = ("paper", "activitynet", "slowfast", "mmaction", "acar")
 
 
@@ -14,14 +20,20 @@ def add_parsers(commands: Any) -> None:
     """Add `evaluate` with its kinds, `doctor` and `table` to the commands of `aia`."""
     evaluate = commands.add_parser("evaluate", help="numbers from scores")
     kinds = evaluate.add_subparsers(required=True, metavar="KIND")
+    command = add_command(kinds, "scores", evaluate_scores)
+    command.add_argument("name", metavar="SCORER.BOXES", help="such as RUN.val or RUN.val-gt")
+
     for name, run in (("ava", evaluate_ava), ("protocols", evaluate_protocols)):
         command = add_command(kinds, name, run)
-        command.add_argument("--groundtruth", type=Path, required=True)
-        command.add_argument("--detections", type=Path, required=True)
+        if name == "protocols":
+            command.add_argument("name", nargs="?", metavar="SCORER.BOXES", help="instead of files")
+        command.add_argument("--groundtruth", type=Path, required=name == "ava")
+        command.add_argument("--detections", type=Path, required=name == "ava")
         command.add_argument("--excluded", type=Path)
         command.add_argument("--labels", type=Path)
         command.add_argument("--iou", type=float, default=0.5)
-        command.add_argument("--output", type=Path, required=True)
+        command.add_argument("--output", type=Path, required=name == "ava")
+        add_planned(command, "groundtruth", "detections", "output")
         if name == "ava":
             command.add_argument("--protocol", default="paper", choices=_PROTOCOLS)
 
@@ -39,7 +51,7 @@ def add_parsers(commands: Any) -> None:
     command.add_argument("--frames", choices=("all", "annotated"), help="that count in frame mAP")
     command.add_argument("--protocol", default="voc", choices=("voc", "yowo", "act"))
     command.add_argument("--iou", type=float, default=0.5)
-    command.add_argument("--video-iou", default="0.2,0.5,0.5:0.95", help="of tubes")
+    command.add_argument("--video-iou", default=VIDEO_IOUS, help="of tubes")
     add_ucf24(command)
     command.add_argument("--output", type=Path, required=True)
 
@@ -56,10 +68,11 @@ def add_parsers(commands: Any) -> None:
     command.add_argument("--output", type=Path, required=True)
 
     command = add_command(kinds, "persons", evaluate_persons)
-    command.add_argument("--groundtruth", type=Path, required=True)
+    command.add_argument("--groundtruth", type=Path)
     command.add_argument("--excluded", type=Path)
-    command.add_argument("--boxes", type=Path, nargs="+", required=True)
-    command.add_argument("--output", type=Path, required=True)
+    command.add_argument("--boxes", type=Path, nargs="+")
+    command.add_argument("--output", type=Path)
+    add_planned(command, "groundtruth", "boxes", "output")
 
     command = add_command(commands, "doctor", doctor)
     command.add_argument("scores", type=Path, help="detections as AVA's CSV, or scores (.parquet)")
@@ -74,8 +87,9 @@ def add_parsers(commands: Any) -> None:
     command.add_argument("--output", type=Path, help="CSV of the findings")
 
     command = add_command(commands, "table", table)
-    command.add_argument("--rows", required=True, help="JSON: what the rows are made of")
-    command.add_argument("--labels", type=Path, required=True)
+    command.add_argument("--table", default="results", help="results, or a part such as table1a")
+    command.add_argument("--rows", help="JSON: what the rows are made of; without: by --settings")
+    command.add_argument("--labels", type=Path)
     command.add_argument("--persons", type=Path, help="metrics of the detector, for a line below")
     command.add_argument(
         "--maybe-skipped", type=Path, nargs="+", default=[], help="frame stores: notes tell of gaps"
@@ -84,6 +98,40 @@ def add_parsers(commands: Any) -> None:
 
     command.add_argument("--paper-table", help="of which it is a twin, such as 1a")
     command.add_argument("--paper-data", help="what the paper calls the data, such as AVA v2.2 val")
+
+
+def evaluate_scores(options: argparse.Namespace) -> None:
+    """Evaluate a run's or an ensemble's scores as its data set wants it."""
+    scorer, boxes, views = _named_scores(options.name)
+    data = planned(options, "evaluate", scorer=scorer, boxes=boxes, views=views)
+    rules, options.output = data.settings.evaluate, Path(data.path(f"metrics/{options.name}.csv"))
+    options.iou, options.frames, options.split = rules.iou, rules.frames, None
+    if data.form == "segments":
+        options.verbs, options.nouns = options.scores
+        options.labels, options.prior = options.groundtruth, getattr(options, "prior", None)
+        evaluate_epic(options)
+        return
+    (options.detections,) = options.scores
+    if data.form == "tubes":
+        options.protocol, options.fps = rules.tube_protocol, data.settings.data.clips_per_sec
+        options.video_iou = VIDEO_IOUS
+        evaluate_ucf24(options)
+        return
+    options.protocol, options.excluded = rules.protocol, getattr(options, "excluded", None)
+    evaluate_ava(options)
+
+
+def _named_scores(name: str) -> tuple[str, str, str]:
+    """Split the name of scores: whose, on which boxes, in which view.
+
+    >>> _named_scores("c2d-none-s0.val-gt@98-flip")
+    ('c2d-none-s0', 'val-gt', '@98-flip')
+    """
+    found = re.fullmatch(r"([^./]+)\.(val-gt|val)(@[1-9]\d*(?:-flip)?|-multiscale|)", name)
+    if found is None:
+        raise InputError(f"'{name[:80]}': expected SCORER.BOXES, as in c2d-none-s0.val or .val-gt")
+    scorer, boxes, views = found.groups()
+    return scorer, boxes, views
 
 
 def evaluate_ava(options: argparse.Namespace) -> None:
@@ -108,6 +156,12 @@ def evaluate_protocols(options: argparse.Namespace) -> None:
     from aia.evaluate.all_protocols import evaluate_protocols as evaluate
     from aia.evaluate.all_protocols import in_words, write_protocols
 
+    if options.name is not None:
+        scorer, boxes, views = _named_scores(options.name)
+        data = planned(options, "evaluate_protocols", scorer=scorer, boxes=boxes, views=views)
+        options.iou = data.settings.evaluate.iou
+        options.output = Path(data.path(f"metrics/{options.name}.protocols.csv"))
+    check_by_hand(options)
     table = evaluate(
         options.groundtruth,
         options.detections,
@@ -173,6 +227,9 @@ def evaluate_persons(options: argparse.Namespace) -> None:
     from aia.evaluate.person_ap import evaluate_persons as evaluate
     from aia.evaluate.person_ap import write_person_ap
 
+    if options.groundtruth is None:
+        options.output = Path(planned(options, "evaluate_persons").path("metrics/persons.csv"))
+    check_by_hand(options)
     result = evaluate(options.groundtruth, options.boxes, excluded=options.excluded)
     write_person_ap(options.output, result)
     log.say(f"person AP@0.5: {100 * result.ap:.2f}")
@@ -210,6 +267,15 @@ def table(options: argparse.Namespace) -> None:
     from aia.evaluate.result_table import table_from_json
     from aia.video.store import skipped_films
 
+    if options.rows is None:
+        of_part = {"table": options.table}
+        rule = "result_table" if options.table == "results" else "ablation_table"
+        data = planned(options, rule, **of_part)
+        options.rows = json.dumps(table_rows(data, options.table), sort_keys=True)
+        paper = paper_numbers(data, options.table)
+        options.paper_table, options.paper_data = paper["table"], paper["data"]
+    if options.labels is None:
+        raise InputError("--labels: is needed beside --rows")
     table_from_json(
         options.rows,
         labels=options.labels,

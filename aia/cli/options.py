@@ -1,6 +1,7 @@
 """What commands share: their common arguments, and the settings that they are given."""
 
 import argparse
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from aia.config import (
     read_sections,
     run_settings,
 )
+from aia.files import file_digest, write_text
 
 REPOSITORY = Path(__file__).parents[2]
 """Where the Snakefile and its config.yaml are."""
@@ -31,11 +33,17 @@ def add_command(commands: Any, name: str, run: Any) -> argparse.ArgumentParser:
     return command
 
 
+def write_part(data: Any, name: str, files: Iterable[Path | str | None]) -> None:
+    """Say that a job of several videos is done: its files with their digests, as sha256sum does."""
+    lines = [f"{file_digest(path)}  {path}\n" for path in files if path is not None]
+    write_text(data.path(f"parts/{name}"), "".join(lines))
+
+
 def add_clip_inputs(command: argparse.ArgumentParser) -> None:
     """Add frame stores, classes and objects: what clips are made of beside annotations."""
-    command.add_argument("--frames", type=Path, nargs="+", required=True, help="frame stores")
+    command.add_argument("--frames", type=Path, nargs="+", help="frame stores")
     command.add_argument("--excluded", type=Path)
-    command.add_argument("--labels", type=Path, required=True)
+    command.add_argument("--labels", type=Path)
     objects = command.add_mutually_exclusive_group()
     objects.add_argument("--objects", type=Path, help="annotated boxes of objects")
     objects.add_argument("--object-boxes", type=Path, nargs="+", default=[], help="detected ones")

@@ -1,6 +1,8 @@
 """What a trained run gives: scores, their means, what it remembers, a submission."""
 
 import argparse
+import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -18,15 +20,22 @@ from aia.cli.options import (
     add_command,
     add_segment_inputs,
 )
+from aia.cli.planned import add_planned, check_by_hand, data_set, planned, rules_of_clips
 from aia.config import ScoreConfig, section
 from aia.errors import InputError
+from aia.plan import view_of
+from aia.plan.recipes import submission_rows
 
 
 def add_parsers(commands: Any) -> None:
     """Add `score`, `fuse`, `drift`, `submit` and `submissions` to the commands of `aia`."""
     command = add_command(commands, "score", score)
-    command.add_argument("--model", type=Path, required=True)
-    films = command.add_mutually_exclusive_group(required=True)
+    command.add_argument("--run", dest="name", help="of the data set, instead of files by hand")
+    command.add_argument(
+        "--boxes", default="val", metavar="BOXES", help="of --run: val, val-gt or test, and a view"
+    )
+    command.add_argument("--model", type=Path)
+    films = command.add_mutually_exclusive_group()
     films.add_argument("--annotations", type=Path)
     films.add_argument("--films", type=Path, help="films that nobody annotated, one a line")
     add_clip_inputs(command)
@@ -39,7 +48,8 @@ def add_parsers(commands: Any) -> None:
     command.add_argument(
         "--seconds", type=Path, help="key frames of each film, one a line; without: annotated ones"
     )
-    command.add_argument("--output", type=Path, required=True)
+    command.add_argument("--output", type=Path)
+    add_planned(command, "model", "frames", "labels", "output")
     command.add_argument("--short-side", type=int, help="pixels; frames are resized from the store")
     command.add_argument("--flip", action="store_true", help="show the network mirrored clips")
     command.add_argument("--attention", type=Path, help="also keep the attention of some clips")
@@ -54,18 +64,20 @@ def add_parsers(commands: Any) -> None:
     command.add_argument("--output", type=Path, required=True)
 
     command = add_command(commands, "drift", drift)
-    command.add_argument("--model", type=Path, required=True)
-    command.add_argument("--work", type=Path, required=True, help="the run's checkpoints")
-    command.add_argument("--frames", type=Path, nargs="+", required=True, help="frame stores")
-    command.add_argument("--annotations", type=Path, required=True, help="that it learned from")
+    command.add_argument("--run", dest="name", help="of the data set, instead of files by hand")
+    command.add_argument("--model", type=Path)
+    command.add_argument("--work", type=Path, help="the run's checkpoints")
+    command.add_argument("--frames", type=Path, nargs="+", help="frame stores")
+    command.add_argument("--annotations", type=Path, help="that it learned from")
     command.add_argument("--excluded", type=Path)
-    command.add_argument("--labels", type=Path, required=True)
+    command.add_argument("--labels", type=Path)
+    add_planned(command, "model", "work", "frames", "annotations", "labels", "output")
     command.add_argument("--batch", type=int, default=16)
     command.add_argument("--most", type=int, default=4000, help="clips, evenly spread")
     add_clips_per_sec(command)
     command.add_argument("--device", default="auto")
     command.add_argument("--threads", type=int, default=1)
-    command.add_argument("--output", type=Path, required=True)
+    command.add_argument("--output", type=Path)
 
     command = add_command(commands, "submit", submit)
     command.add_argument("scores", type=Path)
@@ -74,7 +86,7 @@ def add_parsers(commands: Any) -> None:
     command.add_argument("--output", type=Path, required=True)
 
     command = add_command(commands, "submissions", submissions)
-    command.add_argument("--rows", required=True, help="JSON: methods and their files")
+    command.add_argument("--rows", help="JSON: methods and their files; without: by --settings")
     command.add_argument("--paper-data", help="what the paper calls the films: AVA v2.2 test")
     command.add_argument("--output", type=Path, required=True)
 
@@ -93,6 +105,11 @@ def score(options: argparse.Namespace) -> None:
     from aia.video.store import readable_stores
     from aia.video.transforms import View
 
+    if options.name is not None:
+        _planned_scores(options)
+    check_by_hand(options)
+    if not (options.annotations or options.films):
+        raise InputError("--annotations, or --films: one must say which key frames are scored")
     if options.short_side is not None and options.short_side < 16:
         raise InputError(f"--short-side: {options.short_side} pixels, expected at least 16")
     view = View(options.short_side, options.flip)
@@ -149,6 +166,22 @@ def score(options: argparse.Namespace) -> None:
         write_attention(options.attention, attention)
 
 
+def _planned_scores(options: argparse.Namespace) -> None:
+    """Take all that the rule of a run's scores reads and writes from the plan."""
+    found = re.fullmatch(r"(val-gt|val|test)(.*)", options.boxes)
+    if found is None:
+        raise InputError(f"--boxes {options.boxes}: expected val, val-gt or test, and a view")
+    boxes, view = found.groups()
+    rules = {"val": "score_detected", "val-gt": "score_groundtruth", "test": "score_test"}
+    data = planned(options, rules[boxes], run=options.name, view=view)
+    rules_of_clips(options, data, options.name)
+    options.short_side, options.flip = view_of(view)
+    options.device = data.settings.train.device
+    options.output = Path(data.path(f"scores/{options.name}.{boxes}{view}.parquet"))
+    if boxes == "val-gt":
+        options.attention = Path(data.path(f"scores/{options.name}.attention{view}.parquet"))
+
+
 def _refuse_with_segments(options: argparse.Namespace) -> None:
     """What has no meaning where segments are scored."""
     for name in ("persons", "seconds", "films", "attention", "objects"):
@@ -180,6 +213,13 @@ def drift(options: argparse.Namespace) -> None:
     from aia.train.start import pick_device, usable_threads
     from aia.video.store import readable_stores
 
+    if options.name is not None:
+        data = planned(options, "measure_drift", run=options.name)
+        options.clips_per_sec = data.settings.data.clips_per_sec
+        options.device = data.settings.train.device
+        options.work = Path(data.run_file("runs/{run}/work", options.name))
+        options.output = Path(data.run_file("metrics/{run}.drift.csv", options.name))
+    check_by_hand(options)
     torch.set_num_threads(usable_threads(options.threads))
     device = pick_device(options.device)
     trained = load_trained(options.model, device=device)
@@ -226,6 +266,10 @@ def submissions(options: argparse.Namespace) -> None:
     from aia.evaluate.paper import PaperNumbers
     from aia.evaluate.submissions import submissions_from_json, write_submission_list
 
+    if options.rows is None:
+        data = data_set(options)
+        options.rows = json.dumps(submission_rows(data), sort_keys=True)
+        options.paper_data = data.settings.table("submissions").paper_data
     listed = submissions_from_json(options.rows)
     paper = PaperNumbers(None, options.paper_data)
     for line in write_submission_list(options.output, listed, paper).to_dict("records"):

@@ -2,12 +2,12 @@
 
 import argparse
 import dataclasses
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from aia import log
-from aia.cli.options import add_command, add_ucf24, whole_section
+from aia.cli.options import add_command, whole_section, write_part
+from aia.cli.planned import add_planned, check_by_hand, data_set, planned
 from aia.config import (
     CheckConfig,
     FetchConfig,
@@ -17,10 +17,14 @@ from aia.config import (
     section,
 )
 from aia.errors import InputError
+from aia.files import write_text
 
 
 def add_parsers(commands: Any) -> None:
-    """Add `playhouse`, `fetch`, `prepare`, `frames` and `check-films` to the commands of `aia`."""
+    """Add `settings`, `playhouse`, `fetch`, `prepare`, `frames` and `check-films` to the commands of `aia`."""
+    command = add_command(commands, "settings", settings)
+    command.add_argument("--output", type=Path, required=True)
+
     command = add_command(commands, "playhouse", playhouse)
     command.add_argument("folder", type=Path)
     command.add_argument("--processes", type=int, default=1)
@@ -58,27 +62,8 @@ def add_parsers(commands: Any) -> None:
 
     preparing = commands.add_parser("prepare", help="annotations of other forms in ours")
     kinds = preparing.add_subparsers(required=True, metavar="KIND")
-    command = add_command(kinds, "ucf24", prepare_ucf24)
-    command.add_argument("annotations", type=Path, help="pyannot.pkl or finalAnnots.mat")
-    command.add_argument("--val", type=Path, required=True, help="list of films: testlist01.txt")
-    command.add_argument("--train", type=Path, help="list of films; without: all others")
-    add_ucf24(command)
-    command.add_argument("--output-dir", type=Path, required=True)
-
-    command = add_command(kinds, "jhmdb", prepare_jhmdb)
-    command.add_argument("annotations", type=Path, help="JHMDB-GT.pkl")
-    command.add_argument("--split", type=int, default=1, help="1 to 3")
-    command.add_argument("--fps", type=float, default=25.0, help="frames a second of the films")
-    command.add_argument("--output-dir", type=Path, required=True)
-
-    command = add_command(kinds, "epic", prepare_epic)
-    command.add_argument("actions", type=Path, help="EPIC_train_action_labels.csv")
-    command.add_argument("--verbs", type=Path, required=True, help="EPIC_verb_classes.csv")
-    command.add_argument("--nouns", type=Path, required=True, help="EPIC_noun_classes.csv")
-    command.add_argument("--videos", type=Path, required=True, help="EPIC_video_info.csv")
-    command.add_argument("--train", help="participants; without: those of the paper, P01-P25")
-    command.add_argument("--val", help="participants; without: those of the paper, P26-P31")
-    command.add_argument("--output-dir", type=Path, required=True)
+    command = add_command(kinds, "data", prepare_data)
+    command.add_argument("--output-dir", type=Path, help="without: results/DATASET/data")
     command = add_command(kinds, "epic-objects", prepare_epic_objects)
     command.add_argument("objects", type=Path, help="EPIC_train_object_labels.csv")
     command.add_argument("--nouns", type=Path, required=True, help="EPIC_noun_classes.csv")
@@ -90,17 +75,31 @@ def add_parsers(commands: Any) -> None:
     )
 
     command = add_command(commands, "frames", frames)
-    command.add_argument("film", type=Path)
-    command.add_argument("--output", type=Path, required=True)
+    command.add_argument("video", type=Path, nargs="?")
+    command.add_argument("--part", help="instead of a video: those of a part of the data set")
+    command.add_argument("--output", type=Path)
     command.add_argument("--min-frames", type=int, default=1, help="that a clip spans")
+    add_planned(command, "output")
 
     command = add_command(commands, "check-films", check_films)
-    command.add_argument("--frames", type=Path, nargs="+", required=True, help="frame stores")
+    command.add_argument("--frames", type=Path, nargs="+", help="frame stores")
     command.add_argument("--annotations", type=Path, nargs="*", default=[])
     command.add_argument(
-        "--seconds", type=Path, help="key frames of films that no annotation names, one a line"
+        "--seconds", type=Path, help="key frames of videos that no annotation names, one a line"
     )
-    command.add_argument("--output", type=Path, required=True, help="CSV of fingerprints")
+    command.add_argument("--output", type=Path, help="CSV of the videos")
+    add_planned(command, "frames", "output")
+
+
+def settings(options: argparse.Namespace) -> None:
+    """Check settings and write them as one file, which all commands take."""
+    import yaml
+
+    from aia.config import load_settings
+
+    raw = read_sections(options.settings)
+    load_settings(raw, source="settings")
+    write_text(options.output, yaml.safe_dump(raw, sort_keys=True, allow_unicode=True))
 
 
 def playhouse(options: argparse.Namespace) -> None:
@@ -178,51 +177,13 @@ def fetch_ucf101_24(options: argparse.Namespace) -> None:
     log.say(f"{options.folder / 'films'}: {len(paths)} films")
 
 
-def prepare_ucf24(options: argparse.Namespace) -> None:
-    """UCF101-24's annotations in the form that all else reads."""
-    from aia.datasets.ucf101_24 import prepare
+def prepare_data(options: argparse.Namespace) -> None:
+    """Write a data set's annotations, of any form, in the one that all else reads."""
+    from aia.datasets.data import write_data
 
-    films = prepare(
-        options.annotations,
-        val=options.val,
-        train=options.train,
-        labels=options.labels,
-        fps=options.fps,
-        output=options.output_dir,
-    )
-    _say_films(options.output_dir, films)
-
-
-def prepare_jhmdb(options: argparse.Namespace) -> None:
-    """J-HMDB's annotations in the form that all else reads."""
-    from aia.datasets.jhmdb import prepare
-
-    films = prepare(
-        options.annotations, split=options.split, fps=options.fps, output=options.output_dir
-    )
-    _say_films(options.output_dir, films)
-
-
-def _say_films(folder: Path, films: Mapping[str, Sequence[str]]) -> None:
-    log.say(f"{folder}: {len(films['train'])} films to train on, {len(films['val'])} to score")
-
-
-def prepare_epic(options: argparse.Namespace) -> None:
-    """EPIC-Kitchens-55's segments and classes in the form that all else reads."""
-    from aia.datasets.epic55 import TRAIN, VAL, prepare
-
-    counts = prepare(
-        options.actions,
-        verbs=options.verbs,
-        nouns=options.nouns,
-        videos=options.videos,
-        train=options.train or TRAIN,
-        val=options.val or VAL,
-        output=options.output_dir,
-    )
-    log.say(
-        f"{options.output_dir}: {counts['train']} segments to train on, {counts['val']} to score"
-    )
+    data = data_set(options)
+    videos = {split: data.videos.ids(split) for split in data.videos.splits}
+    write_data(data.settings.data, videos=videos, output=options.output_dir or Path(data.data("")))
 
 
 def prepare_epic_objects(options: argparse.Namespace) -> None:
@@ -246,31 +207,73 @@ def prepare_epic_objects(options: argparse.Namespace) -> None:
 
 
 def frames(options: argparse.Namespace) -> None:
-    """Decode one film into its frame store."""
-    from aia.video.store import make_store, skip_film
-
-    config = section(FramesConfig, options.settings, "frames")
+    """Decode one video, or those of a part of a data set, into frame stores."""
+    if options.part is not None:
+        _frames_of_part(options)
+        return
+    if options.video is None:
+        raise InputError("frames: give a video and --output, or --settings and --part")
+    check_by_hand(options)
     given = read_sections(options.settings)
     check = section(CheckConfig, options.settings, "check") if "check" in given else None
-    try:
-        info = make_store(
-            _film(options.film),
-            options.output,
-            config=config,
-            min_frames=options.min_frames,
-            check=check,
+    _store(
+        options.video,
+        options.output,
+        config=section(FramesConfig, options.settings, "frames"),
+        check=check,
+        min_frames=options.min_frames,
+        skip=given.get("data", {}).get("bad_films") == "skip",
+    )
+
+
+def _frames_of_part(options: argparse.Namespace) -> None:
+    """Store the videos of a part; those whose store is of this very video are kept."""
+    from aia.plan.recipes import clip_frames
+    from aia.video.store import is_store_of
+
+    data = data_set(options)
+    part, chosen = data.part(options.part), data.settings
+    outputs = [Path(data.path(f"frames/{video}.h5")) for video in part.videos]
+    for video, output in zip(part.videos, outputs, strict=True):
+        path = _film(Path(data.videos.path(video)))
+        if is_store_of(output, path, chosen.frames):
+            continue
+        _store(
+            path,
+            output,
+            config=chosen.frames,
+            check=chosen.check,
+            min_frames=clip_frames(data),
+            skip=chosen.data.bad_films == "skip",
         )
+    write_part(data, f"{part.name}.frames", outputs)
+
+
+def _store(
+    path: Path,
+    output: Path,
+    *,
+    config: FramesConfig,
+    check: CheckConfig | None,
+    min_frames: int,
+    skip: bool,
+) -> None:
+    """Make one frame store; leave a note in its place where a video is unreadable and skipped."""
+    from aia.video.store import make_store, skip_film
+
+    try:
+        info = make_store(_film(path), output, config=config, min_frames=min_frames, check=check)
     except InputError as error:
-        if given.get("data", {}).get("bad_films") != "skip":
+        if not skip:
             raise InputError(
                 f"{error} (data.bad_films: skip would go on without this film)"
             ) from None
         log.say(f"skipped: {error}")
-        skip_film(options.output, why=str(error))
+        skip_film(output, why=str(error))
         return
     height, width = info.size_hw
     log.say(
-        f"{options.film}: {info.frames} frames of {width}x{height} in {info.bytes / 1e6:.1f} MB, "
+        f"{path}: {info.frames} frames of {width}x{height} in {info.bytes / 1e6:.1f} MB, "
         f"{info.duration_sec:.2f} s"
     )
 
@@ -292,6 +295,12 @@ def check_films(options: argparse.Namespace) -> None:
     """See that all films are cut as their annotations expect, and write their fingerprints."""
     from aia.datasets.films import check_films as check
 
+    if options.frames is None:
+        data = planned(options, "check_films")
+        stores = [data.frames(split).paths for split in data.videos.splits]
+        options.frames = [Path(path) for paths in stores for path in paths]
+        options.output = Path(data.path("films.csv"))
+    check_by_hand(options)
     check(
         stores=options.frames,
         annotations=options.annotations,

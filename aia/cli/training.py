@@ -7,6 +7,7 @@ from typing import Any
 
 from aia.cli.clips import add_objects, clips_of_films, remembered_objects, segments
 from aia.cli.options import add_clip_inputs, add_command, add_segment_inputs, run_sections
+from aia.cli.planned import add_planned, check_by_hand, planned, rules_of_clips
 from aia.config import RunName, ScoreConfig, TrainConfig, build_section, parse_run
 from aia.errors import InputError
 
@@ -15,12 +16,13 @@ def add_parsers(commands: Any) -> None:
     """Add `train` to the commands of `aia`."""
     command = add_command(commands, "train", train)
     command.add_argument("--run", dest="name", required=True, help="name of the run")
-    command.add_argument("--annotations", type=Path, required=True)
+    command.add_argument("--annotations", type=Path)
     add_clip_inputs(command)
     add_segment_inputs(command)
     command.add_argument("--init", type=Path, help="weights that the backbone begins with")
-    command.add_argument("--work", type=Path, required=True, help="folder of the checkpoints")
-    command.add_argument("--output-dir", type=Path, required=True)
+    command.add_argument("--work", type=Path, help="folder of the checkpoints")
+    command.add_argument("--output-dir", type=Path)
+    add_planned(command, "annotations", "frames", "labels", "work", "output_dir")
     command.add_argument("--threads", type=int, help="instead of train.threads")
     command.add_argument(
         "--processes", type=int, help="on each node, instead of train.processes: one for each GPU"
@@ -39,6 +41,12 @@ def train(options: argparse.Namespace) -> int:
     from aia.ranks import joined
     from aia.train.launch import is_launched, launch
 
+    if options.annotations is None:
+        data = planned(options, "train", run=options.name)
+        rules_of_clips(options, data, options.name)
+        options.output_dir = Path(data.run_file("runs/{run}", options.name))
+        options.work = options.output_dir / "work"
+    check_by_hand(options)
     run = parse_run(options.name)
     sections = run_sections(options.settings, run)
     given = {name: getattr(options, name) for name in ("threads", "processes", "nodes")}

@@ -19,8 +19,8 @@ from typing import NamedTuple
 import pandas as pd
 
 from aia.errors import InputError
-from aia.labels import ClassList, write_labels
-from aia.tables import SEGMENT_COLUMNS, check_video_id, write_segments
+from aia.labels import ClassList
+from aia.tables import SEGMENT_COLUMNS, check_video_id
 
 TRAIN, VAL = "P01-P25", "P26-P31"
 """Participants of each split, as Baradel et al. have it: 23,191 and 5,281 segments."""
@@ -166,7 +166,7 @@ def split_films(actions: Path | str, *, train: str = TRAIN, val: str = VAL) -> d
     return {split: sorted(found) for split, found in films.items()}
 
 
-def prepare(
+def read_splits(
     actions: Path | str,
     *,
     verbs: Path | str,
@@ -174,9 +174,8 @@ def prepare(
     videos: Path | str,
     train: str = TRAIN,
     val: str = VAL,
-    output: Path | str,
-) -> dict[str, int]:
-    """Write verbs.pbtxt, nouns.pbtxt, train.csv and val.csv, with the published ids of all.
+) -> tuple[dict[str, ClassList], dict[str, pd.DataFrame]]:
+    """Read the classes of each task and the segments of each split, with the published ids of all.
 
     Args:
         actions: EPIC_train_action_labels.csv.
@@ -185,10 +184,9 @@ def prepare(
         videos: EPIC_video_info.csv.
         train: Participants whose segments are learned from; others' are left out.
         val: Those whose segments are scored.
-        output: The folder.
 
     Returns:
-        How many segments each split has.
+        Classes of "verb" and "noun"; rows of `aia.tables.read_segments` of "train" and "val".
 
     Raises:
         InputError: A file is wrong, the splits share a participant, or one has no segment.
@@ -209,11 +207,7 @@ def prepare(
                 f"{actions}: has no segment of the {split} participants "
                 f"{train if split == 'train' else val}; it has {there[0]} to {there[-1]}"
             )
-    for task, classes in labels.items():
-        write_labels(Path(output) / f"{task}s.pbtxt", classes)
-    for split, table in splits.items():
-        write_segments(Path(output) / f"{split}.csv", table)
-    return {split: len(table) for split, table in splits.items()}
+    return labels, {split: table.reset_index(drop=True) for split, table in splits.items()}
 
 
 def read_lines(

@@ -26,7 +26,6 @@ from aia.datasets.tubes import (
     check_tube,
     to_fractions,
     video_id,
-    write_prepared,
 )
 from aia.errors import InputError
 from aia.labels import ClassList
@@ -93,17 +92,6 @@ def read_annotations(path: Path | str, *, split: int = 1) -> SplitTubes:
     names = tuple(map(str, said["labels"]))
     labels = ClassList(tuple(range(len(names))), names, ("",) * len(names))
     return SplitTubes(Annotations(tubes, frames, labels), films)
-
-
-def prepare(
-    annotations: Path | str, *, split: int = 1, fps: float = FPS, output: Path | str
-) -> dict[str, list[str]]:
-    """Write the annotations in the form that all else reads: what `write_prepared` writes.
-
-    Returns:
-        The ids of the films of each split.
-    """
-    return write_prepared(read_annotations(annotations, split=split), fps=fps, output=output)
 
 
 def _flat(films: Mapping[str, Any]) -> list[Any]:

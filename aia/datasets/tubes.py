@@ -1,10 +1,11 @@
 """Data sets whose films are annotated with tubes: what their readers share (§5).
 
 A reader gives `SplitTubes`: the tubes of each film, its number of frames, the classes, and which
-films are learnt from and which are scored. `write_prepared` makes of it the files that all else
-reads; docs/own-data.md shows a reader of this kind from end to end.
+films are learnt from and which are scored. data.py writes it in the form that all else reads;
+docs/own-data.md shows a reader of this kind from end to end.
 """
 
+import math
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,12 +13,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 from jaxtyping import Float
 
 from aia.errors import InputError
-from aia.files import write_text
-from aia.labels import ClassList, write_labels
-from aia.tables import Tube, boxes_of, write_frame_boxes
+from aia.labels import ClassList
+from aia.tables import ACTION_COLUMNS, Tube, boxes_of
 
 SIZE_HW = (240, 320)
 """Pixels that boxes are counted in, whatever size a film has: some protocols add one to a width."""
@@ -125,59 +126,60 @@ def check_names(films: Mapping[str, int]) -> None:
             raise InputError(f"{film} and {seen[video_id(film)]} have the same name")
 
 
-def write_prepared(source: SplitTubes, *, fps: float, output: Path | str) -> dict[str, list[str]]:
-    """Write actions.pbtxt, train.csv and val.csv as AVA has them, and tubes.csv.
-
-    Every frame of a film is a key frame; those without a box are lines of two columns. tubes.csv
-    has the boxes of val by frame and tube, which is what is evaluated against.
+def key_frames_of(source: SplitTubes, split: str, *, fps: float) -> pd.DataFrame:
+    """List who does what on every frame of a split's videos, each frame a key frame.
 
     Args:
         source: What a reader gave.
-        fps: Frames a second of the films.
-        output: The folder.
+        split: "train" or "val".
+        fps: Frames a second of the videos.
 
     Returns:
-        The ids of the films of each split.
+        Rows as `aia.tables.read_actions` gives them; frames without a box come last.
     """
-    output, known = Path(output), source.known
-    write_labels(output / "actions.pbtxt", known.labels)
-    of_film: dict[str, list[Tube]] = {}
-    for tube in known.tubes:
-        of_film.setdefault(tube.video, []).append(tube)
-    for split, names in source.films.items():
-        lines = [
-            line
-            for film in names
-            for line in _lines(film, of_film.get(film, []), known.frames[film], fps)
-        ]
-        write_text(output / f"{split}.csv", "".join(lines))
-    scored = [
-        tube._replace(video=video_id(film))
-        for film in source.films["val"]
-        for tube in of_film.get(film, [])
-    ]
-    write_frame_boxes(output / "tubes.csv", boxes_of(scored).drop(columns="score"))
-    return source.ids
+    of_video: dict[str, list[Tube]] = {}
+    for tube in source.known.tubes:
+        of_video.setdefault(tube.video, []).append(tube)
+    rows: list[_Row] = []
+    for video in source.films[split]:
+        rows += _rows(video, of_video.get(video, []), source.known.frames[video], fps)
+    rows.sort(key=lambda row: row[6] < 0)  # stable
+    table = pd.DataFrame(rows, columns=list(ACTION_COLUMNS))
+    return table.astype({"video": str, "action": np.int64, "person": np.int64})
 
 
-def _lines(film: str, tubes: Sequence[Tube], frames: int, fps: float) -> Iterator[str]:
-    """A film's lines in AVA's format, frame after frame.
+def scored_tubes(source: SplitTubes) -> pd.DataFrame:
+    """List the boxes of val by frame and tube, which is what is evaluated against."""
+    wanted = set(source.films["val"])
+    tubes = {video: [] for video in source.films["val"]}
+    for tube in source.known.tubes:
+        if tube.video in wanted:
+            tubes[tube.video].append(tube._replace(video=video_id(tube.video)))
+    return boxes_of([tube for found in tubes.values() for tube in found]).drop(columns="score")
+
+
+_Row = tuple[str, float, float, float, float, float, int, int]
+
+
+def _rows(film: str, tubes: Sequence[Tube], frames: int, fps: float) -> Iterator[_Row]:
+    """Give a video's rows, frame after frame; boxes to six digits, as the annotations are kept.
 
     Tubes of one box are one person who does several things, unless it is the same thing twice.
     """
-    boxes: list[list[str]] = [[] for _ in range(frames)]
-    persons: dict[tuple[int, str], list[int]] = {}
-    again: Counter[tuple[int, str, int]] = Counter()
+    boxes: list[list[tuple]] = [[] for _ in range(frames)]
+    persons: dict[tuple, list[int]] = {}
+    again: Counter[tuple] = Counter()
     for number, tube in enumerate(tubes):
         for offset, xyxy in enumerate(to_fractions(tube.boxes_xyxy).tolist()):
             frame = tube.first_frame + offset
-            corners = ",".join(f"{value:.6f}" for value in xyxy)
+            corners = tuple(round(value, 6) for value in xyxy)
             sharing = persons.setdefault((frame, corners), [])
             before = again[frame, corners, tube.label]
             if before == len(sharing):
                 sharing.append(number)
             again[frame, corners, tube.label] += 1
-            boxes[frame].append(f"{corners},{tube.label},{sharing[before]}")
+            boxes[frame].append((*corners, tube.label, sharing[before]))
+    nothing = (math.nan, math.nan, math.nan, math.nan, -1, -1)
     for frame, found in enumerate(boxes):
-        key = f"{video_id(film)},{frame / fps:g}"
-        yield from (f"{key},{box}\n" for box in found) if found else (f"{key}\n",)
+        time_sec = float(f"{frame / fps:g}")
+        yield from ((video_id(film), time_sec, *box) for box in found or [nothing])

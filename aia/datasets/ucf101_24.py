@@ -13,12 +13,10 @@ import numpy as np
 
 from aia.datasets.tubes import (
     Annotations,
-    SplitTubes,
     check_length,
     check_names,
     check_tube,
     video_id,
-    write_prepared,
 )
 from aia.errors import InputError
 from aia.labels import ClassList, read_labels
@@ -127,33 +125,6 @@ def read_split(path: Path | str) -> list[str]:
     if not films:
         raise InputError(f"{path}: names no film; expected lines of Class/film")
     return [film.removesuffix(".avi").removesuffix(".mp4") for film in films]
-
-
-def prepare(
-    annotations: Path | str,
-    *,
-    val: Path | str,
-    train: Path | str | None = None,
-    labels: Path | str | None = None,
-    fps: float = FPS,
-    output: Path | str,
-) -> dict[str, list[str]]:
-    """Write the annotations in the form that all else reads: what `write_prepared` writes.
-
-    Args:
-        annotations: `pyannot.pkl` or `finalAnnots.mat`.
-        val: The list of the films that are scored, such as `testlist01.txt`.
-        train: The list of those to learn from; None: all others.
-        labels: Its classes as a `.pbtxt`; None: UCF101-24's.
-        fps: Frames a second of the films.
-        output: The folder.
-
-    Returns:
-        The ids of the films of each split.
-    """
-    known = read_annotations(annotations, labels=labels)
-    films = split_films(known, val=val, train=train)
-    return write_prepared(SplitTubes(known, films), fps=fps, output=output)
 
 
 def split_films(

@@ -4,6 +4,7 @@ Every box with a score of at least 0.05 is kept: the thresholds of §4.1 are app
 reads the boxes, so that trying another one runs no network.
 """
 
+import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,7 +17,7 @@ from jaxtyping import Float, Int, UInt8
 
 from aia import boxes
 from aia.clip import segment_times
-from aia.config import DetectorConfig
+from aia.config import STAGE_VERSIONS, DetectorConfig
 from aia.detect.faster_rcnn import Boxes, Detector
 from aia.detect.model import compute_on, load_detector
 from aia.errors import InputError
@@ -29,6 +30,7 @@ from aia.tables import (
     read_segments,
     write_boxes,
 )
+from aia.tables.parquet_reader import read_description
 from aia.video.layout import skipped_reason
 from aia.video.store import FrameStore
 
@@ -41,50 +43,78 @@ class FilmBoxes(NamedTuple):
 
 
 def detect_to_files(
+    stores: Sequence[tuple[Path, Path | None, Path | None]],
     *,
-    store: Path | str,
     weights: Path | str,
     annotations: Sequence[Path | str] = (),
     segments: Sequence[Path | str] = (),
     seconds: Path | str | None = None,
-    persons: Path | str,
-    objects: Path | str,
     config: DetectorConfig,
     threads: int = 1,
 ) -> None:
-    """Detect on the key frames of one film; write two tables of boxes.
+    """Detect on the key frames of some videos; write two tables of boxes of each.
+
+    Tables that were made of the very same are kept, so that an interrupted job resumes.
 
     Args:
-        store: the film's frames.
+        stores: each a video's frames, the table of persons to write, and that of everything else;
+            None: it is not wanted.
         weights: a file of `save_detector`.
-        annotations: AVA CSVs, of all splits that the film is in; their seconds are key frames.
+        annotations: AVA CSVs, of all splits that the videos are in; their seconds are key frames.
         segments: tables of segments, whose key frames are where their clips may lie.
         seconds: a list of more key frames, which need no annotation.
-        persons: the table of persons to write.
-        objects: the table of everything else.
         config: only `max_objects` is read; the network is what the weights say.
         threads: of the arithmetic on a CPU; more than the machine has are not used.
     """
-    if skipped_reason(Path(store)) is not None:
-        say(f"{store}: its film was skipped, so there is nothing to detect")
-        for output in (persons, objects):
-            write_boxes(output, pd.DataFrame(columns=list(BOX_COLUMNS)), provenance={})
-        return
     device = compute_on(threads=threads)
-    film = FrameStore(store)
     tables = [read_actions(path) for path in annotations]
-    times_sec = [table.loc[table["video"] == film.video, "time_sec"] for table in tables]
-    times_sec += [pd.Series(key_times(path).get(film.video, [])) for path in segments]
-    if seconds is not None:
-        times_sec.append(pd.Series(read_seconds(seconds)))
-    if not any(map(len, times_sec)):
-        names = ", ".join(map(str, [*annotations, *segments]))
-        raise InputError(f"{names}: no key frame of {film.video}; is that the film's name there?")
-    detector = load_detector(weights).to(device)
-    found = detect_film(film, detector, np.concatenate(times_sec), max_objects=config.max_objects)
-    provenance = detector_provenance(detector, weights)
-    write_boxes(persons, found.persons, provenance=provenance)
-    write_boxes(objects, found.objects, provenance=provenance)
+    of_segments = [key_times(path) for path in segments]
+    listed = [] if seconds is None else [pd.Series(read_seconds(seconds))]
+    detector: Detector | None = None
+    weights_digest = file_digest(weights)
+    for store, persons, objects in stores:
+        outputs = [
+            (path, kind) for path, kind in ((persons, "persons"), (objects, "objects")) if path
+        ]
+        if skipped_reason(Path(store)) is not None:
+            say(f"{store}: its film was skipped, so there is nothing to detect")
+            for output, _ in outputs:
+                write_boxes(output, pd.DataFrame(columns=list(BOX_COLUMNS)), provenance={})
+            continue
+        video = FrameStore(store)
+        times_sec = [table.loc[table["video"] == video.video, "time_sec"] for table in tables]
+        times_sec += [pd.Series(times.get(video.video, [])) for times in of_segments]
+        times_sec += listed
+        if not any(map(len, times_sec)):
+            names = ", ".join(map(str, [*annotations, *segments]))
+            raise InputError(
+                f"{names}: no key frame of {video.video}; is that the film's name there?"
+            )
+        key_frames = np.unique(np.concatenate(times_sec))
+        made_of = digest_of(video, weights_digest, key_frames.tobytes(), config.max_objects)
+        if all(is_made_of(output, made_of) for output, _ in outputs):
+            continue
+        detector = detector or load_detector(weights).to(device)
+        found = detect_film(video, detector, key_frames, max_objects=config.max_objects)
+        provenance = detector_provenance(detector, weights) | {"made_of": made_of}
+        for output, kind in outputs:
+            write_boxes(output, getattr(found, kind), provenance=provenance)
+
+
+def digest_of(video: FrameStore, weights_digest: str, *settings: object) -> str:
+    """Digest what a detector's file is made of: frames, weights, settings and this code's version."""
+    frames = sorted((name, str(value)) for name, value in video.about.items())
+    what = (frames, weights_digest, settings, STAGE_VERSIONS["detector"])
+    return hashlib.sha256(repr(what).encode()).hexdigest()
+
+
+def is_made_of(path: Path, made_of: str) -> bool:
+    """Return True if a file that the detector wrote is there, and made of the very same."""
+    try:
+        about = read_description(path, (), "boxes").get("provenance", {})
+        return about.get("made_of") == made_of
+    except InputError:
+        return False
 
 
 def box_table(

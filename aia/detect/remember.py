@@ -5,6 +5,7 @@ run, so they are computed once.
 """
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from aia import boxes
 from aia.config import DetectorConfig
 from aia.detect.faster_rcnn import Detector
 from aia.detect.model import compute_on, load_detector
-from aia.detect.predict import box_table, detector_provenance
+from aia.detect.predict import box_table, detector_provenance, digest_of, is_made_of
 from aia.files import file_digest
 from aia.log import progress, say
 from aia.tables import BOX_COLUMNS, ObjectFeatures, write_object_features
@@ -23,41 +24,48 @@ from aia.video.layout import skipped_reason
 from aia.video.store import FrameStore
 
 
-def remember_to_file(
+def extract_to_files(
+    outputs: Sequence[tuple[Path, Path]],
     *,
-    store: Path | str,
     weights: Path | str,
-    output: Path | str,
     config: DetectorConfig,
     threads: int = 1,
 ) -> None:
-    """Write what the detector sees of one film; of a skipped film, nothing.
+    """Write what the detector sees of some videos; of a skipped video, nothing.
+
+    Files that were made of the very same are kept, so that an interrupted job resumes.
 
     Args:
-        store: the film's frames.
+        outputs: each a video's frames, and the file to write.
         weights: a file of `save_detector`.
-        output: the file to write.
         config: only `max_objects` and `object_threshold` are read.
         threads: of the arithmetic on a CPU; more than the machine has are not used.
     """
     device = compute_on(threads=threads)
     detector = load_detector(weights).to(device)
     provenance = detector_provenance(detector, weights)
-    if skipped_reason(Path(store)) is not None:
-        say(f"{store}: its film was skipped, so there is nothing to remember")
-        seen = _nothing(Path(store).stem, detector, file_digest(weights))
-    else:
-        seen = see_objects(
-            FrameStore(store),
-            detector,
-            most=config.max_objects,
-            threshold=config.object_threshold,
-            weights_digest=provenance["detector_weights"],
-        )
-    write_object_features(output, seen, provenance=provenance)
+    for store, output in outputs:
+        made_of = ""
+        if skipped_reason(Path(store)) is not None:
+            say(f"{store}: its film was skipped, so there is nothing to remember")
+            seen = _nothing(Path(store).stem, detector, file_digest(weights))
+        else:
+            video = FrameStore(store)
+            settings = (config.max_objects, config.object_threshold)
+            made_of = digest_of(video, provenance["detector_weights"], *settings)
+            if is_made_of(output, made_of):
+                continue
+            seen = extract_objects(
+                video,
+                detector,
+                most=config.max_objects,
+                threshold=config.object_threshold,
+                weights_digest=provenance["detector_weights"],
+            )
+        write_object_features(output, seen, provenance=provenance | {"made_of": made_of})
 
 
-def see_objects(
+def extract_objects(
     store: FrameStore,
     detector: Detector,
     *,

@@ -14,7 +14,7 @@ from jaxtyping import Bool, Float, Int
 
 from aia.errors import InputError
 from aia.log import say
-from aia.tables import is_score_table, read_scores, write_metrics
+from aia.tables import is_score_table, read_scores, read_segments, write_metrics
 
 _BLOCK = 512  # segments whose pairs are ranked at once: 125 x 352 numbers each
 
@@ -138,7 +138,7 @@ def _rank(
 def read_pairs(path: Path | str) -> Int[np.ndarray, "segments 2"]:
     """Verb and noun of each segment, from a CSV with these columns among others."""
     try:
-        table = pd.read_csv(path)
+        table = _labels(path)
         pairs = table[["verb", "noun"]].to_numpy()
     except KeyError:
         found = ", ".join(map(str, table.columns[:6]))
@@ -159,6 +159,11 @@ def read_pairs(path: Path | str) -> Int[np.ndarray, "segments 2"]:
             "expected class numbers from 0"
         )
     return pairs.astype(np.int64)
+
+
+def _labels(path: Path | str) -> pd.DataFrame:
+    """Read the segments of a data set's own table, or a CSV of anybody's."""
+    return read_segments(path) if Path(path).suffix == ".parquet" else pd.read_csv(path)
 
 
 def _read_scores(
@@ -182,7 +187,7 @@ def _aligned(
 ) -> tuple[Float[np.ndarray, "n c"], Bool[np.ndarray, " n"]]:
     """A table of `aia score` in the order of the labels' segments; a column for each class id."""
     table = read_scores(path)
-    wanted = pd.read_csv(labels)
+    wanted = _labels(labels)
     for name, columns in ((path, table.boxes.columns), (labels, wanted.columns)):
         if "segment" not in columns:
             raise InputError(

@@ -15,7 +15,7 @@ The workflow takes its inputs from here (workflow/rules/common.smk), and so do t
 from aia.plan.dataset import BOX_FILES, DataSet, Files, Part, find_settings, view_of
 from aia.plan.project import Job, Plan, Project
 from aia.plan.recipes import recipe
-from aia.plan.rules import CONSTRAINTS, NOT_DATED, RULES, declared, paths_of
+from aia.plan.rules import CONSTRAINTS, NOT_DATED, RULES, Needs, declared, paths_of
 from aia.plan.videos import NotFetchedError
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "Files",
     "Job",
     "NOT_DATED",
+    "Needs",
     "NotFetchedError",
     "Part",
     "Plan",

@@ -180,9 +180,7 @@ class Project:
 
     @functools.cached_property
     def _patterns(self) -> list[tuple[Rule, re.Pattern[str]]]:
-        return [
-            (rule, _as_pattern(path)) for rule in RULES.values() for path in rule.makes
-        ]
+        return [(rule, _as_pattern(path)) for rule in RULES.values() for path in rule.makes]
 
 
 def _as_pattern(path: str) -> re.Pattern[str]:

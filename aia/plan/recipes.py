@@ -221,9 +221,7 @@ def table_rows(data: DataSet, table: str) -> list[dict[str, Any]]:
     called = data.settings.table(table).rows
     described = []
     for method, runs in data.rows(table).items():
-        metrics = {
-            kind: data.metrics_of_row(table, method, kind) for kind in data.kinds_of_boxes
-        }
+        metrics = {kind: data.metrics_of_row(table, method, kind) for kind in data.kinds_of_boxes}
         words = _row_in_words(data, runs) | {"row": called[method]}
         if table == "table1e":
             words["cost"] = data.run_file("metrics/{run}.cost.csv", runs[0])
@@ -292,4 +290,3 @@ def method_of(run: str) -> str:
     'c2d-none-wide'
     """
     return parse_run(run).without_seed
-

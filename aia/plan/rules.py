@@ -12,7 +12,7 @@ from typing import NamedTuple
 from aia.config import parse_run
 from aia.errors import InputError
 from aia.plan.dataset import DataSet, Files
-from aia.plan.publishers import AVA, DETECTORS, EPIC, PUBLISHED, UCF, WEIGHTS
+from aia.plan.publishers import AVA, DETECTORS, EPIC, PUBLISHED, WEIGHTS
 
 Wildcards = Mapping[str, str]
 Needs = dict[str, str | Files | Sequence[str] | None]
@@ -661,7 +661,6 @@ def _flat(value: str | Files | Sequence[str] | None, side: str) -> list[str]:
     if isinstance(value, Files):
         return list(getattr(value, side))
     return [value] if isinstance(value, str) else list(value)
-
 
 
 def drawn(form: str) -> list[str]:

@@ -11,11 +11,8 @@ from aia.tables.csv_files import (
     OBJECT_COLUMNS,
     TRACK_COLUMNS,
     check_video_id,
-    read_actions,
-    read_excluded,
     read_key_times,
     read_metrics,
-    read_objects,
     read_tracks,
     write_metrics,
 )
@@ -34,6 +31,7 @@ from aia.tables.data import (
     write_video_table,
 )
 from aia.tables.detections import DetectionBlock, read_detections
+from aia.tables.forms import read_actions, read_excluded, read_objects, read_segments
 from aia.tables.frame_boxes import (
     Tube,
     boxes_of,
@@ -61,7 +59,7 @@ from aia.tables.parquet_files import (
 )
 from aia.tables.parquet_reader import load_parquet
 from aia.tables.predicted_boxes import read_predicted_boxes
-from aia.tables.segments import SEGMENT_COLUMNS, read_segments, write_segments
+from aia.tables.segments import SEGMENT_COLUMNS, write_segments
 
 __all__ = [
     "VideoRow",

@@ -17,7 +17,7 @@ import av
 import numpy as np
 from jaxtyping import Float, Int, Shaped, UInt8, UInt64
 
-from aia.config import CheckConfig, FramesConfig
+from aia.config import STAGE_VERSIONS, CheckConfig, FramesConfig
 from aia.errors import InputError
 from aia.files import atomic_path, file_digest
 from aia.log import say
@@ -117,6 +117,7 @@ def make_store(
         }
         about: dict[str, Any] = {
             **part_settings(config),
+            "stage": STAGE_VERSIONS["frames"],
             "fps": float(config.fps),
             "numbered": config.numbered,
             "short_side": config.short_side,
@@ -157,6 +158,19 @@ def skipped_films(paths: Iterable[Path | str]) -> dict[str, str]:
     """Why films were skipped, by their videos; of those that were not, nothing."""
     reasons = {path.stem: skipped_reason(path) for path in map(Path, paths)}
     return {video: why for video, why in reasons.items() if why is not None}
+
+
+def is_store_of(path: Path | str, video: Path | str, config: FramesConfig) -> bool:
+    """Return True if a store is there, made of this very video with these settings."""
+    if not Path(path).exists() or skipped_reason(Path(path)) is not None:
+        return False
+    try:
+        with FrameStore(path) as store:
+            store.check_settings(config)
+            made = store.about.get("stage"), store.fingerprint["sha256"]
+    except InputError:
+        return False
+    return made == (STAGE_VERSIONS["frames"], file_digest(video))
 
 
 def readable_stores(paths: Iterable[Path | str]) -> dict[str, "FrameStore"]:

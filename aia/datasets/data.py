@@ -1,0 +1,137 @@
+"""The one form of a data set's annotations, results/{dataset}/data/, and what writes it.
+
+    classes.pbtxt           the classes; of segments those of the verbs, as verbs.pbtxt is
+    evaluated.pbtxt         the classes that are scored
+    videos.csv              the videos of each split
+    {split}.parquet         who does what on each key frame, or the segments
+    {split}_excluded.parquet, {split}_objects.parquet       seconds left out; annotated objects
+    seconds.txt             key frames that are scored, where those are not the annotated ones
+    tubes.csv               of tubes: boxes by frame and tube, which video mAP compares with
+    verbs.pbtxt, nouns.pbtxt    of segments: the classes of each task
+
+Each split has files of its own, so that a change of one does not make the other's results again.
+All that comes after reads this form alone.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import pandas as pd
+
+from aia.config import DataConfig, EpicSourceConfig
+from aia.datasets import epic55, sources
+from aia.datasets.tubes import key_frames_of, scored_tubes
+from aia.files import write_text
+from aia.labels import ClassList, read_labels, write_labels
+from aia.log import say
+from aia.tables import (
+    VideoRow,
+    read_actions,
+    read_excluded,
+    read_objects,
+    read_seconds,
+    read_segments,
+    write_annotations,
+    write_excluded_table,
+    write_frame_boxes,
+    write_object_table,
+    write_segment_table,
+    write_video_table,
+)
+
+SPLITS = ("train", "val")
+
+
+class Annotated(NamedTuple):
+    """Annotations as a reader of any form gives them."""
+
+    labels: Mapping[str, ClassList]
+    """The classes, by the name of their file."""
+    rows: Mapping[str, pd.DataFrame]
+    """Of each split: rows of `read_actions`, or of `read_segments`."""
+    tubes: pd.DataFrame | None = None
+    """Boxes by frame and tube of what is scored, of data that have tubes."""
+
+
+def write_data(
+    config: DataConfig, *, videos: Mapping[str, Sequence[str]], output: Path | str
+) -> None:
+    """Read all that the settings say of a data set, and write it in the one form.
+
+    Args:
+        config: Where annotations, classes, objects and key frames are, and in which form.
+        videos: Ids of the videos of each split.
+        output: The folder.
+
+    Raises:
+        InputError: A file is missing, or what it says makes no sense.
+    """
+    output = Path(output)
+    found = read_annotated(config)
+    labels = found.labels["classes"]
+    for name, classes in found.labels.items():
+        write_labels(output / f"{name}.pbtxt", classes)
+    scored = labels if config.evaluated is None else read_labels(config.evaluated)
+    write_labels(output / "evaluated.pbtxt", scored)
+    rows = [VideoRow(video, split) for split, ids in videos.items() for video in ids]
+    write_video_table(output / "videos.csv", rows)
+    for split, table in found.rows.items():
+        write = write_segment_table if config.tasks is not None else write_annotations
+        write(output / f"{split}.parquet", table)
+    for split in (*SPLITS, "test"):
+        path = config.test.excluded if split == "test" else getattr(config.excluded, split)
+        write_excluded_table(output / f"{split}_excluded.parquet", {split: read_excluded(path)})
+    for split in SPLITS:
+        objects = getattr(config.objects, split)
+        found_objects = {split: read_objects(objects)} if objects else {}
+        write_object_table(output / f"{split}_objects.parquet", found_objects)
+    seconds = read_seconds(config.seconds) if config.seconds else []
+    write_text(output / "seconds.txt", "".join(f"{second!r}\n" for second in seconds))
+    if found.tubes is not None:
+        write_frame_boxes(output / "tubes.csv", found.tubes)
+    counts = ", ".join(f"{len(table)} of {split}" for split, table in found.rows.items())
+    say(f"{output}: {len(rows)} videos, {len(labels)} classes, rows: {counts}")
+
+
+def read_annotated(config: DataConfig) -> Annotated:
+    """Read annotations of whichever form, with their classes.
+
+    Raises:
+        InputError: What the form's reader finds.
+    """
+    if isinstance(config.source, EpicSourceConfig):
+        source = config.source
+        labels, rows = epic55.read_splits(
+            source.annotations,
+            verbs=source.verbs,
+            nouns=source.nouns,
+            videos=source.videos,
+            train=source.train,
+            val=source.val,
+        )
+        return Annotated(_of_tasks(labels), rows)
+    if config.source is not None:
+        tubes = sources.read_tubes(config.source)
+        return Annotated(
+            {"classes": tubes.known.labels},
+            {split: key_frames_of(tubes, split, fps=config.clips_per_sec) for split in SPLITS},
+            scored_tubes(tubes),
+        )
+    paths = {split: str(getattr(config.annotations, split)) for split in SPLITS}
+    if config.tasks is not None:
+        labels = {task: read_labels(path) for task, path in config.tasks.items()}
+        rows = {split: read_segments(path) for split, path in paths.items()}
+        for path in paths.values():
+            for task, classes in labels.items():
+                read_segments(path, task=task, labels=classes)  # checks them
+        return Annotated(_of_tasks(labels), rows)
+    classes = read_labels(config.labels)
+    return Annotated(
+        {"classes": classes},
+        {split: read_actions(path, labels=classes) for split, path in paths.items()},
+    )
+
+
+def _of_tasks(labels: Mapping[str, ClassList]) -> dict[str, ClassList]:
+    return {"classes": labels["verb"], **{f"{task}s": found for task, found in labels.items()}}
