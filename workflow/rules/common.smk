@@ -36,11 +36,11 @@ BOX_FILES = {"persons": "person_boxes", "objects": "object_boxes"}  # in data:, 
 
 wildcard_constraints:
     dataset=r"[A-Za-z0-9_-]+",
-    video=r"[A-Za-z0-9_-][A-Za-z0-9_.-]*",
+    video=aia.config.VIDEO_ID,
     split="train|val|test",
     kind="persons|objects",
-    run=r"[a-z0-9_]+-(?:none|nl|(?:parallel|serial|dense|lfb)-[POM]+-(?:none|amu|frozen|objects))-s\d+(?:-[a-z0-9_]+)?",
-    ensemble=r"[a-z0-9_]+",  # never a run's name: those have a - in it
+    run=aia.config.RUN_PATTERN,
+    ensemble=aia.config.ENSEMBLE_PATTERN,  # never a run's name: those have a - in it
     scorer=r"[a-z0-9_]+(?:-[A-Za-z0-9_-]+)?",  # a run or an ensemble
     boxes="val|val-gt",
     scored="val|val-gt|test",
@@ -48,7 +48,7 @@ wildcard_constraints:
     views=r"(?:@[1-9]\d*(?:-flip)?|-multiscale)?",  # the same, or the mean of several
     table="table1[a-f]",
     version=r"2\.[12]",
-    film=r"[A-Za-z0-9_-][A-Za-z0-9_.-]*\.(?:mkv|mp4|webm|avi|mov|m4v|flv|3gp)",
+    film=aia.config.VIDEO_ID + r"\.(?:mkv|mp4|webm|avi|mov|m4v|flv|3gp)",
     weights="|".join(WEIGHTS),
     publisher=r"ava_v2\.[12]|ucf101_24|epic55",
     detector="|".join(map(re.escape, DETECTORS)),

@@ -108,11 +108,11 @@ def videos(dataset, split):
             "video,second,x1,y1,x2,y2,action,person"
         ) from None
     for video, line in line_of.items():
-        if not re.fullmatch(r"(?!\.)[A-Za-z0-9_.-]{0,179}[A-Za-z0-9_-]", video):
+        if not re.fullmatch(aia.config.VIDEO_ID, video):
             raise InputError(
                 f"{path}, line {line}: '{video[:200]}' is not a film's id (letters, digits, _ - ., "
-                "no . at either end, at most 180 characters); the first column names the film "
-                "without its folder and ending"
+                f"no . in front, at most {aia.config.LONGEST_NAME} characters); the first "
+                "column names the film without its folder and ending"
             )
     return tuple(sorted(line_of))
 
@@ -275,7 +275,7 @@ def known_fingerprints(wildcards):
 
 def checked(wildcards):
     """What is there once all films were looked at; a newer list is no reason to train anew."""
-    if not settings(wildcards.dataset).check.asks:
+    if not settings(wildcards.dataset).check.enabled:
         return []
     return ancient(f"results/{wildcards.dataset}/films.csv")
 
