@@ -341,7 +341,7 @@ def test_a_target_that_cannot_be_made_says_why(tmp_path: Path, target: str, expe
         ),
         (
             lambda folder: (folder / "val.csv").write_text(f"{'a' * 200},1,0,0,1,1,7,0\n"),
-            "no . at either end, at most 180 characters)",
+            "no . in front, at most 180 characters)",
         ),
         (
             lambda folder: (folder / "films" / "b.mkv").unlink(),

@@ -16,4 +16,3 @@ def make_findable(repository: Path) -> None:
         rest = os.environ.get(variable)
         os.environ[variable] = os.pathsep.join([str(first), *([rest] if rest else [])])
     sys.path.insert(0, str(repository))
-

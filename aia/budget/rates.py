@@ -8,8 +8,7 @@ from typing import Any
 
 import yaml
 
-from aia.config import read_yaml
-from aia.config.building import suggestion
+from aia.config import read_yaml, suggestion
 from aia.errors import InputError
 from aia.files import write_text
 

@@ -2,15 +2,15 @@
 
 Nothing heavy is imported: the workflow reads this package in each job.
 
-    data.py         what there is to set about films, frames and boxes
-    backbones.py    ... about the backbone F, of each family
+    data.py         sections about a data set: where it is, where it comes from
+    perception.py   ... about its frames and boxes
+    backbones.py    ... about the backbone F, one class a family
     training.py     ... about a run and its scores
     sections.py     ... about results, and all of it together
-    checks.py       what values must fulfil
-    building.py     plain YAML as these types; errors name the setting and suggest the word
-    reading.py      from files and the command line, overlays laid over each other
-    runs.py         names of runs
-    rows.py         rows of tables: runs and ensembles, perhaps multi-scale
+    checks.py       checks of values, and names
+    runs.py         the grammar of run names and of table rows
+    reading.py      files and the command line as these types, overlays laid over each other
+    schema.py       the JSON schema of config.yaml, for editors (config/schema.json)
 """
 
 from aia.config.backbones import (
@@ -21,18 +21,17 @@ from aia.config.backbones import (
     SlowFastConfig,
     TorchvisionConfig,
 )
+from aia.config.checks import LONGEST_NAME, VIDEO_ID, suggestion
 from aia.config.data import (
-    CheckConfig,
     DataConfig,
-    DetectorConfig,
     EpicSourceConfig,
     FetchConfig,
-    FramesConfig,
     JhmdbSourceConfig,
     PlayhouseConfig,
     SourceConfig,
     SplitPaths,
 )
+from aia.config.perception import CheckConfig, DetectorConfig, FramesConfig
 from aia.config.reading import (
     build_section,
     load_settings,
@@ -42,8 +41,15 @@ from aia.config.reading import (
     run_settings,
     section,
 )
-from aia.config.rows import TableRow, parse_row
-from aia.config.runs import RunName, parse_run, with_seed
+from aia.config.runs import (
+    ENSEMBLE_PATTERN,
+    RUN_PATTERN,
+    RunName,
+    TableRow,
+    parse_row,
+    parse_run,
+    with_seed,
+)
 from aia.config.sections import (
     MACHINE_SETTINGS,
     STAGE_VERSIONS,
@@ -68,20 +74,23 @@ __all__ = [
     "CheckConfig",
     "DataConfig",
     "DetectorConfig",
+    "ENSEMBLE_PATTERN",
     "EpicSourceConfig",
     "EvaluateConfig",
     "FetchConfig",
     "FramesConfig",
     "FuseConfig",
     "I3DConfig",
-    "LateralConfig",
     "JhmdbSourceConfig",
+    "LONGEST_NAME",
+    "LateralConfig",
     "LossConfig",
     "MACHINE_SETTINGS",
     "MemoryConfig",
     "NetworkConfig",
     "PlayhouseConfig",
     "ResNet3DConfig",
+    "RUN_PATTERN",
     "RunName",
     "STAGE_VERSIONS",
     "ScoreConfig",
@@ -94,6 +103,7 @@ __all__ = [
     "TableRow",
     "TorchvisionConfig",
     "TrainConfig",
+    "VIDEO_ID",
     "build_section",
     "load_settings",
     "overlay",
@@ -103,5 +113,6 @@ __all__ = [
     "read_yaml",
     "run_settings",
     "section",
+    "suggestion",
     "with_seed",
 ]

@@ -1,32 +1,41 @@
-"""What values must fulfil: each check says which setting it is, its value and the bound."""
+"""Checks of values: each message says which setting it is, its value and the bound."""
 
+import difflib
+import re
 from collections.abc import Iterator
 from typing import Any
 
+LONGEST_NAME = 180
+"""Characters of a video's id: a file name may have 255, with its ending and, while it is written,
+the host's name and more."""
+
+VIDEO_ID = rf"[A-Za-z0-9_-][A-Za-z0-9_.-]{{0,{LONGEST_NAME - 1}}}"
+"""Pattern of a video's id; it becomes a file name, and with a leading dot that would be hidden."""
+
 
 def at_least(section: Any, **least: int | float) -> None:
-    """Each named number is at least its bound."""
+    """Check that each named number is at least its bound."""
     for name, bound in least.items():
         if getattr(section, name) < bound:
             raise ValueError(f"{name} = {getattr(section, name)} is less than {bound}")
 
 
 def at_most(section: Any, **most: int | float) -> None:
-    """Each named number is at most its bound."""
+    """Check that each named number is at most its bound."""
     for name, bound in most.items():
         if getattr(section, name) > bound:
             raise ValueError(f"{name} = {getattr(section, name)} is more than {bound}")
 
 
 def share(section: Any, *names: str) -> None:
-    """Each named number is within 0..1."""
+    """Check that each named number is within 0..1."""
     for name in names:
         if not 0 <= getattr(section, name) <= 1:
             raise ValueError(f"{name} = {getattr(section, name)} is outside 0..1")
 
 
 def odd(section: Any, *names: str) -> None:
-    """Kernels over time: an even one would change the number of frames."""
+    """Check temporal kernels: an even one would change the number of frames."""
     for name in names:
         for kernel in _flat(getattr(section, name)):
             if kernel < 1 or kernel % 2 == 0:
@@ -34,7 +43,7 @@ def odd(section: Any, *names: str) -> None:
 
 
 def each_at_least(section: Any, bound: int, *names: str) -> None:
-    """Each number of each named list, however nested, is at least `bound`."""
+    """Check that each number of each named list, however nested, is at least `bound`."""
     for name in names:
         for number in _flat(getattr(section, name)):
             if number < bound:
@@ -42,7 +51,7 @@ def each_at_least(section: Any, bound: int, *names: str) -> None:
 
 
 def once_each(name: str, values: tuple[Any, ...]) -> None:
-    """There are values, and none twice."""
+    """Check that there are values, and none twice."""
     if not values:
         raise ValueError(f"{name}: needs at least one")
     if len(set(values)) < len(values):
@@ -50,7 +59,7 @@ def once_each(name: str, values: tuple[Any, ...]) -> None:
 
 
 def _flat(value: Any) -> Iterator[int]:
-    """The numbers of a setting that may be a list of lists.
+    """Yield the numbers of a setting that may be a list of lists.
 
     >>> list(_flat(((1, 3), (5,)))), list(_flat(7))
     ([1, 3, 5], [7])
@@ -60,3 +69,15 @@ def _flat(value: Any) -> Iterator[int]:
             yield from _flat(item)
     else:
         yield value
+
+
+def check_name(name: str, where: str) -> None:
+    """Check the name of a data set, which becomes a folder: letters, digits, _ and - only."""
+    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_-]*", name):
+        raise ValueError(f"{where}: '{name}' is not a name of letters, digits, _ and -")
+
+
+def suggestion(word: str, known: Any, prefix: str = "") -> str:
+    """Return the known name nearest to a misspelt one, as the end of a message; or nothing."""
+    near = difflib.get_close_matches(word, [str(name) for name in known], n=1)
+    return f", did you mean {prefix}{near[0]}?" if near else ""

@@ -1,23 +1,34 @@
-"""Settings from files and from the command line, laid over each other, and checked."""
+"""Settings from files and the command line: overlays laid over each other, built as typed sections.
 
+Whatever does not fit is one error, which names the file and the setting and suggests the word.
+"""
+
+import contextlib
+import dataclasses
 import json
-from collections.abc import Mapping
+import math
+import re
+import reprlib
+import types
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import yaml
 
-from aia.config.building import build, shown, suggestion
+from aia.config.checks import suggestion
 from aia.config.runs import RunName
 from aia.config.sections import Settings
 from aia.errors import InputError
 
 _DEEPEST = 500
-SAFE_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # in C where PyYAML has it: 10x as fast
+"""Levels of nesting that a file of settings may have."""
+SAFE_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""PyYAML's loader in C where there is one: ten times as fast."""
 
 
 def read_yaml(path: Path | str) -> dict[str, Any]:
-    """A YAML file as a dictionary."""
+    """Read a YAML file as a dictionary."""
     try:
         text = Path(path).read_text(encoding="utf-8")
         _check_depth(text)
@@ -26,7 +37,7 @@ def read_yaml(path: Path | str) -> dict[str, Any]:
         raise InputError(f"{path}: there is no such file of settings") from None
     except OSError as error:
         raise InputError(f"{path}: cannot be read as settings ({error.strerror})") from None
-    except Exception as error:  # values as dates and numbers that are none raise what they like
+    except Exception as error:  # malformed dates and numbers raise various errors
         what = " ".join(str(error).split()) or type(error).__name__
         raise InputError(f"{path}: not readable as YAML: {what[:400]}") from None
     if not isinstance(content, dict):
@@ -35,9 +46,9 @@ def read_yaml(path: Path | str) -> dict[str, Any]:
 
 
 def _check_depth(text: str) -> None:
-    """Stop at a text that is nested so deep that the loader in C would end the whole program.
+    """Raise ValueError for a text nested so deep that the loader in C would crash the program.
 
-    Depth takes brackets, or columns of a line; the text is parsed for it only where it has many.
+    Nesting takes brackets or indentation, so a text with little of both is not parsed for it.
     """
     brackets = text.count("[") + text.count("{")
     if brackets <= _DEEPEST and max(map(len, text.splitlines()), default=0) <= _DEEPEST:
@@ -51,7 +62,7 @@ def _check_depth(text: str) -> None:
 
 
 def overlay(base: Mapping[str, Any], top: Mapping[str, Any]) -> dict[str, Any]:
-    """`base` with the values of `top` laid over it, section by section.
+    """Return `base` with the values of `top` laid over it, section by section.
 
     >>> overlay({"memory": {"reach": 30, "penalty": True}}, {"memory": {"reach": 5}})
     {'memory': {'reach': 5, 'penalty': True}}
@@ -66,7 +77,7 @@ def overlay(base: Mapping[str, Any], top: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def load_settings(raw: Mapping[str, Any], *, source: str = "config.yaml") -> Settings:
-    """Check all sections, the variants laid over them too."""
+    """Build and check all settings, also with each variant laid over them."""
     settings = build(Settings, raw, source=source, path="")
     for name, change in settings.variants.items():
         build(Settings, overlay(raw, change), source=f"{source} with variant {name}", path="")
@@ -74,12 +85,12 @@ def load_settings(raw: Mapping[str, Any], *, source: str = "config.yaml") -> Set
 
 
 def build_section(kind: Any, value: Any, where: str) -> Any:
-    """`value` (plain YAML) as one section; errors begin with `where`."""
+    """Build one section from `value` (plain YAML); errors begin with `where`."""
     return build(kind, value, source=where, path="")
 
 
 def section(kind: Any, text_or_path: str, name: str) -> Any:
-    """One section, from a JSON object of sections or from a YAML file."""
+    """Build one section from a JSON object of sections or from a YAML file."""
     raw = read_sections(text_or_path)
     if name not in raw:
         raise InputError(f"settings: section {name} is missing (found {', '.join(raw)})")
@@ -87,7 +98,7 @@ def section(kind: Any, text_or_path: str, name: str) -> Any:
 
 
 def read_sections(text_or_path: str) -> dict[str, Any]:
-    """What `--settings` was given: a JSON object, or the path of a YAML file."""
+    """Read the argument of `--settings`: a JSON object, or the path of a YAML file."""
     if not text_or_path.lstrip().startswith("{"):
         return read_yaml(text_or_path)
     try:
@@ -97,7 +108,7 @@ def read_sections(text_or_path: str) -> dict[str, Any]:
 
 
 def run_settings(raw: Mapping[str, Any], run: RunName) -> dict[str, Any]:
-    """The sections that make this run what it is, its variant applied, as plain values."""
+    """Return the sections that a run depends on, its variant applied, as plain values."""
     sections = ["backbones", "network", "loss", "train"]
     if run.memory != "none":  # a run without memory does not depend on its settings
         sections.append("memory")
@@ -128,3 +139,122 @@ def _check_mapping(name: str, value: Any) -> None:
         raise InputError(
             f"settings: {name} = {shown(value)}, expected a mapping of names to values"
         )
+
+
+def build(kind: Any, value: Any, *, source: str, path: str) -> Any:
+    """Build `kind` from `value` (plain YAML); errors name the setting by its path."""
+    origin = get_origin(kind)
+    if dataclasses.is_dataclass(kind):
+        return _build_section(kind, value, source=source, path=path)
+    if kind is Any:
+        return value
+    if origin in (Union, types.UnionType):
+        return _build_union(kind, value, source=source, path=path)
+    if origin is Literal:
+        if value not in get_args(kind):
+            choices = [str(choice) for choice in get_args(kind)]
+            raise _wrong(source, path, value, f"one of {', '.join(choices)}", choices)
+        return value
+    if origin is tuple:
+        return _build_tuple(kind, value, source=source, path=path)
+    if origin is dict:
+        if not isinstance(value, Mapping):
+            raise _wrong(source, path, value, "a mapping of names to values")
+        inner = get_args(kind)[1]
+        return {
+            str(key): build(inner, item, source=source, path=f"{path}.{key}")
+            for key, item in value.items()
+        }
+    return _build_scalar(kind, value, source=source, path=path)
+
+
+def _build_section(kind: Any, value: Any, *, source: str, path: str) -> Any:
+    if not isinstance(value, Mapping):
+        raise _wrong(source, path, value, "a section of settings")
+    hints = get_type_hints(kind)
+    prefix = f"{path}." if path else ""
+    for key in value:
+        if key not in hints:
+            raise InputError(
+                f"{source}: {prefix}{key} is not a setting{suggestion(str(key), hints, prefix)} "
+                f"({path or 'the top level'} has {', '.join(hints)})"
+            )
+    missing = [name for name in hints if name not in value]
+    if missing:
+        raise InputError(f"{source}: {prefix}{missing[0]} is missing; config.yaml shows its value")
+    fields = {
+        name: build(hint, value[name], source=source, path=prefix + name)
+        for name, hint in hints.items()
+    }
+    try:
+        return kind(**fields)
+    except ValueError as error:
+        raise InputError(f"{source}: {prefix}{error}") from None
+
+
+def _build_union(kind: Any, value: Any, *, source: str, path: str) -> Any:
+    choices = get_args(kind)
+    if value is None and type(None) in choices:
+        return None
+    choices = tuple(choice for choice in choices if choice is not type(None))
+    if len(choices) > 1 and dataclasses.is_dataclass(
+        choices[0]
+    ):  # told apart by one of their settings
+        word = "family" if "family" in get_type_hints(choices[0]) else "format"
+        known = {get_args(get_type_hints(choice)[word])[0]: choice for choice in choices}
+        given = value.get(word) if isinstance(value, Mapping) else None
+        if not isinstance(given, str) or given not in known:
+            raise _wrong(source, f"{path}.{word}", given, f"one of {', '.join(known)}")
+        return build(known[given], value, source=source, path=path)
+    mappings = [choice for choice in choices if get_origin(choice) is dict]
+    if mappings and isinstance(value, Mapping):  # a list, or a mapping
+        return build(mappings[0], value, source=source, path=path)
+    return build(choices[0], value, source=source, path=path)
+
+
+def _build_tuple(kind: Any, value: Any, *, source: str, path: str) -> Any:
+    kinds = get_args(kind)
+    if not isinstance(value, Sequence) or isinstance(value, str):
+        raise _wrong(source, path, value, "a list")
+    if kinds[-1] is Ellipsis:
+        kinds = (kinds[0],) * len(value)
+    if len(kinds) != len(value):
+        raise _wrong(source, path, value, f"a list of {len(kinds)}")
+    return tuple(
+        build(inner, item, source=source, path=f"{path}[{index}]")
+        for index, (inner, item) in enumerate(zip(kinds, value, strict=True))
+    )
+
+
+def _build_scalar(kind: Any, value: Any, *, source: str, path: str) -> Any:
+    names = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
+    if kind is float and isinstance(value, int | float) and not isinstance(value, bool):
+        with contextlib.suppress(OverflowError):  # a whole number beyond all of float's
+            if math.isfinite(value):
+                return float(value)
+    elif isinstance(value, kind) and (kind is bool or not isinstance(value, bool)):
+        return value
+    hint = ""
+    if kind is float and isinstance(value, str) and re.fullmatch(r"[\d.]+e-?\d+", value):
+        hint = " (YAML reads 1e-3 as a text: write 1.0e-3)"
+    raise InputError(f"{source}: {path} = {shown(value)} is not {names[kind]}{hint}")
+
+
+def _wrong(
+    source: str, path: str, value: Any, expected: str, choices: Sequence[str] = ()
+) -> InputError:
+    return InputError(
+        f"{source}: {path} = {shown(value)}, expected {expected}"
+        + (suggestion(value, choices) if isinstance(value, str) else "")
+    )
+
+
+def shown(value: Any) -> str:
+    """Return a value as a message shows it: short, whatever it holds and however often."""
+    brief = reprlib.Repr()
+    brief.maxlevel, brief.maxlist, brief.maxdict = 3, 4, 4
+    brief.maxstring = brief.maxother = brief.maxlong = 80
+    try:
+        return brief.repr(value)
+    except ValueError:  # more digits than Python writes
+        return "a number of thousands of digits"

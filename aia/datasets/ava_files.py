@@ -15,7 +15,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Literal
 
-from aia.config import FetchConfig
+from aia.config import VIDEO_ID, FetchConfig
 from aia.errors import InputError
 from aia.fetch import fetch_all, wanted_file
 from aia.files import atomic_path, write_text
@@ -109,7 +109,7 @@ def films_of(path: Path | str) -> dict[str, str]:
     films: dict[str, str] = {}
     for number, line in enumerate(lines, start=1):
         name = line.strip()
-        match = re.fullmatch(r"([A-Za-z0-9_-][A-Za-z0-9_.-]{0,179})\.([a-z0-9]{1,9})", name)
+        match = re.fullmatch(rf"({VIDEO_ID})\.([a-z0-9]{{1,9}})", name)
         if name and not match:
             raise InputError(f"{path}, line {number}: '{name[:60]}' is not a film's name")
         if match and films.setdefault(match[1], name) != name:

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-from aia.config import parse_run
+from aia.config import ENSEMBLE_PATTERN, RUN_PATTERN, parse_run
 from aia.errors import InputError
 from aia.plan.dataset import DataSet, Files
 from aia.plan.publishers import AVA, DETECTORS, EPIC, PUBLISHED, WEIGHTS
@@ -24,9 +24,8 @@ CONSTRAINTS = {
     "part": r"(?:train|val|test)(?:_(?:val|test))*\.\d\d\d+",
     "split": "train|val|test",
     "kind": "persons|objects",
-    "run": r"[a-z0-9_]+-(?:none|nl|(?:parallel|serial|dense|lfb)-[POM]+-"
-    r"(?:none|amu|frozen|objects))-s\d+(?:-[a-z0-9_]+)?",
-    "ensemble": r"[a-z0-9_]+",  # never a run's name: those have a - in it
+    "run": RUN_PATTERN,
+    "ensemble": ENSEMBLE_PATTERN,
     "scorer": r"[a-z0-9_]+(?:-[A-Za-z0-9_-]+)?",  # a run or an ensemble
     "boxes": "val|val-gt",
     "scored": "val|val-gt|test",
@@ -181,7 +180,7 @@ def check_films(data: DataSet, _: Wildcards) -> Needs:
 
 def _checked(data: DataSet) -> str | None:
     """Name what is there once all videos were checked."""
-    return data.path("films.csv") if data.settings.check.asks else None
+    return data.path("films.csv") if data.settings.check.enabled else None
 
 
 # --- boxes -----------------------------------------------------------------------------------------

@@ -5,15 +5,13 @@ import functools
 import os
 import re
 
-from aia.config import Settings
+from aia.config import VIDEO_ID, Settings
 from aia.datasets import ava_files, epic55, sources
 from aia.datasets.playhouse import video_names
 from aia.errors import InputError
 from aia.fetch import NOT_YET
 from aia.plan.publishers import AVA, EPIC, PUBLISHED, UCF
 from aia.tables import read_films, read_segments
-
-VIDEO_ID = re.compile(r"(?!\.)[A-Za-z0-9_.-]{0,179}[A-Za-z0-9_-]")
 
 
 class NotFetchedError(Exception):
@@ -194,10 +192,10 @@ def _first_column(path: str, setting: str) -> tuple[str, ...]:
             "video,second,x1,y1,x2,y2,action,person"
         ) from None
     for video, line in line_of.items():
-        if not VIDEO_ID.fullmatch(video):
+        if not re.fullmatch(VIDEO_ID, video):
             raise InputError(
                 f"{path}, line {line}: '{video[:200]}' is not a film's id (letters, digits, _ - ., "
-                "no . at either end, at most 180 characters); the first column names the film "
+                "no . in front, at most 180 characters); the first column names the film "
                 "without its folder and ending"
             )
     return tuple(sorted(line_of))

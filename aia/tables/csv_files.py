@@ -19,6 +19,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from aia.config import LONGEST_NAME, VIDEO_ID
 from aia.errors import InputError
 from aia.files import atomic_path
 from aia.labels import ClassList
@@ -43,13 +44,11 @@ _BOX = {name: pa.float64() for name in ("x1", "y1", "x2", "y2")}
 LONGEST_SEC = 4.0e6
 """No film lasts longer (46 days); times above are frames or milliseconds."""
 
-LONGEST_NAME = 180
-"""Characters of a film's name: a file's may have 255, with its ending and, while it is written, the
-host's name and more."""
-
 
 def check_video_id(video: str, where: object) -> None:
     """Stop at a video id that could not be a file's name: it becomes one, under results/."""
+    if re.fullmatch(VIDEO_ID, video):
+        return
     plain = re.fullmatch(r"[A-Za-z0-9_.-]+", video) and set(video) != {"."}
     if plain and len(video) > LONGEST_NAME:
         raise InputError(
@@ -61,8 +60,6 @@ def check_video_id(video: str, where: object) -> None:
             f"{where}: video id is {video!r}, expected one that does not begin with '.'; such "
             "files are hidden. Give the film another name"
         )
-    if plain:
-        return
     found = repr(video[:LONGEST_NAME]) if video else "empty"
     raise InputError(
         f"{where}: video id is {found}, expected letters, digits, '_', '-' and '.' only; "

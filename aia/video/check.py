@@ -129,7 +129,7 @@ def refuse_film(
     check: CheckConfig,
 ) -> None:
     """Raise an InputError if a film is not what it must be, or only say so where that suffices."""
-    if not check.asks:
+    if not check.enabled:
         return
     for remark in remarks(about):
         say(f"{video}: {remark}")
