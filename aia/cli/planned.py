@@ -39,7 +39,7 @@ def data_set(options: argparse.Namespace) -> DataSet:
     if path.name != "settings.yaml":
         raise InputError(
             f"--settings {str(options.settings)[:80]}: expected results/DATASET/settings.yaml, "
-            "which `snakemake results/DATASET/settings.yaml` writes"
+            "which the workflow writes, or `aia settings DATASET`"
             + (f"; or, by hand, {needed}" if needed else "")
         )
     return DataSet.read(path)
@@ -48,8 +48,6 @@ def data_set(options: argparse.Namespace) -> DataSet:
 def take(options: argparse.Namespace, needs: Needs) -> None:
     """Set options to the files of the plan; what the plan does not name stays as it is."""
     for name, value in needs.items():
-        if name == "settings":
-            continue
         if isinstance(value, str):
             setattr(options, name, Path(value))
         elif isinstance(value, Files):

@@ -2,28 +2,34 @@
 
 import argparse
 import dataclasses
+import functools
 from pathlib import Path
 from typing import Any
 
 from aia import log
-from aia.cli.options import add_command, whole_section, write_part
+from aia.cli.options import REPOSITORY, add_command, whole_section, write_part
 from aia.cli.planned import add_planned, check_by_hand, data_set, planned
 from aia.config import (
     CheckConfig,
     FetchConfig,
     FramesConfig,
     PlayhouseConfig,
+    overlay,
     read_sections,
+    read_yaml,
     section,
 )
 from aia.errors import InputError
-from aia.files import write_text
+from aia.plan import Project
 
 
 def add_parsers(commands: Any) -> None:
     """Add `settings`, `playhouse`, `fetch`, `prepare`, `frames` and `check-films` to the commands of `aia`."""
-    command = add_command(commands, "settings", settings)
-    command.add_argument("--output", type=Path, required=True)
+    command = commands.add_parser("settings", help=settings.__doc__, description=settings.__doc__)
+    command.set_defaults(run=settings)
+    command.add_argument("dataset", help="config/DATASET.yaml is laid over config.yaml")
+    command.add_argument("--configfile", type=Path, nargs="+", default=[], help="as for snakemake")
+    command.add_argument("--log", help="file that gets a copy of all lines")
 
     command = add_command(commands, "playhouse", playhouse)
     command.add_argument("folder", type=Path)
@@ -92,14 +98,10 @@ def add_parsers(commands: Any) -> None:
 
 
 def settings(options: argparse.Namespace) -> None:
-    """Check settings and write them as one file, which all commands take."""
-    import yaml
-
-    from aia.config import load_settings
-
-    raw = read_sections(options.settings)
-    load_settings(raw, source="settings")
-    write_text(options.output, yaml.safe_dump(raw, sort_keys=True, allow_unicode=True))
+    """Check a data set's settings and write them as one file, results/DATASET/settings.yaml."""
+    overlays = functools.reduce(overlay, map(read_yaml, options.configfile), {})
+    project = Project((Path("."), REPOSITORY), overlays=overlays)
+    print(project.data(options.dataset).write_settings())
 
 
 def playhouse(options: argparse.Namespace) -> None:

@@ -17,6 +17,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+import yaml
+
 from aia.config import (
     Settings,
     load_settings,
@@ -27,6 +29,7 @@ from aia.config import (
     run_settings,
 )
 from aia.errors import InputError
+from aia.files import write_text
 from aia.plan.publishers import WEIGHTS
 from aia.plan.videos import Videos
 
@@ -75,6 +78,15 @@ class DataSet:
     def read(cls, path: Path | str) -> "DataSet":
         """Read results/{dataset}/settings.yaml."""
         return cls(read_yaml(path), source=str(path))
+
+    def write_settings(self) -> str:
+        """Write results/{dataset}/settings.yaml, if it is not there with these settings."""
+        path = Path(self.path("settings.yaml"))
+        # In this order: the rows of tables have that of the settings.
+        text = yaml.safe_dump(dict(self.raw), sort_keys=False, allow_unicode=True)
+        if not path.exists() or path.read_text(encoding="utf-8") != text:
+            write_text(path, text)
+        return str(path)
 
     @property
     def name(self) -> str:

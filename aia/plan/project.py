@@ -82,6 +82,11 @@ class Project:
             self._data[name] = DataSet(self.raw(name), source=" + ".join(dict.fromkeys(files)))
         return self._data[name]
 
+    def write_settings(self) -> None:
+        """Write the settings of each data set that was asked for, where commands read them."""
+        for data in self._data.values():
+            data.write_settings()
+
     @functools.cached_property
     def names(self) -> list[str]:
         """The data sets that have settings."""

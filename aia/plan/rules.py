@@ -17,7 +17,7 @@ from aia.plan.publishers import AVA, DETECTORS, EPIC, PUBLISHED, WEIGHTS
 Wildcards = Mapping[str, str]
 Needs = dict[str, str | Files | Sequence[str] | None]
 """Files by what they are; None, or an empty list: not needed."""
-NOT_DATED = ("settings", "checked", "unpacked", "actions")
+NOT_DATED = ("checked", "unpacked", "actions")
 
 CONSTRAINTS = {
     "dataset": r"[A-Za-z0-9_-]+",
@@ -103,15 +103,9 @@ def _rule(
 # --- data ------------------------------------------------------------------------------------------
 
 
-@_rule("write_settings", "settings.yaml", command="aia settings")
-def write_settings(data: DataSet, _: Wildcards) -> Needs:
-    """Need nothing: the settings are a parameter."""
-    return {}
-
-
-def _draw(data: DataSet, _: Wildcards) -> Needs:
+def _nothing(data: DataSet, _: Wildcards) -> Needs:
     """Need the settings alone."""
-    return {"settings": data.path("settings.yaml")}
+    return {}
 
 
 for _form, _rule_name in (
@@ -122,7 +116,7 @@ for _form, _rule_name in (
     _rule(
         _rule_name, "films", *(f"annotations/{name}" for name in _DRAWN[_form]),
         command="aia playhouse",
-    )(_draw)  # fmt: skip
+    )(_nothing)  # fmt: skip
 
 
 @_rule("prepare_data", *_MADE_OF_DATA, command="aia prepare data")
@@ -143,7 +137,6 @@ def prepare_data(data: DataSet, _: Wildcards) -> Needs:
         ]
     files = [*splits, said.evaluated, said.seconds, test.films, test.labels]
     return {
-        "settings": data.path("settings.yaml"),
         "sources": sorted({str(path) for path in files if path}),
     }
 
@@ -158,7 +151,7 @@ _rule(
 @_rule("store_frames", "parts/{part}.frames", command="aia frames --part {part}")
 def store_frames(data: DataSet, wildcards: Wildcards) -> Needs:
     """Need the videos of a part: the folder of drawn ones, or the list of unpacked ones."""
-    needs: Needs = {"settings": data.path("settings.yaml")}
+    needs = Needs()
     if data.videos.are_drawn:
         return needs | {"folder": data.path("films")}
     if data.videos.are_unpacked:
@@ -175,7 +168,7 @@ def check_films(data: DataSet, _: Wildcards) -> Needs:
         needs["annotations"] = [data.data("train.parquet"), data.data("val.parquet")]
     if data.settings.data.test.films:
         needs["seconds"] = data.data("seconds.txt")
-    return needs | {"settings": data.path("settings.yaml")}
+    return needs
 
 
 def _checked(data: DataSet) -> str | None:
@@ -191,7 +184,7 @@ def _checked(data: DataSet) -> str | None:
 def finetune_detector(data: DataSet, _: Wildcards) -> Needs:
     """Need training key frames and their boxes; the weights alone where they are used as they are."""
     said, detector = data.settings.data, data.settings.detector
-    needs: Needs = {"settings": data.path("settings.yaml")}
+    needs = Needs()
     needs["start"] = None if detector.weights in ("scratch", "coco") else detector.weights
     if not detector.finetune:
         return needs
@@ -211,7 +204,6 @@ def detect_boxes(data: DataSet, wildcards: Wildcards) -> Needs:
     annotated = [data.data(f"{split}.parquet") for split in splits if split != "test"]
     scored = {"val", "test"} & {*splits}
     return {
-        "settings": data.path("settings.yaml"),
         "frames": Files(
             tuple(data.path(f"frames/{video}.h5") for video in part.videos),
             (data.path(f"parts/{part.name}.frames"),),
@@ -227,7 +219,7 @@ def detect_boxes(data: DataSet, wildcards: Wildcards) -> Needs:
 def extract_objects(data: DataSet, wildcards: Wildcards) -> Needs:
     """Need the frames of a part's videos and the detector."""
     needs = detect_boxes(data, wildcards)
-    return {name: needs[name] for name in ("settings", "frames", "weights")}
+    return {name: needs[name] for name in ("frames", "weights")}
 
 
 @_rule("import_boxes", "parts/{split}.{kind}.imported",
@@ -245,7 +237,6 @@ def import_boxes(data: DataSet, wildcards: Wildcards) -> Needs:
     annotated = split in ("train", "val")
     table = data.data(f"{split}.parquet") if annotated else None
     return {
-        "settings": data.path("settings.yaml"),
         "files": files,
         "annotations": table if data.form != "segments" else None,
         "segments": table if data.form == "segments" else None,
@@ -289,7 +280,6 @@ def train(data: DataSet, wildcards: Wildcards) -> Needs:
     """Need frames, annotations, what is seen beside persons, the backbone; and validation's."""
     run = wildcards["run"]
     needs: Needs = {
-        "settings": data.path("settings.yaml"),
         "frames": data.frames("train"),
         "annotations": data.data("train.parquet"),
         "excluded": _excluded(data, "train"),
@@ -312,7 +302,6 @@ def train(data: DataSet, wildcards: Wildcards) -> Needs:
 def _scored(data: DataSet, run: str, split: str) -> Needs:
     """Name what every kind of scoring needs."""
     return {
-        "settings": data.path("settings.yaml"),
         "model": data.run_file("runs/{run}/model.safetensors", run),
         "frames": data.frames(split),
         "excluded": _excluded(data, split),
@@ -383,7 +372,6 @@ def evaluate(data: DataSet, wildcards: Wildcards) -> Needs:
     scorer, end = wildcards["scorer"], f"{wildcards['boxes']}{wildcards['views']}.parquet"
     runs = data.runs_of_tasks(scorer) if data.form == "segments" else [scorer]
     needs: Needs = {
-        "settings": data.path("settings.yaml"),
         "scores": [data.path(f"scores/{run}.{end}") for run in runs],
         "groundtruth": data.data("tubes.csv" if data.form == "tubes" else "val.parquet"),
         "labels": data.data("evaluated.pbtxt"),
@@ -400,7 +388,6 @@ def evaluate_protocols(data: DataSet, wildcards: Wildcards) -> Needs:
     """Need scores, and annotations of key frames."""
     end = f"{wildcards['boxes']}{wildcards['views']}.parquet"
     return {
-        "settings": data.path("settings.yaml"),
         "detections": data.path(f"scores/{wildcards['scorer']}.{end}"),
         "groundtruth": data.data("val.parquet"),
         "excluded": _excluded(data, "val"),
@@ -412,7 +399,6 @@ def evaluate_protocols(data: DataSet, wildcards: Wildcards) -> Needs:
 def evaluate_persons(data: DataSet, _: Wildcards) -> Needs:
     """Need the boxes of persons, and annotated ones."""
     return {
-        "settings": data.path("settings.yaml"),
         "boxes": data.boxes("persons", "val"),
         "groundtruth": data.data("val.parquet"),
         "excluded": _excluded(data, "val"),
@@ -430,7 +416,6 @@ def _table(data: DataSet, table: str) -> Needs:
     """Name the metrics of all rows of a table."""
     rows = data.rows(table)
     needs: Needs = {
-        "settings": data.path("settings.yaml"),
         "labels": data.data("classes.pbtxt"),
         "detected": [file for row in rows for file in data.metrics_of_row(table, row, "val")],
     }
@@ -468,7 +453,6 @@ def submission_list(data: DataSet, _: Wildcards) -> Needs:
     rows = data.settings.table("submissions").rows
     names = [name for row in rows for name in data.scored_as("submissions", row, "test")]
     return {
-        "settings": data.path("settings.yaml"),
         "files": [data.path(f"submission/{name}.csv") for name in names],
     }
 
@@ -482,7 +466,7 @@ def table(data: DataSet, _: Wildcards) -> Needs:
 @_rule("measure_cost", "metrics/{run}.cost.csv", command="aia cost --run {run}")
 def measure_cost(data: DataSet, _: Wildcards) -> Needs:
     """Need the classes: their number is part of the network."""
-    return {"settings": data.path("settings.yaml"), "labels": data.data("classes.pbtxt")}
+    return {"labels": data.data("classes.pbtxt")}
 
 
 _rule("measure_reach", "metrics/{run}.reach.csv", command="aia cost --run {run} --by-reach")(
@@ -512,7 +496,6 @@ def draw_curves(data: DataSet, _: Wildcards) -> Needs:
     """Need the progress and the metrics of all runs of the results."""
     progress = data.named_runs(with_starts=True)
     return {
-        "settings": data.path("settings.yaml"),
         "progress": [data.run_file("runs/{run}/metrics.jsonl", run) for run in progress],
         "metrics": _of_runs(data, "metrics/{run}.val.csv"),
     }
@@ -526,7 +509,6 @@ def _of_runs(data: DataSet, pattern: str) -> list[str]:
 def draw_per_class(data: DataSet, _: Wildcards) -> Needs:
     """Need the metrics of all runs of the results."""
     return {
-        "settings": data.path("settings.yaml"),
         "metrics": _of_runs(data, "metrics/{run}.val.csv"),
         "labels": data.data("classes.pbtxt"),
     }
@@ -535,7 +517,6 @@ def draw_per_class(data: DataSet, _: Wildcards) -> Needs:
 def _shown(data: DataSet) -> Needs:
     """Name the frames and the truth of pictures of key frames."""
     return {
-        "settings": data.path("settings.yaml"),
         "frames": data.frames("val"),
         "groundtruth": data.data("val.parquet"),
     }
@@ -587,14 +568,13 @@ def draw_structures(data: DataSet, _: Wildcards) -> Needs:
 def draw_reach(data: DataSet, _: Wildcards) -> Needs:
     """Need the measured steps of the run that is shown."""
     costs = data.run_file("metrics/{run}.reach.csv", data.shown_run())
-    return {"settings": data.path("settings.yaml"), "costs": costs}
+    return {"costs": costs}
 
 
 @_rule("draw_memory", "figures/memory.png", command="aia figure memory")
 def draw_memory(data: DataSet, _: Wildcards) -> Needs:
     """Need progress and drift of the runs with and without AMU."""
     return {
-        "settings": data.path("settings.yaml"),
         "progress": _named(data.memory_runs(), data, "runs/{run}/metrics.jsonl"),
         "drift": _named(data.memory_runs(), data, "metrics/{run}.drift.csv"),
     }
@@ -604,10 +584,6 @@ REPORT_FIGURES = ("curves", "fig6", "detections", "keyframes", "attention")
 
 
 # --- what is downloaded ----------------------------------------------------------------------------
-
-
-def _nothing(data: DataSet, _: Wildcards) -> Needs:
-    return {}
 
 
 @_rule("fetch_ucf101_24_films", "fetched_films.csv", command="aia fetch ucf101-24")

@@ -20,7 +20,7 @@ rule finetune_detector:
     params:
         recipe=recipe("finetune_detector"),
     shell:
-        "aia finetune-detector --settings {input.settings} --seed 0 --threads {threads} --log {log}"
+        "aia finetune-detector --settings results/{wildcards.dataset}/settings.yaml --seed 0 --threads {threads} --log {log}"
 
 
 rule detect_boxes:
@@ -41,7 +41,7 @@ rule detect_boxes:
     params:
         recipe=recipe("detect_boxes"),
     shell:
-        "aia detect --settings {input.settings} --part {wildcards.part} --threads {threads} --log {log}"
+        "aia detect --settings results/{wildcards.dataset}/settings.yaml --part {wildcards.part} --threads {threads} --log {log}"
 
 
 rule extract_objects:
@@ -62,7 +62,7 @@ rule extract_objects:
     params:
         recipe=recipe("extract_objects"),
     shell:
-        "aia extract-objects --settings {input.settings} --part {wildcards.part} --threads {threads}"
+        "aia extract-objects --settings results/{wildcards.dataset}/settings.yaml --part {wildcards.part} --threads {threads}"
         " --log {log}"
 
 
@@ -83,5 +83,5 @@ rule import_boxes:
     params:
         recipe=recipe("import_boxes"),
     shell:
-        "aia boxes import --settings {input.settings} --split {wildcards.split} --kind {wildcards.kind}"
+        "aia boxes import --settings results/{wildcards.dataset}/settings.yaml --split {wildcards.split} --kind {wildcards.kind}"
         " --log {log}"

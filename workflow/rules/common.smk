@@ -100,11 +100,6 @@ def recipe(name):
     )
 
 
-def raw_settings(wildcards):
-    """All settings of a data set as JSON."""
-    return json.dumps(data_of(wildcards).raw, sort_keys=True)
-
-
 # Snakemake takes a changed param for a reason to run again, unless its function asks for `input`.
 
 
@@ -115,7 +110,7 @@ def fetch_settings(wildcards, input):
 
 def conversion_settings(wildcards, input):
     """Which networks there are, and how files are downloaded."""
-    return raw_settings(wildcards)
+    return json.dumps(data_of(wildcards).raw)
 
 
 def video_address(wildcards, input):
@@ -216,3 +211,9 @@ def same_settings(wildcards):
 
 
 one_message(PROJECT.data)(config["dataset"])  # a wrong setting stops here
+
+
+# Commands read all settings from one file. It is no input of rules: of an input that is itself to be
+# made, and that decides on nothing by its date, Snakemake 9.27 forgets other reasons to run a job.
+onstart:
+    PROJECT.write_settings()

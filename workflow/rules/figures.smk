@@ -23,7 +23,7 @@ rule draw_curves:
         recipe=recipe("draw_curves"),
         kind="curves",
     shell:
-        "aia figure {params.kind} --settings {input.settings} --output {output} --log {log}"
+        "aia figure {params.kind} --settings results/{wildcards.dataset}/settings.yaml --output {output} --log {log}"
 
 
 use rule draw_curves as draw_per_class with:
@@ -170,7 +170,7 @@ rule measure_reach:
     params:
         recipe=recipe("measure_reach"),
     shell:
-        "aia cost --settings {input.settings} --run {wildcards.run} --by-reach --log {log}"
+        "aia cost --settings results/{wildcards.dataset}/settings.yaml --run {wildcards.run} --by-reach --log {log}"
 
 
 rule measure_drift:
@@ -190,4 +190,4 @@ rule measure_drift:
         runtime=60,
         gpu=gpus,
     shell:
-        "aia drift --settings {input.settings} --run {wildcards.run} --threads {threads} --log {log}"
+        "aia drift --settings results/{wildcards.dataset}/settings.yaml --run {wildcards.run} --threads {threads} --log {log}"

@@ -18,7 +18,7 @@ rule store_frames:
     params:
         recipe=recipe("store_frames"),
     shell:
-        "aia frames --settings {input.settings} --part {wildcards.part} --log {log}"
+        "aia frames --settings results/{wildcards.dataset}/settings.yaml --part {wildcards.part} --log {log}"
 
 
 rule check_films:
@@ -38,4 +38,4 @@ rule check_films:
     params:
         recipe=recipe("check_films"),
     shell:
-        "aia check-films --settings {input.settings} --log {log}"
+        "aia check-films --settings results/{wildcards.dataset}/settings.yaml --log {log}"

@@ -21,7 +21,7 @@ rule draw_playhouse:
     params:
         recipe=recipe("draw_playhouse"),
     shell:
-        "aia playhouse results/{wildcards.dataset} --settings {input.settings}"
+        "aia playhouse results/{wildcards.dataset} --settings results/{wildcards.dataset}/settings.yaml"
         " --processes {threads} --log {log}"
 
 

@@ -1,26 +1,4 @@
-# All settings of a data set as one file, and its annotations in the one form that all else reads.
-
-
-localrules:
-    write_settings,
-
-
-rule write_settings:
-    """config.yaml and all overlays -> one resolved file, which every command reads."""
-    output:
-        "results/{dataset}/settings.yaml",
-    log:
-        "logs/{dataset}/write_settings.log",
-    conda:
-        "../../envs/aia.yaml"
-    threads: 1
-    resources:
-        mem_mb=500,
-        runtime=5,
-    params:
-        settings=raw_settings,
-    shell:
-        "aia settings --settings {params.settings:q} --output {output} --log {log}"
+# Annotations of any form become one, once; all else reads that form alone (aia/datasets/data.py).
 
 
 rule prepare_data:
@@ -42,7 +20,7 @@ rule prepare_data:
     params:
         recipe=recipe("prepare_data"),
     shell:
-        "aia prepare data --settings {input.settings} --log {log}"
+        "aia prepare data --settings results/{wildcards.dataset}/settings.yaml --log {log}"
 
 
 use rule prepare_data as prepare_tubes with:

@@ -21,7 +21,7 @@ rule score_detected:
         boxes="val",
         threads=scored_with,
     shell:
-        "aia score --settings {input.settings} --run {wildcards.run} --boxes {params.boxes}{wildcards.view}"
+        "aia score --settings results/{wildcards.dataset}/settings.yaml --run {wildcards.run} --boxes {params.boxes}{wildcards.view}"
         " --threads {params.threads} --log {log}"
 
 
@@ -72,7 +72,7 @@ rule evaluate:
         recipe=recipe("evaluate"),
     shell:
         "aia evaluate scores {wildcards.scorer}.{wildcards.boxes}{wildcards.views}"
-        " --settings {input.settings} --log {log}"
+        " --settings results/{wildcards.dataset}/settings.yaml --log {log}"
 
 
 rule evaluate_protocols:
@@ -93,7 +93,7 @@ rule evaluate_protocols:
         recipe=recipe("evaluate_protocols"),
     shell:
         "aia evaluate protocols {wildcards.scorer}.{wildcards.boxes}{wildcards.views}"
-        " --settings {input.settings} --log {log}"
+        " --settings results/{wildcards.dataset}/settings.yaml --log {log}"
 
 
 rule evaluate_persons:
@@ -111,7 +111,7 @@ rule evaluate_persons:
         mem_mb=2000,
         runtime=30,
     shell:
-        "aia evaluate persons --settings {input.settings} --log {log}"
+        "aia evaluate persons --settings results/{wildcards.dataset}/settings.yaml --log {log}"
 
 
 rule submit:

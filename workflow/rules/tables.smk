@@ -32,7 +32,7 @@ rule result_table:
         recipe=recipe("result_table"),
         table="results",
     shell:
-        "aia table --settings {input.settings} --table {params.table} --output {output.table} --log {log}"
+        "aia table --settings results/{wildcards.dataset}/settings.yaml --table {params.table} --output {output.table} --log {log}"
 
 
 use rule result_table as ablation_table with:
@@ -77,7 +77,7 @@ rule submission_list:
     params:
         recipe=recipe("submission_list"),
     shell:
-        "aia submissions --settings {input.settings} --output {output} --log {log}"
+        "aia submissions --settings results/{wildcards.dataset}/settings.yaml --output {output} --log {log}"
 
 
 rule table:
@@ -117,4 +117,4 @@ rule measure_cost:
     params:
         recipe=recipe("measure_cost"),
     shell:
-        "aia cost --settings {input.settings} --run {wildcards.run} --log {log}"
+        "aia cost --settings results/{wildcards.dataset}/settings.yaml --run {wildcards.run} --log {log}"

@@ -66,5 +66,5 @@ rule train:
         launcher=launcher,
         started=started,
     shell:
-        "{params.launcher} aia train --settings {input.settings} --run {wildcards.run} {params.started}"
+        "{params.launcher} aia train --settings results/{wildcards.dataset}/settings.yaml --run {wildcards.run} {params.started}"
         " --log {log}"
