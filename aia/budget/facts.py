@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from aia.budget.rates import Rates
 from aia.config import PlayhouseConfig, build_section, read_sections
-from aia.datasets.playhouse import SPLITS, key_frames, video_names
+from aia.playhouse import SPLITS, key_frames, video_names
 from aia.errors import InputError
 
 LOOKED_AT = 12

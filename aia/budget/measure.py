@@ -32,7 +32,7 @@ from aia.config import (
     read_sections,
     run_settings,
 )
-from aia.datasets.playhouse import draw_playhouse
+from aia.playhouse import draw_playhouse
 from aia.detect.model import build_detector
 from aia.detect.predict import detect_frames
 from aia.log import say

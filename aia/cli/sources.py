@@ -105,7 +105,7 @@ def add_parsers(commands: Any) -> None:
 
 def playhouse(options: argparse.Namespace) -> None:
     """Draw the embedded data set."""
-    from aia.datasets.playhouse import draw_playhouse
+    from aia.playhouse import draw_playhouse
 
     config = section(PlayhouseConfig, options.settings, "playhouse")
     draw_playhouse(options.folder, config=config, processes=options.processes)

@@ -8,7 +8,7 @@ from torch import nn
 from aia.clip import ClipKey, Slots
 from aia.config import PlayhouseConfig, overlay, read_yaml
 from aia.datasets.loader import Batch
-from aia.datasets.playhouse import draw_playhouse, video_names
+from aia.playhouse import draw_playhouse, video_names
 from aia.network import Features, Network
 from aia.video.store import make_store
 from tests.train.running import REPOSITORY, STEPS

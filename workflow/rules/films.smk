@@ -3,7 +3,7 @@
 import csv
 
 from aia.datasets import ava_files, sources, ucf101_24_files
-from aia.datasets.playhouse import video_names
+from aia.playhouse import video_names
 from aia.fetch import NOT_YET
 
 AVA_TABLES = [
