@@ -205,9 +205,9 @@ def _tubes_entry(video: tuple[str, int, Sequence[Tube]]) -> tuple[str, dict[str,
     """Describe a video as the published file does: numf, label and annotations."""
     name, frames, tubes = video
     found = [
-        # New arrays share one dtype; those of another process each bring their own, which would
-        # make the file's bytes depend on the number of processes.
-        {"label": label, "sf": first, "ef": end, "boxes": np.array(boxes, np.uint16)}
+        # What another process sent brings a dtype of its own, which would make the file's bytes
+        # depend on the number of processes; astype gives all of them the same one.
+        {"label": label, "sf": first, "ef": end, "boxes": boxes.astype(np.uint16)}
         for label, first, end, boxes in tubes
     ]
     return name, {"numf": frames, "label": tubes[0].label, "annotations": found}

@@ -155,7 +155,9 @@ def write_script(rng: np.random.Generator, *, seconds: int) -> Script:
         count = max(1, round(seconds / _SPACING_SEC) + int(rng.integers(-1, 1)))
         acts = _acts(rng, count, both=seconds >= BOTH_SEC)
         times = _times(rng, [act.look for act in acts], seconds)
-        segments = [Segment(*time, act.look, *act.words) for time, act in zip(times, acts, strict=False)]
+        segments = [
+            Segment(*time, act.look, *act.words) for time, act in zip(times, acts, strict=False)
+        ]
         tools = _tools(rng, segments, seconds) if segments else None
         if tools is not None:
             break
@@ -314,9 +316,7 @@ def _bystander(rng: np.random.Generator, worker: Sequence[Spell], seconds: int) 
     return sorted(spells)
 
 
-def _television(
-    rng: np.random.Generator, segments: Sequence[Segment], seconds: int
-) -> list[Spell]:
+def _television(rng: np.random.Generator, segments: Sequence[Segment], seconds: int) -> list[Spell]:
     """Switch on where an answer wants it, half way between two that differ."""
     asked = [s for s in segments if s.verb in _TV_IS_ON]
     if not asked:

@@ -21,26 +21,7 @@ from jaxtyping import UInt8
 
 from aia.playhouse.kitchen import PAIRED, Look, Script, shown
 from aia.playhouse.people import PERSON_HW, Person, draw_looks, draw_person
-from aia.playhouse.pixels import (
-    BLACK,
-    CYAN,
-    GROUND_Y,
-    LIME,
-    MAGENTA,
-    ORANGE,
-    RED,
-    RGB,
-    WHITE,
-    WOOD,
-    XY,
-    YELLOW,
-    Box,
-    Sprite,
-    dot,
-    empty_room,
-    fill,
-    line,
-)
+from aia.playhouse.pixels import GROUND_Y, RGB, XY, Box, Ink, Layer, Sprite, empty_room
 from aia.playhouse.world import State
 
 LABELS = ("hand", "tv", "phone", "knife", "brush")
@@ -56,8 +37,7 @@ _THING_WIDTH = 12
 _THING_Y = slice(2, 48)
 _LAMP_Y = slice(38, 48)
 
-_GLOVE, _POLE, _STRIP, _DARK_LAMP = MAGENTA, (96, 74, 52), (128, 128, 132), (40, 44, 52)
-_BLUE, _SILVER, _GREEN, _MINT = (30, 70, 255), (215, 225, 235), (0, 150, 40), (0, 225, 170)
+_GLOVE, _POLE, _STRIP, _DARK_LAMP = Ink.MAGENTA, (96, 74, 52), (128, 128, 132), (40, 44, 52)
 _HEADS = {"tv": (110, 20, 190), "phone": (0, 130, 90)}
 
 
@@ -115,11 +95,11 @@ def draw_picture(script: Script, cast: Cast, *, time_sec: float) -> UInt8[np.nda
     hook = _columns(picture, cast.slots["hook"])
     match shown(script.tools, time_sec):
         case "knife":
-            hook[9:19, 3:9] = BLACK
-            hook[19:38] = _SILVER
+            hook[9:19, 3:9] = Ink.BLACK
+            hook[19:38] = Ink.SILVER
         case "brush":
-            hook[9:26, 3:9] = WOOD
-            hook[26:38] = LIME
+            hook[9:26, 3:9] = Ink.WOOD
+            hook[26:38] = Ink.LIME
     for gloved in (False, True):
         figure, left_top = _figure_at(script, cast, time_sec=time_sec, gloved=gloved)
         for sprite in figure:
@@ -146,9 +126,7 @@ def _columns(rows: np.ndarray, x: int) -> np.ndarray:
     return rows[:, x : x + _THING_WIDTH]
 
 
-def _figure_at(
-    script: Script, cast: Cast, *, time_sec: float, gloved: bool
-) -> tuple[_Figure, XY]:
+def _figure_at(script: Script, cast: Cast, *, time_sec: float, gloved: bool) -> tuple[_Figure, XY]:
     """Return a person's picture at a time, and where its upper left corner lies."""
     look = Look(shown(script.worker if gloved else script.bystander, time_sec) or Look.IDLE)
     hand_rgb = _GLOVE if gloved else cast.twin.skin
@@ -162,68 +140,68 @@ def _draw_figure(
     person: Person, look: Look, phase: float, hand_rgb: RGB, *, facing_right: bool
 ) -> _Figure:
     """Draw a figure, `phase` of a second into the movement."""
-    body, held, arm = (np.zeros((*_FIGURE_HW, 4), np.uint8) for _ in range(3))
+    body, held, arm = (Layer(_FIGURE_HW) for _ in range(3))
     x, bottom = _FIGURE_HW[1] // 2, _FIGURE_HW[0] - 1
     margin = x - PERSON_HW[1] // 2
     pose = {Look.SIT: State.SIT, Look.EAR: State.EAR}.get(look, State.IDLE)
-    body[:, margin : margin + PERSON_HW[1]] = draw_person(person, pose, phase)
+    body.rgba[:, margin : margin + PERSON_HW[1]] = draw_person(person, pose, phase).rgba
     swing = round(3 * math.cos(2 * math.pi * phase))
     beat = round(math.cos(4 * math.pi * phase))
     hip, shoulder = person.hip_and_shoulder(bottom, sitting=look is Look.SIT)
 
     if look is Look.SIT:
-        fill(body, x - 11, hip - 14, x - 8, bottom, _GREEN)
-        fill(body, x - 11, hip + 2, x + 4, hip + 6, _GREEN)
+        body.fill(x - 11, hip - 14, x - 8, bottom, Ink.GREEN)
+        body.fill(x - 11, hip + 2, x + 4, hip + 6, Ink.GREEN)
     elif look is Look.EAR:
-        fill(body, x + 3, shoulder - 14, x + 10, shoulder - 2, _MINT)
+        body.fill(x + 3, shoulder - 14, x + 10, shoulder - 2, Ink.MINT)
     hand = (x + 12, shoulder + 4)
     match look:
         case Look.DRINK_WATER | Look.DRINK_JUICE:
             hand = (x + 11, shoulder - 2 + beat)
-            colour = _BLUE if look is Look.DRINK_WATER else ORANGE
-            fill(held, x + 6, hand[1] - 14, x + 18, hand[1] - 1, colour)
-            fill(held, x + 6, hand[1] - 14, x + 18, hand[1] - 13, WHITE)
+            colour = Ink.BLUE if look is Look.DRINK_WATER else Ink.ORANGE
+            held.fill(x + 6, hand[1] - 14, x + 18, hand[1] - 1, colour)
+            held.fill(x + 6, hand[1] - 14, x + 18, hand[1] - 13, Ink.WHITE)
         case Look.REACH_JAR | Look.REACH_BOX:
-            colour = _SILVER if look is Look.REACH_JAR else WOOD
+            colour = Ink.SILVER if look is Look.REACH_JAR else Ink.WOOD
             lid = hand[1] + 2 + abs(swing)
-            fill(held, x + 6, hand[1] + 2, x + 20, hand[1] + 17, colour)
-            fill(held, x + 6, lid, x + 20, lid + 3, LIME)
+            held.fill(x + 6, hand[1] + 2, x + 20, hand[1] + 17, colour)
+            held.fill(x + 6, lid, x + 20, lid + 3, Ink.LIME)
         case Look.STIR:
-            line(held, hand, (x + 12 + swing, hand[1] + 10), YELLOW, 2)
-            fill(held, x + 5, hand[1] + 10, x + 20, hand[1] + 21, YELLOW)
-            fill(held, x + 8, hand[1] + 14, x + 17, hand[1] + 17, RED)
+            held.line(hand, (x + 12 + swing, hand[1] + 10), Ink.YELLOW, 2)
+            held.fill(x + 5, hand[1] + 10, x + 20, hand[1] + 21, Ink.YELLOW)
+            held.fill(x + 8, hand[1] + 14, x + 17, hand[1] + 17, Ink.RED)
         case _:
             hand = (x + 12, _HAND_Y - _TOP_Y)
-            fill(held, x + 11, hand[1], x + 13, bottom - 5, _POLE)
-            fill(held, x + 6, bottom - 7, x + 18, bottom - 5, _POLE)
+            held.fill(x + 11, hand[1], x + 13, bottom - 5, _POLE)
+            held.fill(x + 6, bottom - 7, x + 18, bottom - 5, _POLE)
             if look in PAIRED:
                 _draw_tip(held, look, x, swing)
-    line(arm, (x, shoulder + 3), hand, person.sleeve, 3)
-    over = arm[..., 3] > 0
+    arm.line((x, shoulder + 3), hand, person.sleeve, 3)
+    over = arm.rgba[..., 3] > 0
     if look is Look.EAR:  # the hand at the ear stays in front
-        over &= body[..., 3] == 0
-    body[over] = arm[over]
-    dot(held, hand, hand_rgb, _HAND_RADIUS)
-    return _Figure(*(Sprite.of(layer, mirrored=not facing_right) for layer in (body, held)))
+        over &= body.rgba[..., 3] == 0
+    body.rgba[over] = arm.rgba[over]
+    held.dot(hand, hand_rgb, _HAND_RADIUS)
+    return _Figure(*(layer.sprite(mirrored=not facing_right) for layer in (body, held)))
 
 
-def _draw_tip(held: np.ndarray, look: Look, x: int, swing: int) -> None:
+def _draw_tip(held: Layer, look: Look, x: int, swing: int) -> None:
     """Draw the lower end of a pole: foam or claws say wash or take, what is below cup or pot."""
     verb, noun = look.name.split("_")
     top = _HAND_Y + _HAND_RADIUS + SIGHT - _TOP_Y
     if verb == "WASH":
-        fill(held, x + 6, top, x + 18, top + 8, WHITE)
+        held.fill(x + 6, top, x + 18, top + 8, Ink.WHITE)
         for spot in (x + 8, x + 12, x + 16):
-            fill(held, spot - 1, top + 4 + swing, spot, top + 5 + swing, _BLUE)
+            held.fill(spot - 1, top + 4 + swing, spot, top + 5 + swing, Ink.BLUE)
     else:
-        fill(held, x + 6, top, x + 18, top + 3, RED)
+        held.fill(x + 6, top, x + 18, top + 3, Ink.RED)
         for prong in (x + 6, x + 16):
-            fill(held, prong, top, prong + 2, top + 6 + abs(swing) // 2, RED)
+            held.fill(prong, top, prong + 2, top + 6 + abs(swing) // 2, Ink.RED)
     if noun == "CUP":
-        fill(held, x + 8, top + 11, x + 16, top + 21, CYAN)
-        fill(held, x + 17, top + 14, x + 18, top + 17, CYAN)
+        held.fill(x + 8, top + 11, x + 16, top + 21, Ink.CYAN)
+        held.fill(x + 17, top + 14, x + 18, top + 17, Ink.CYAN)
     else:
-        fill(held, x + 6, top + 12, x + 18, top + 21, BLACK)
+        held.fill(x + 6, top + 12, x + 18, top + 21, Ink.BLACK)
 
 
 def _backdrop(rng: np.random.Generator, slots: dict[str, int]) -> UInt8[np.ndarray, "112 160 3"]:
@@ -231,7 +209,7 @@ def _backdrop(rng: np.random.Generator, slots: dict[str, int]) -> UInt8[np.ndarr
     picture = empty_room(rng, upright=False, shade=8)
     for name, x in slots.items():
         if name == "hook":
-            picture[4:8, x + 2 : x + 10] = BLACK
+            picture[4:8, x + 2 : x + 10] = Ink.BLACK
         else:
             strip = _columns(picture[_THING_Y], x)
             strip[:] = _STRIP

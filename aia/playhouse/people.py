@@ -10,26 +10,8 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
-from jaxtyping import UInt8
 
-from aia.playhouse.pixels import (
-    BLACK,
-    CYAN,
-    LIME,
-    MAGENTA,
-    ORANGE,
-    RED,
-    RGB,
-    WHITE,
-    WOOD,
-    XY,
-    YELLOW,
-    Sprite,
-    dot,
-    fill,
-    line,
-    pick,
-)
+from aia.playhouse.pixels import RGB, XY, Ink, Layer, Sprite, pick
 from aia.playhouse.world import State
 
 PERSON_HW = (65, 29)
@@ -45,7 +27,7 @@ _HAIR: tuple[RGB, ...] = (
     (35, 28, 26), (82, 48, 24), (196, 158, 88), (135, 132, 132), (140, 62, 30),
 )  # fmt: skip
 _HAIRCUTS = ("short", "long", "bun", "cap")
-_GLOVE, _SHOES, _EYE = (40, 60, 255), (40, 32, 30), (20, 20, 25)
+_SHOES, _EYE = (40, 32, 30), (20, 20, 25)
 
 
 class Person(NamedTuple):
@@ -89,12 +71,12 @@ def draw_looks(rng: np.random.Generator, *, places: Sequence[int]) -> Iterator[P
 @lru_cache(maxsize=4096)
 def person_sprite(person: Person, state: State, phase: float, *, facing_right: bool) -> Sprite:
     """Draw a person with all it holds, `phase` of a second into its movement."""
-    return Sprite.of(draw_person(person, state, phase), mirrored=not facing_right)
+    return draw_person(person, state, phase).sprite(mirrored=not facing_right)
 
 
-def draw_person(person: Person, state: State, phase: float) -> UInt8[np.ndarray, "65 29 4"]:
-    """Draw a person facing right on a layer of its own."""
-    layer = np.zeros((*PERSON_HW, 4), np.uint8)
+def draw_person(person: Person, state: State, phase: float) -> Layer:
+    """Draw a person facing right, on a layer of PERSON_HW."""
+    layer = Layer(PERSON_HW)
     swing = math.cos(2 * math.pi * phase)
     beat = math.cos(4 * math.pi * phase)
     x, bottom = PERSON_HW[1] // 2, PERSON_HW[0] - 1
@@ -104,28 +86,28 @@ def draw_person(person: Person, state: State, phase: float) -> UInt8[np.ndarray,
     hip, shoulder = person.hip_and_shoulder(bottom, sitting=sitting)
 
     if sitting:
-        fill(layer, x - 7, hip + 1, x + 3, hip + 3, WOOD)
+        layer.fill(x - 7, hip + 1, x + 3, hip + 3, Ink.WOOD)
         for leg in (x - 6, x + 1):
-            fill(layer, leg, hip + 4, leg + 1, bottom, WOOD)
-        fill(layer, x - 4, hip - 3, x + 9, hip + 1, person.trousers)
-        fill(layer, x + 6, hip + 1, x + 9, bottom - 2, person.trousers)
-        fill(layer, x + 6, bottom - 2, x + 12, bottom, _SHOES)
+            layer.fill(leg, hip + 4, leg + 1, bottom, Ink.WOOD)
+        layer.fill(x - 4, hip - 3, x + 9, hip + 1, person.trousers)
+        layer.fill(x + 6, hip + 1, x + 9, bottom - 2, person.trousers)
+        layer.fill(x + 6, bottom - 2, x + 12, bottom, _SHOES)
     else:
         stride = round({State.WALK: 8 * swing, State.DANCE: 5 + beat}.get(state, 2))
         for foot in (x - stride, x + stride):
-            line(layer, (x, hip), (foot, bottom - 2), person.trousers, 4)
-            fill(layer, foot - 2, bottom - 1, foot + 3, bottom, _SHOES)
+            layer.line((x, hip), (foot, bottom - 2), person.trousers, 4)
+            layer.fill(foot - 2, bottom - 1, foot + 3, bottom, _SHOES)
 
     def arm(hand: XY, elbow: XY | None = None) -> None:
         start = (x, shoulder + 3)
         for end in filter(None, (elbow, hand)):
-            line(layer, start, end, person.sleeve, 3)
+            layer.line(start, end, person.sleeve, 3)
             start = end
-        dot(layer, hand, person.skin, 2)
+        layer.dot(hand, person.skin, 2)
 
-    fill(layer, x - 5, shoulder, x + 5, hip, person.shirt)
-    fill(layer, x - 4, shoulder - 1, x + 4, shoulder, person.shirt)
-    fill(layer, x - 5, hip - 1, x + 5, hip, person.trousers)
+    layer.fill(x - 5, shoulder, x + 5, hip, person.shirt)
+    layer.fill(x - 4, shoulder - 1, x + 4, shoulder, person.shirt)
+    layer.fill(x - 5, hip - 1, x + 5, hip, person.trousers)
     _draw_head(layer, person, x, shoulder - 7)
     if state in (State.TALK, State.SIT_TALK):
         _draw_speech(layer, x, shoulder - 7, mouth=5 if beat >= 0 else 3)
@@ -135,31 +117,31 @@ def draw_person(person: Person, state: State, phase: float) -> UInt8[np.ndarray,
             for side in (-1, 1):
                 hand = (x + side * 10, shoulder - 9 + round(side * 3 * beat))
                 arm(hand)
-                dot(layer, hand, LIME, 3)
+                layer.dot(hand, Ink.LIME, 3)
         case State.EAR:
             arm((x + 6, shoulder - 6), elbow=(x + 9, shoulder + 5))
-            fill(layer, x + 4, shoulder - 11, x + 7, shoulder - 3, ORANGE)
+            layer.fill(x + 4, shoulder - 11, x + 7, shoulder - 3, Ink.ORANGE)
         case State.DRINK:
             hand = (x + 9, shoulder - 1 + round(beat))
             arm(hand, elbow=(x + 7, shoulder + 7))
-            fill(layer, x + 7, hand[1] - 7, x + 12, hand[1], CYAN)
+            layer.fill(x + 7, hand[1] - 7, x + 12, hand[1], Ink.CYAN)
         case State.CHOP:
             hand = (x + 9, shoulder + 7 + round(3 * beat))
             arm(hand)
-            fill(layer, x + 9, hand[1] - 8, x + 12, hand[1] + 2, BLACK)
+            layer.fill(x + 9, hand[1] - 8, x + 12, hand[1] + 2, Ink.BLACK)
         case State.BRUSH:
             hand = (x + 9 + round(beat), shoulder - 9 + round(3 * swing))
             arm(hand)
-            line(layer, hand, (hand[0], hand[1] - 5), WOOD, 2)
-            fill(layer, hand[0] - 3, hand[1] - 9, hand[0] + 3, hand[1] - 3, MAGENTA)
+            layer.line(hand, (hand[0], hand[1] - 5), Ink.WOOD, 2)
+            layer.fill(hand[0] - 3, hand[1] - 9, hand[0] + 3, hand[1] - 3, Ink.MAGENTA)
         case State.REACH:
             hand = (x + 11, shoulder + 1 + round(swing))
             arm(hand)
-            fill(layer, x + 9, hand[1] - 3, x + 13, hand[1] + 3, _GLOVE)
+            layer.fill(x + 9, hand[1] - 3, x + 13, hand[1] + 3, Ink.INDIGO)
         case State.STIR:
             hand = (x + 8, shoulder + 11)
             arm(hand)
-            line(layer, hand, (x + 9 + round(3 * swing), hip + 6), YELLOW, 3)
+            layer.line(hand, (x + 9 + round(3 * swing), hip + 6), Ink.YELLOW, 3)
         case State.WALK:
             arm((x + round(6 * swing), hip - 1))
         case State.SIT | State.SIT_TALK:
@@ -169,23 +151,23 @@ def draw_person(person: Person, state: State, phase: float) -> UInt8[np.ndarray,
     return layer
 
 
-def _draw_head(layer: np.ndarray, person: Person, x: int, y: int) -> None:
+def _draw_head(layer: Layer, person: Person, x: int, y: int) -> None:
     if person.haircut == "long":
-        fill(layer, x - 6, y - 2, x + 1, y + 9, person.hair)
+        layer.fill(x - 6, y - 2, x + 1, y + 9, person.hair)
     if person.haircut == "bun":
-        dot(layer, (x - 5, y - 5), person.hair, 2)
-    dot(layer, (x, y), person.skin, 6)
-    cv2.ellipse(layer, (x - 1, y - 1), (6, 6), 0, 180, 360, (*person.hair, 255), -1)
-    fill(layer, x - 6, y - 2, x - 4, y + 2, person.hair)
+        layer.dot((x - 5, y - 5), person.hair, 2)
+    layer.dot((x, y), person.skin, 6)
+    cv2.ellipse(layer.rgba, (x - 1, y - 1), (6, 6), 0, 180, 360, (*person.hair, 255), -1)
+    layer.fill(x - 6, y - 2, x - 4, y + 2, person.hair)
     if person.haircut == "cap":
-        fill(layer, x, y - 3, x + 8, y - 2, person.hair)
-    fill(layer, x + 3, y - 1, x + 3, y, _EYE)
+        layer.fill(x, y - 3, x + 8, y - 2, person.hair)
+    layer.fill(x + 3, y - 1, x + 3, y, _EYE)
 
 
-def _draw_speech(layer: np.ndarray, x: int, y: int, *, mouth: int) -> None:
+def _draw_speech(layer: Layer, x: int, y: int, *, mouth: int) -> None:
     """Draw a mouth, open to some height, and a bubble."""
-    fill(layer, x + 1, y + 2, x + 5, y + mouth, RED)
-    fill(layer, x + 7, y - 8, x + 13, y - 3, WHITE)
-    fill(layer, x + 7, y - 2, x + 8, y - 1, WHITE)
+    layer.fill(x + 1, y + 2, x + 5, y + mouth, Ink.RED)
+    layer.fill(x + 7, y - 8, x + 13, y - 3, Ink.WHITE)
+    layer.fill(x + 7, y - 2, x + 8, y - 1, Ink.WHITE)
     for speck in (8, 10, 12):
-        fill(layer, x + speck, y - 6, x + speck, y - 5, RED)
+        layer.fill(x + speck, y - 6, x + speck, y - 5, Ink.RED)

@@ -23,11 +23,17 @@ GROUND_Y = 109
 FLOOR_Y = GROUND_Y - 14
 """First row of the floor."""
 
-CYAN, BLACK, MAGENTA, YELLOW = (0, 235, 255), (8, 8, 10), (255, 0, 200), (255, 228, 0)
-RED, ORANGE, LIME, WHITE = (255, 25, 25), (255, 140, 0), (130, 255, 40), (252, 252, 252)
-WOOD = (120, 78, 42)
 _WALLS: tuple[RGB, ...] = ((214, 200, 168), (168, 190, 206), (206, 178, 190), (178, 200, 170))
 _FLOORS: tuple[RGB, ...] = ((140, 110, 80), (110, 100, 95), (125, 98, 88), (100, 92, 82))
+
+
+class Ink:
+    """Colours of props."""
+
+    CYAN, BLACK, MAGENTA, YELLOW = (0, 235, 255), (8, 8, 10), (255, 0, 200), (255, 228, 0)
+    RED, ORANGE, LIME, WHITE = (255, 25, 25), (255, 140, 0), (130, 255, 40), (252, 252, 252)
+    WOOD, INDIGO, BLUE, SILVER = (120, 78, 42), (40, 60, 255), (30, 70, 255), (215, 225, 235)
+    GREEN, MINT = (0, 150, 40), (0, 225, 170)
 
 
 class Box(NamedTuple):
@@ -51,15 +57,6 @@ class Sprite(NamedTuple):
     xyxy: tuple[int, int, int, int]
     """Tight box of what is covered, x2 and y2 exclusive."""
 
-    @classmethod
-    def of(cls, layer: UInt8[np.ndarray, "h w 4"], *, mirrored: bool) -> "Sprite":
-        """Make a sprite of a layer that `fill`, `line` and `dot` drew on."""
-        if mirrored:
-            layer = layer[:, ::-1]
-        ys, xs = np.nonzero(layer[..., 3])
-        xyxy = (int(xs.min()), int(ys.min()), int(xs.max()) + 1, int(ys.max()) + 1)
-        return cls(layer[..., :3].copy(), layer[..., 3].copy(), xyxy)
-
     def paste(self, picture: UInt8[np.ndarray, "112 160 3"], left_top: XY) -> None:
         """Draw the sprite into a picture."""
         (left, top), (height, width) = left_top, self.mask.shape
@@ -71,19 +68,30 @@ class Sprite(NamedTuple):
         return Box(label, (left + x1, top + y1, left + x2, top + y2))
 
 
-def fill(layer: np.ndarray, x1: int, y1: int, x2: int, y2: int, rgb: RGB) -> None:
-    """Fill a rectangle of a layer, x2 and y2 included."""
-    layer[y1 : y2 + 1, x1 : x2 + 1] = (*rgb, 255)
+class Layer:
+    """Transparent picture on which a sprite is drawn."""
 
+    def __init__(self, size_hw: tuple[int, int]) -> None:
+        self.rgba = np.zeros((*size_hw, 4), np.uint8)
 
-def line(layer: np.ndarray, start: XY, end: XY, rgb: RGB, width: int) -> None:
-    """Draw a line on a layer."""
-    cv2.line(layer, start, end, (*rgb, 255), width)
+    def fill(self, x1: int, y1: int, x2: int, y2: int, rgb: RGB) -> None:
+        """Fill a rectangle, x2 and y2 included."""
+        self.rgba[y1 : y2 + 1, x1 : x2 + 1] = (*rgb, 255)
 
+    def line(self, start: XY, end: XY, rgb: RGB, width: int) -> None:
+        """Draw a line."""
+        cv2.line(self.rgba, start, end, (*rgb, 255), width)
 
-def dot(layer: np.ndarray, centre: XY, rgb: RGB, radius: int) -> None:
-    """Draw a filled circle on a layer."""
-    cv2.circle(layer, centre, radius, (*rgb, 255), -1)
+    def dot(self, centre: XY, rgb: RGB, radius: int) -> None:
+        """Draw a filled circle."""
+        cv2.circle(self.rgba, centre, radius, (*rgb, 255), -1)
+
+    def sprite(self, *, mirrored: bool) -> Sprite:
+        """Return what was drawn."""
+        rgba = self.rgba[:, ::-1] if mirrored else self.rgba
+        ys, xs = np.nonzero(rgba[..., 3])
+        xyxy = (int(xs.min()), int(ys.min()), int(xs.max()) + 1, int(ys.max()) + 1)
+        return Sprite(rgba[..., :3].copy(), rgba[..., 3].copy(), xyxy)
 
 
 def pick(rng: np.random.Generator, colours: tuple[RGB, ...]) -> RGB:
