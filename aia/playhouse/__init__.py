@@ -1,11 +1,11 @@
 """Playhouse, the embedded data set: scripted, drawn videos that need no download (docs/data.md).
 
-    videos/folder  films/{video}.mp4      H.264, 112 x 160 pixels
-    annotations/                          in the form of `playhouse.form`
+    films/{video}.mp4   H.264, without sound
+    annotations/        files in the form of `playhouse.form`: AVA, UCF101-24 or EPIC-Kitchens-55
 
-One drawn world has three annotation forms: world.py writes the scripts, stage.py and people.py draw
-them, forms.py annotates them as AVA or UCF101-24 is. As EPIC-Kitchens-55 is annotated a kitchen,
-whose segments need other scripts (kitchen.py, kitchen_stage.py) but the same people and pixels.
+world.py writes scripts, stage.py draws them with people.py and pixels.py, and forms.py annotates
+them in AVA's or UCF101-24's form. EPIC-Kitchens' form needs segments with a verb and a noun, so it
+has its own scripts (kitchen.py) and stage (kitchen_stage.py), with the same people and pixels.
 """
 
 import multiprocessing

@@ -114,7 +114,7 @@ class Segment(NamedTuple):
 
     @property
     def mid_sec(self) -> float:
-        """Its middle."""
+        """Middle of the segment."""
         return (self.start_sec + self.stop_sec) / 2
 
 

@@ -128,7 +128,7 @@ def _columns(rows: np.ndarray, x: int) -> np.ndarray:
 
 def _figure_at(script: Script, cast: Cast, *, time_sec: float, gloved: bool) -> tuple[_Figure, XY]:
     """Return a person's picture at a time, and where its upper left corner lies."""
-    look = Look(shown(script.worker if gloved else script.bystander, time_sec) or Look.IDLE)
+    look = Look(int(shown(script.worker if gloved else script.bystander, time_sec) or 0))
     hand_rgb = _GLOVE if gloved else cast.twin.skin
     figure = _draw_figure(cast.twin, look, time_sec % 1.0, hand_rgb, facing_right=cast.facing_right)
     left = (cast.worker_x if gloved else cast.bystander_x) - _FIGURE_HW[1] // 2
