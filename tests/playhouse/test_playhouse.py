@@ -93,16 +93,18 @@ def test_a_video_depends_on_seed_split_and_number_and_not_on_how_many_there_are(
 
 
 @pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize(("seconds", "fps"), [(4, 2), (5, 25)])
-def test_the_smallest_and_other_rates_work(
-    form: str, seconds: int, fps: int, tmp_path: Path
+@pytest.mark.parametrize(
+    ("seconds", "fps", "size_hw"), [(4, 2, (56, 80)), (5, 25, (112, 162)), (4, 2, (224, 320))]
+)
+def test_the_shortest_videos_and_other_rates_and_sizes_work(
+    form: str, seconds: int, fps: int, size_hw: tuple[int, int], tmp_path: Path
 ) -> None:
     config = replace(
-        small(form), train_films=1, val_films=1, seconds=seconds, fps=fps, size_hw=(56, 80)
+        small(form), train_films=1, val_films=1, seconds=seconds, fps=fps, size_hw=size_hw
     )
     draw_playhouse(tmp_path, config=config, processes=1)
     for path in (tmp_path / "films").iterdir():
-        assert decode(path).shape == (seconds * fps, 56, 80, 3)
+        assert decode(path).shape == (seconds * fps, *size_hw, 3)
     assert all(content for name, content in files(tmp_path).items() if "excluded" not in name)
 
 

@@ -35,9 +35,9 @@ def script_of(target: int, others: State, *, on: bool = False) -> Script:
     return script(*(EVERY_STATE if n == target else int(others) for n in range(3)), on=on)
 
 
-def frames(play: Script, actors: Cast, size_hw: tuple[int, int] = STAGE_HW) -> np.ndarray:
+def frames(play: Script, actors: Cast) -> np.ndarray:
     rng = np.random.default_rng(11)
-    return np.stack(list(filmed(pictures(play, actors, fps=FPS), rng=rng, size_hw=size_hw)))
+    return np.stack(list(filmed(pictures(play, actors, fps=FPS), rng=rng, size_hw=STAGE_HW)))
 
 
 def boxes_of(play: Script, actors: Cast, person: int) -> list[Box]:
@@ -116,9 +116,3 @@ def test_a_dark_second_is_dark_from_half_a_second_before_its_key_frame_to_half_a
     play.dark[2] = True
     brightness = frames(play, cast(6)).mean(axis=(1, 2, 3))
     np.testing.assert_array_equal(np.flatnonzero(brightness < 60), np.arange(6, 10))
-
-
-@pytest.mark.parametrize("size_hw", [(56, 80), (224, 320), (112, 162)])
-def test_the_stage_is_resized_to_the_size_asked_for(size_hw: tuple[int, int]) -> None:
-    play = script(State.IDLE, State.IDLE)
-    assert frames(play, cast(7, persons=2), size_hw).shape == (SECONDS * FPS, *size_hw, 3)
