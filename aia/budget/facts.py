@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 
 from aia.budget.rates import Rates
 from aia.config import PlayhouseConfig, build_section, read_sections
-from aia.datasets.playhouse import SPLITS, key_frames, video_names
 from aia.errors import InputError
+from aia.playhouse import SPLITS, key_frames, video_names
 
 LOOKED_AT = 12
 """Films whose headers are read; the others are taken to be like them."""

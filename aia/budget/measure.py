@@ -32,10 +32,10 @@ from aia.config import (
     read_sections,
     run_settings,
 )
-from aia.datasets.playhouse import draw_playhouse
 from aia.detect.model import build_detector
 from aia.detect.predict import detect_frames
 from aia.log import say
+from aia.playhouse import draw_playhouse
 from aia.train.cost import Problem, Work, median_times
 from aia.train.start import Sections, pick_device
 from aia.video.decode import Film, open_container

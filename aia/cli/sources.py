@@ -106,7 +106,7 @@ def settings(options: argparse.Namespace) -> None:
 
 def playhouse(options: argparse.Namespace) -> None:
     """Draw the embedded data set."""
-    from aia.datasets.playhouse import draw_playhouse
+    from aia.playhouse import draw_playhouse
 
     config = section(PlayhouseConfig, options.settings, "playhouse")
     draw_playhouse(options.folder, config=config, processes=options.processes)

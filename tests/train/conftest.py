@@ -7,8 +7,8 @@ from torch import nn
 
 from aia.clip import Batch, ClipKey, Slots
 from aia.config import PlayhouseConfig, overlay, read_yaml
-from aia.datasets.playhouse import draw_playhouse, video_names
 from aia.network import Features, Network
+from aia.playhouse import draw_playhouse, video_names
 from aia.video.store import make_store
 from tests.train.running import REPOSITORY, STEPS
 

@@ -7,10 +7,10 @@ import cv2
 import numpy as np
 import pytest
 
-from aia.datasets import playhouse_epic_draw as draw
-from aia.datasets.playhouse_draw import STAGE_HW
-from aia.datasets.playhouse_epic_draw import SIGHT, Cast, boxes, draw_cast, draw_picture, frames
-from aia.datasets.playhouse_epic_script import PAIRED, Look, Script, Spell
+from aia.playhouse import kitchen_stage
+from aia.playhouse.kitchen import PAIRED, Look, Script, Spell
+from aia.playhouse.kitchen_stage import SIGHT, Cast, boxes, draw_cast, draw_picture
+from aia.playhouse.pixels import STAGE_HW
 
 PHASES = (0.0, 0.25, 0.625)
 SECONDS = 3
@@ -104,9 +104,9 @@ def test_no_feature_sees_which_thing_it_is_and_whether_it_is_lit(seed: int) -> N
     slots = actors.slots
     exchanged = dict(slots, tv=slots["phone"], phone=slots["tv"])
     swapped = actors._replace(
-        slots=exchanged, backdrop=draw._backdrop(np.random.default_rng(seed), exchanged)
+        slots=exchanged, backdrop=kitchen_stage._backdrop(np.random.default_rng(seed), exchanged)
     )
-    actors = actors._replace(backdrop=draw._backdrop(np.random.default_rng(seed), slots))
+    actors = actors._replace(backdrop=kitchen_stage._backdrop(np.random.default_rng(seed), slots))
     on, off = (picture(script(tv_on=state), actors) for state in (True, False))
     lamps = differ([on, off])
     heads = differ([on, picture(script(tv_on=False), swapped)])
@@ -133,23 +133,24 @@ def test_one_thing_is_lit_as_brightly_as_the_other() -> None:
 def test_the_box_of_the_hand_is_tight_around_the_glove_and_what_it_holds(
     look: Look, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    figure = draw._figure
+    figure_at = kitchen_stage._figure_at
 
-    def without(*args: object, gloved: bool, **kwargs: object) -> tuple[np.ndarray, np.ndarray]:
-        body, held = figure(*args, gloved=gloved, **kwargs)  # type: ignore[arg-type]
-        return body, np.zeros_like(held) if gloved else held
+    def without(*args: object, gloved: bool, **kwargs: object) -> object:
+        figure, left_top = figure_at(*args, gloved=gloved, **kwargs)  # type: ignore[arg-type]
+        nothing = figure.held._replace(mask=np.zeros_like(figure.held.mask))
+        return (figure._replace(held=nothing) if gloved else figure), left_top
 
     for seed, phase in itertools.product(SEEDS, PHASES):
         actors, play = cast(seed), script(look, Look.WASH_CUP)
         hand, *_ = boxes(play, actors, time_sec=phase)
         with_hand = picture(play, actors, phase)
-        monkeypatch.setattr(draw, "_figure", without)
+        monkeypatch.setattr(kitchen_stage, "_figure_at", without)
         held = differ([with_hand, picture(play, actors, phase)])
-        monkeypatch.setattr(draw, "_figure", figure)
+        monkeypatch.setattr(kitchen_stage, "_figure_at", figure_at)
         assert hand.label == "hand"
         # A pixel of what is held may happen to have the colour of what is behind it.
         np.testing.assert_allclose(hand.xyxy, edges(held), atol=1)
-        glove = (with_hand == draw._GLOVE).all(axis=2)
+        glove = (with_hand == kitchen_stage._GLOVE).all(axis=2)
         assert (glove & held).sum() >= 9
         x1, y1, x2, y2 = hand.xyxy
         assert glove[y1:y2, x1:x2].sum() == glove.sum()  # nobody else has one
@@ -166,10 +167,10 @@ def test_the_boxes_of_things_are_tight(seed: int) -> None:
         assert found[tool] == edges(differ(pictures))
     assert "knife" not in {box.label for box in boxes(script(), actors, time_sec=0.0)}
     slots = actors.slots
-    room = draw._backdrop(np.random.default_rng(seed), slots).astype(int)
+    room = kitchen_stage._backdrop(np.random.default_rng(seed), slots).astype(int)
     for name in ("tv", "phone"):
         rest = {other: x for other, x in slots.items() if other != name}
-        without = draw._backdrop(np.random.default_rng(seed), rest).astype(int)
+        without = kitchen_stage._backdrop(np.random.default_rng(seed), rest).astype(int)
         assert found[name] == edges(differ([room, without]))
 
 
@@ -186,10 +187,3 @@ def test_places_and_directions_are_left_to_chance() -> None:
     assert 0.4 < np.mean([c.facing_right for c in casts]) < 0.6
     assert 0.4 < np.mean([c.worker_x < c.bystander_x for c in casts]) < 0.6
     assert len({tuple(c.slots.items()) for c in casts}) == 6
-
-
-@pytest.mark.parametrize("size_hw", [(112, 160), (56, 80), (112, 162)])
-def test_the_stage_is_scaled_to_the_size_asked_for(size_hw: tuple[int, int]) -> None:
-    rng = np.random.default_rng(3)
-    film = list(frames(script(), cast(3), rng=rng, fps=5, size_hw=size_hw))
-    assert np.stack(film).shape == (SECONDS * 5, *size_hw, 3)
