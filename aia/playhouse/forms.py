@@ -2,7 +2,7 @@
 
 AVA's and UCF101-24's form show the same world, EPIC-Kitchens' shows the kitchen. A `DrawnVideo` has
 the pictures of a video and the rows that each annotation file gets from it; `write_annotations`
-joins the rows of all videos. docs/data.md says what the files hold.
+joins the rows of all videos. docs/playhouse.md says what the files hold.
 """
 
 import math
