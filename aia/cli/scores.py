@@ -85,8 +85,9 @@ def score(options: argparse.Namespace) -> None:
 
     from aia.datasets.ava import detected_clips
     from aia.evaluate.attention import choose_clips
-    from aia.evaluate.score import load_trained, score_clips
+    from aia.evaluate.score import score_clips
     from aia.labels import read_labels
+    from aia.run import Model
     from aia.tables import write_scores
     from aia.tables.attention import write_attention
     from aia.train.start import pick_device, usable_threads
@@ -99,12 +100,12 @@ def score(options: argparse.Namespace) -> None:
     torch.set_num_threads(usable_threads(options.threads))
     device = pick_device(options.device)
     config = section(ScoreConfig, options.settings, "score")
-    trained = load_trained(options.model, device=device)
+    model = Model.load(options.model, device=device)
     labels = read_labels(options.labels)
-    if labels.ids != trained.labels.ids:
+    if labels.ids != model.run.classes.ids:
         raise InputError(
             f"{options.labels}: has other classes than {options.model} was trained on "
-            f"({len(labels)} against {len(trained.labels)}); is it of another data set?"
+            f"({len(labels)} against {len(model.run.classes)}); is it of another data set?"
         )
     stores = readable_stores(options.frames)
     if options.task:
@@ -120,10 +121,10 @@ def score(options: argparse.Namespace) -> None:
                 per_sec=options.clips_per_sec,
             )
         clips = add_objects(clips, options, most=options.max_objects)
-    clips = clips_of_films(clips, stores, options, span=trained.backbone.span)
+    clips = clips_of_films(clips, stores, options, span=model.run.backbone.span)
     wanted = choose_clips(annotated, options.attention_clips) if options.attention else []
     scored, attention = score_clips(
-        trained,
+        model,
         clips,
         stores,
         config=config,
@@ -131,7 +132,7 @@ def score(options: argparse.Namespace) -> None:
         device=device,
         view=view,
         attention_of=wanted,
-        bank=remembered_objects(options, trained.memory, device),
+        bank=remembered_objects(options, model.run.memory, device),
     )
     write_scores(
         options.output,
@@ -139,8 +140,8 @@ def score(options: argparse.Namespace) -> None:
         scores=scored.scores,
         class_ids=labels.ids,
         provenance={
-            "run": str(trained.name),
-            "model": trained.digest,
+            "run": str(model.run.name),
+            "model": model.digest,
             "boxes": "detected" if options.persons or options.task else "ground truth",
             "view": str(view),
         },
@@ -175,14 +176,14 @@ def drift(options: argparse.Namespace) -> None:
 
     from aia.datasets.ava import annotated_clips
     from aia.evaluate.drift import last_memory, measure_drift, write_drift
-    from aia.evaluate.score import load_trained
     from aia.labels import read_labels
+    from aia.run import Model
     from aia.train.start import pick_device, usable_threads
     from aia.video.store import readable_stores
 
     torch.set_num_threads(usable_threads(options.threads))
     device = pick_device(options.device)
-    trained = load_trained(options.model, device=device)
+    model = Model.load(options.model, device=device)
     stores = readable_stores(options.frames)
     labels = read_labels(options.labels)
     clips = annotated_clips(
@@ -191,9 +192,9 @@ def drift(options: argparse.Namespace) -> None:
         excluded=options.excluded,
         per_sec=options.clips_per_sec,
     )
-    clips = clips_of_films(clips, stores, options, span=trained.backbone.span)
+    clips = clips_of_films(clips, stores, options, span=model.run.backbone.span)
     found = measure_drift(
-        trained,
+        model,
         last_memory(options.work),
         clips,
         stores,
@@ -203,7 +204,7 @@ def drift(options: argparse.Namespace) -> None:
     )
     write_drift(options.output, found)
     log.say(
-        f"{trained.name}: {len(found)} remembered clips, median cosine distance "
+        f"{model.run.name}: {len(found)} remembered clips, median cosine distance "
         f"{found['cosine_distance'].median():.4f}"
     )
 

@@ -19,6 +19,21 @@ class RunName(NamedTuple):
     variant: str | None
 
     @property
+    def remembers(self) -> bool:
+        """True if it has a memory of any kind."""
+        return self.memory != "none"
+
+    @property
+    def is_asynchronous(self) -> bool:
+        """True if its memory is what the network itself saw while it learned (AMU)."""
+        return self.memory == "amu"
+
+    @property
+    def has_bank(self) -> bool:
+        """True if a second, frozen backbone makes what it remembers (Table 1e)."""
+        return self.memory == "frozen"
+
+    @property
     def without_seed(self) -> str:
         """The row of a table that this run's seed belongs to."""
         return re.sub(r"-s\d+", "", str(self), count=1)
@@ -79,7 +94,7 @@ def parse_run(name: str) -> RunName:
         int(part["seed"]),
         part["variant"],
     )
-    if ("M" in run.blocks) != (run.memory != "none"):
+    if ("M" in run.blocks) != run.remembers:
         raise InputError(
             f"'{name}': an M-Block needs a memory (amu, frozen or objects), and a memory an M-Block"
         )
