@@ -8,6 +8,7 @@ The map, in the order of the flow; an import never points up it:
     interact/           the interaction blocks, and how IA nests them
     memory/             the pool Ω: READ, WRITE, Eq. 2
     network.py          N: all of Figure 2 in one forward
+    run.py              what a run is made of: build its network, load its model
     train/              Algorithm 1, its loss, schedule, checkpoints; in several processes, ranks.py
     evaluate/ figures/  scores, tables, pictures
     budget/             estimates what a target costs, before anything starts
@@ -34,16 +35,27 @@ if TYPE_CHECKING:
     from aia.evaluate.frame_map import evaluate_ava
     from aia.memory import FeaturePool
     from aia.network import Network
+    from aia.run import Model, Run
     from aia.video.store import FrameStore
 
     __version__: str
 
-__all__ = ["FeaturePool", "FrameStore", "Network", "__version__", "evaluate_ava"]
+__all__ = [
+    "FeaturePool",
+    "FrameStore",
+    "Model",
+    "Network",
+    "Run",
+    "__version__",
+    "evaluate_ava",
+]
 
 _PLACES = {
     "FeaturePool": "aia.memory",
     "FrameStore": "aia.video.store",
+    "Model": "aia.run",
     "Network": "aia.network",
+    "Run": "aia.run",
     "evaluate_ava": "aia.evaluate.frame_map",
 }
 

@@ -13,11 +13,7 @@ from torch import Tensor
 from aia.config import (
     BackboneConfig,
     DetectorConfig,
-    LossConfig,
-    MemoryConfig,
-    NetworkConfig,
     RunName,
-    TrainConfig,
     build_section,
     overlay,
     parse_run,
@@ -25,14 +21,11 @@ from aia.config import (
 )
 from aia.detect.model import load_detector, save_detector
 from aia.errors import InputError
-from aia.evaluate.score import load_trained
 from aia.files import atomic_path
 from aia.labels import ClassList, read_labels
 from aia.log import say
-from aia.network import Network, build_network
+from aia.run import Model, Run
 from aia.tensors import read_tensors, write_tensors
-from aia.train.run import describe_run
-from aia.train.start import Sections
 from aia.weights import alphaction_network, maskrcnn_benchmark, pyslowfast
 
 AVA_LABELS = Path(__file__).parent / "datasets" / "ava_v2.2.pbtxt"
@@ -115,18 +108,18 @@ def convert_back(path: Path | str, output: Path | str) -> None:
     Raises:
         InputError: The model is none of ours, or has what the authors' code does not.
     """
-    trained = load_trained(Path(path), device=torch.device("cpu"))
-    if trained.backbone.family != "slowfast" or trained.network.feature_norm:
+    run, network, _ = Model.load(Path(path), device=torch.device("cpu"))
+    if run.backbone.family != "slowfast" or network.feature_norm:
         raise InputError(
             f"{path}: AlphAction has no place for this network: expected a SlowFast, and "
             "network.feature_norm: false"
         )
-    if trained.name.structure in ("nl", "lfb") or trained.name.memory == "frozen":
+    if run.name.structure in ("nl", "lfb") or run.name.has_bank:
         raise InputError(
-            f"{path}: {trained.name} is a baseline that AlphAction's code does not have: expected "
+            f"{path}: {run.name} is a baseline that AlphAction's code does not have: expected "
             "IA (parallel, serial, dense; with AMU where it has a memory) or none"
         )
-    state = alphaction_network.to_theirs(trained.network.state_dict())
+    state = alphaction_network.to_theirs(network.state_dict())
     with atomic_path(output) as temporary:
         torch.save({"model": state}, temporary)
 
@@ -145,7 +138,7 @@ def _layout(given: Given) -> Layout:
 def _inspect_alphaction(given: Given) -> list[str]:
     form = _form(given)
     with torch.device("meta"):
-        network = _network(form, _sections(form, given.settings))
+        network = _run(form, given.settings, ClassList.numbered(form.classes)).build()
     _, left_over = alphaction_network.to_ours(given.tensors, network, source=str(given.path))
     return [
         f"network: {form}" + ("" if form.ordered else ", the order of its blocks unknown"),
@@ -155,16 +148,14 @@ def _inspect_alphaction(given: Given) -> list[str]:
 
 def _convert_alphaction(given: Given, output: Path | str) -> str:
     form = _as_asked(_form(given), given.network, given.path)
-    run = _run(form)
-    classes = _labels(form, given.labels, given.path)
-    sections = _sections(form, given.settings)
+    run = _run(form, given.settings, _labels(form, given.labels, given.path))
     with torch.device("meta"):
-        built = _network(form, sections)
-    state, left_over = alphaction_network.to_ours(given.tensors, built, source=str(given.path))
+        network = run.build()
+    state, left_over = alphaction_network.to_ours(given.tensors, network, source=str(given.path))
     for line in _left_over_lines(left_over):
         say(line)
-    write_tensors(output, state, entry="run", about=describe_run(run, sections, classes))
-    return f"{run}, {form}"
+    run.write(output, state)
+    return f"{run.name}, {form}"
 
 
 def _inspect_pyslowfast(given: Given) -> list[str]:
@@ -269,7 +260,7 @@ def _as_asked(
     form: alphaction_network.Form, network: str | None, path: Path | str
 ) -> alphaction_network.Form:
     """The form, if it is the network that was asked for, with its blocks in that one's order."""
-    found = _plain(_run(form))
+    found = _plain(_name(form))
     if network is None:
         if not form.ordered:
             raise InputError(
@@ -280,13 +271,13 @@ def _as_asked(
     asked = parse_run(f"{network.removesuffix(f'-{VARIANT}')}-s0")
     if not form.ordered and sorted(asked.blocks) == sorted(form.blocks):
         form = form._replace(blocks=asked.blocks, ordered=True)
-        found = _plain(_run(form))
+        found = _plain(_name(form))
     if _plain(asked) != found:
         raise InputError(f"{path}: holds {found}, not {network}")
     return form
 
 
-def _run(form: alphaction_network.Form) -> RunName:
+def _name(form: alphaction_network.Form) -> RunName:
     middle = f"{form.structure}-{form.blocks}" if form.blocks else "none"
     memory = "" if not form.blocks else "-amu" if "M" in form.blocks else "-none"
     return parse_run(f"{form.backbone}-{middle}{memory}-s0-{VARIANT}")
@@ -310,9 +301,10 @@ def _labels(
     return classes
 
 
-def _sections(form: alphaction_network.Form, settings: Mapping[str, Any]) -> Sections:
-    """The settings of a run that is this network."""
-    raw = run_settings(dict(settings), _run(form))
+def _run(form: alphaction_network.Form, settings: Mapping[str, Any], classes: ClassList) -> Run:
+    """The run that is this network."""
+    name = _name(form)
+    raw = run_settings(settings, name)
     seen = {
         "network": {"width": form.width or raw["network"]["width"], "hidden": form.hidden},
         "memory": {
@@ -320,30 +312,8 @@ def _sections(form: alphaction_network.Form, settings: Mapping[str, Any]) -> Sec
             "persons_per_clip": alphaction_network.PERSONS_PER_CLIP,
         },
     }
-    raw = overlay(raw, {name: part for name, part in seen.items() if name in raw})
-
-    def read(kind: Any, name: str) -> Any:
-        return build_section(kind, raw[name], f"settings: {name}") if name in raw else None
-
-    return Sections(
-        backbone=build_section(BackboneConfig, raw["backbones"][form.backbone], "backbones"),
-        network=read(NetworkConfig, "network"),
-        memory=read(MemoryConfig, "memory"),
-        loss=read(LossConfig, "loss"),
-        train=read(TrainConfig, "train"),
-    )
-
-
-def _network(form: alphaction_network.Form, sections: Sections) -> Network:
-    return build_network(
-        backbone=sections.backbone,
-        frozen_norm=True,
-        structure=form.structure,
-        blocks=form.blocks,
-        network=sections.network,
-        memory=sections.memory,
-        classes=form.classes,
-    )
+    raw = overlay(raw, {section: part for section, part in seen.items() if section in raw})
+    return Run.from_settings(name, raw, classes=classes)
 
 
 def _left_over_lines(names: list[str]) -> list[str]:

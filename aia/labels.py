@@ -26,6 +26,11 @@ class ClassList:
     groups: tuple[str, ...]
     """The file's `label_type`, such as PERSON_MOVEMENT; "" where it has none."""
 
+    @classmethod
+    def numbered(cls, count: int) -> "ClassList":
+        """Make so many classes without names, where their number is all that matters."""
+        return cls(tuple(range(1, count + 1)), ("",) * count, ("",) * count)
+
     def __len__(self) -> int:
         return len(self.ids)
 

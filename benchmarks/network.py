@@ -21,7 +21,6 @@ Times are medians, in a GPU's case between events after the device has been wait
 
 import argparse
 import copy
-import dataclasses
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -34,13 +33,6 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from aia.clip import Batch
 from aia.config import (
-    BackboneConfig,
-    LossConfig,
-    MemoryConfig,
-    NetworkConfig,
-    RunName,
-    TrainConfig,
-    build_section,
     overlay,
     parse_run,
     read_yaml,
@@ -49,9 +41,9 @@ from aia.config import (
 from aia.interact import dense_query
 from aia.memory import FeaturePool, recall
 from aia.network import Network
+from aia.run import Run
 from aia.train.cost import PERSONS, Problem, Work, cost_by_reach, median_times, step_memory
 from aia.train.loss import action_loss
-from aia.train.start import Sections
 
 BASELINE, DENSE = "slowfast_r50_4x16-none", "slowfast_r50_4x16-dense-POMPOM-amu"
 CLASSES = 80
@@ -151,11 +143,8 @@ class Bench:
         joint = self.given.joint
         if joint is None:
             joint = self.given.reach if self.cuda else [0, 1, 2]
-        run, sections = released(DENSE, width=512, reach=30)
         costs = cost_by_reach(
-            run,
-            sections,
-            classes=CLASSES,
+            released(DENSE, width=512, reach=30),
             clips=self.given.clips,
             size_hw=tuple(self.given.size),
             reaches=self.given.reach,
@@ -217,11 +206,8 @@ class Bench:
 
     def problem(self, name: str, *, width: int = 512, reach: int = 30) -> Problem:
         """A network with a batch for it and a full pool."""
-        run, sections = released(name, width=width, reach=reach)
         return Problem(
-            run,
-            sections,
-            classes=CLASSES,
+            released(name, width=width, reach=reach),
             clips=self.given.clips,
             size_hw=tuple(self.given.size),
             device=self.device,
@@ -310,19 +296,13 @@ def _attend(block: Any, person: Tensor, slots: Tensor) -> Tensor:
     return block.shortcut(person) + gain
 
 
-def released(name: str, *, width: int, reach: int) -> tuple[RunName, Sections]:
+def released(name: str, *, width: int, reach: int) -> Run:
     """A run of the released form; without dropout, so that two versions can be compared."""
-    run = parse_run(f"{name}-s0-released")
-    raw = run_settings(read_yaml(Path(__file__).parents[1] / "config.yaml"), run)
-    raw = overlay(raw, {"network": {"width": width, "dropout": 0.0, "zero_output": False}})
-    memory = build_section(MemoryConfig, raw["memory"], "memory") if "memory" in raw else None
-    return run, Sections(
-        backbone=build_section(BackboneConfig, raw["backbones"][run.backbone], "backbones"),
-        network=build_section(NetworkConfig, raw["network"], "network"),
-        memory=memory and dataclasses.replace(memory, reach=reach),
-        loss=build_section(LossConfig, raw["loss"], "loss"),
-        train=build_section(TrainConfig, raw["train"], "train"),
-    )
+    named = parse_run(f"{name}-s0-released")
+    raw = run_settings(read_yaml(Path(__file__).parents[1] / "config.yaml"), named)
+    change = {"network": {"width": width, "dropout": 0.0, "zero_output": False}}
+    change |= {"memory": {"reach": reach}} if named.remembers else {}
+    return Run.from_settings(named, overlay(raw, change), classes=ClassList.numbered(CLASSES))
 
 
 if __name__ == "__main__":

@@ -19,25 +19,20 @@ from aia.cli import main
 from aia.clip import Batch, ClipKey, Slots, clip_offsets
 from aia.config import (
     BackboneConfig,
-    LossConfig,
-    MemoryConfig,
     NetworkConfig,
-    TrainConfig,
     build_section,
     overlay,
     parse_run,
     read_yaml,
-    run_settings,
 )
 from aia.detect.maskrcnn_benchmark import build_maskrcnn_benchmark
 from aia.detect.model import build_detector
 from aia.errors import InputError
-from aia.evaluate.score import load_trained
 from aia.labels import ClassList
 from aia.memory import FeaturePool, recall
 from aia.network import build_network
-from aia.train.run import describe_run
-from aia.train.start import Sections, build, load_backbone
+from aia.run import Model, Run
+from aia.train.start import load_backbone
 from aia.video.transforms import extend_boxes
 from aia.weights.alphaction_network import recognise, reference_entries
 from aia.weights.maskrcnn_benchmark import to_reference
@@ -63,7 +58,7 @@ def entries_of(golden, name):
 
 def network_of(form):
     with torch.device("meta"):
-        return convert._network(form, convert._sections(form, SETTINGS))
+        return convert._run(form, SETTINGS, ClassList.numbered(form.classes)).build()
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -102,7 +97,7 @@ def converted(path, **options):
     output = path.with_suffix(".safetensors")
     if not output.exists():
         convert.convert(path, output, settings=SETTINGS, **options)
-    return load_trained(output, device=torch.device("cpu"))
+    return Model.load(output, device=torch.device("cpu"))
 
 
 def batch_of(recipe, network):
@@ -148,11 +143,11 @@ def features_of(recipe, network, extended):
 
 @torch.inference_mode()
 def test_a_converted_baseline_gives_the_authors_logits(golden, recipe, checkpoint):
-    trained = converted(checkpoint("R50_baseline"))
+    model = converted(checkpoint("R50_baseline"))
     file = np.load(golden / "detector" / "R50_baseline.npz")
-    _, (P, O, _) = features_of(recipe, trained.network, file["extended_boxes"])
+    _, (P, O, _) = features_of(recipe, model.network, file["extended_boxes"])
     assert_allclose(P.features[P.filled], file["person_pooled"], rtol=1e-5, atol=1e-4)
-    logits = trained.network.actions(P, O, None)[P.filled]
+    logits = model.network.actions(P, O, None)[P.filled]
     assert_allclose(logits, file["logits"], rtol=0, atol=1e-4)
 
 
@@ -160,10 +155,10 @@ def test_a_converted_baseline_gives_the_authors_logits(golden, recipe, checkpoin
 def test_a_converted_dense_serial_network_gives_the_authors_logits_in_one_and_two_passes(
     golden, recipe, checkpoint
 ):
-    trained = converted(checkpoint("R50_denseserial"))
-    assert trained.memory.reach == 30
-    assert trained.name.without_seed == "slowfast_r50_4x16-dense-POMPOM-amu-released"
-    network = trained.network
+    model = converted(checkpoint("R50_denseserial"))
+    assert model.run.memory.reach == 30
+    assert model.run.name.without_seed == "slowfast_r50_4x16-dense-POMPOM-amu-released"
+    network = model.network
     file = np.load(golden / "detector" / "R50_denseserial.npz")
     keys, (P, O, _) = features_of(recipe, network, file["extended_boxes"])
     assert_allclose(O.features[O.filled], file["object_pooled"], rtol=1e-5, atol=1e-4)
@@ -219,19 +214,10 @@ def test_back_and_forth_no_tensor_changes(golden, checkpoint, tmp_path):
 
 @pytest.mark.parametrize("name", ["nl-s0", "lfb-MM-amu-s0", "serial-PM-frozen-s0"])
 def test_a_baseline_that_the_authors_code_lacks_is_not_converted_back(tmp_path, name):
-    run = parse_run(f"slowfast_tiny-{name}")
-    raw = overlay(run_settings(SETTINGS, run), {"network": {"feature_norm": False}})
-    sections = Sections(
-        backbone=build_section(BackboneConfig, raw["backbones"][run.backbone], "backbone"),
-        network=build_section(NetworkConfig, raw["network"], "network"),
-        memory=build_section(MemoryConfig, raw["memory"], "memory") if "memory" in raw else None,
-        loss=build_section(LossConfig, raw["loss"], "loss"),
-        train=build_section(TrainConfig, raw["train"], "train"),
-    )
-    classes = ClassList(ids=(1,), names=("a",), groups=("X",))
+    raw = overlay(SETTINGS, {"network": {"feature_norm": False}})
+    run = Run.from_settings(parse_run(f"slowfast_tiny-{name}"), raw, classes=ClassList.numbered(1))
     model = tmp_path / "model.safetensors"
-    described = json.dumps(describe_run(run, sections, classes))
-    save_file(build(run, sections, classes=1).state_dict(), model, metadata={"run": described})
+    run.write(model, run.build().state_dict())
     with pytest.raises(InputError, match="a baseline that AlphAction's code does not have"):
         convert.convert_back(model, tmp_path / "back.pth")
     assert not (tmp_path / "back.pth").exists()
@@ -314,7 +300,7 @@ def test_tensors_in_the_order_of_the_alphabet_need_the_order_of_the_blocks(check
         convert.convert(tmp_path / "sorted.safetensors", out, settings=SETTINGS)
     name = "slowfast_r50_4x16-dense-POMPOM-amu"
     convert.convert(tmp_path / "sorted.safetensors", out, settings=SETTINGS, network=name)
-    assert load_trained(out, device=torch.device("cpu")).name.blocks == "POMPOM"
+    assert Model.load(out, device=torch.device("cpu")).run.name.blocks == "POMPOM"
     with pytest.raises(InputError, match="not slowfast_r50_4x16-dense-PPOOM-amu"):
         convert.convert(
             tmp_path / "sorted.safetensors",

@@ -5,11 +5,11 @@ yet. Networks: each planned backbone without interaction, and the planned detect
 size of the data set's frames. It takes about a minute.
 """
 
-import dataclasses
 import math
 import tempfile
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,25 +19,24 @@ import torch
 
 from aia.budget.facts import Facts, StoreFacts
 from aia.budget.jobs import Job, Parse, options_of
-from aia.budget.networks import network_cost, run_config
+from aia.budget.networks import CLASSES, network_cost
 from aia.budget.perceive import detector_flops
 from aia.budget.rates import Rate, Rates
 from aia.budget.speeds import GIGA, Speeds
 from aia.config import (
     FramesConfig,
-    LossConfig,
     PlayhouseConfig,
     build_section,
     parse_run,
     read_sections,
-    run_settings,
 )
 from aia.detect.model import build_detector
 from aia.detect.predict import detect_frames
 from aia.log import say
 from aia.playhouse import draw_playhouse
+from aia.run import Run
 from aia.train.cost import Problem, Work, median_times
-from aia.train.start import Sections, pick_device
+from aia.train.start import pick_device
 from aia.video.decode import Film, open_container
 from aia.video.store import FrameStore, make_store
 
@@ -167,40 +166,29 @@ def _network_rates(
     name: str, settings: str, store: StoreFacts, kind: str, device: torch.device
 ) -> dict[str, float]:
     """`train` and `score` of a run's backbone, without interaction."""
-    run = parse_run(name)
-    raw = read_sections(settings)
-    raw = run_settings(raw, run) if "variants" in raw else raw
-    run = run._replace(structure="none", blocks="", memory="none")
-    config = run_config(run, raw)
-    cost = network_cost(run, config, store.size_hw)
+    run = Run.from_settings(parse_run(name), read_sections(settings), classes=CLASSES)
+    run = replace(
+        run,
+        name=run.name._replace(structure="none", blocks="", memory="none"),
+        memory=None,
+        train=replace(run.train, keep_maps=False),  # or a second step has no body
+    )
+    cost = network_cost(run, store.size_hw)
     forward = cost.backbone_flops + cost.head_flops
-    passes = 3 if config.train.backbone_factor else 1
+    passes = 3 if run.train.backbone_factor else 1
     flops = passes * cost.backbone_flops + 3 * cost.head_flops
-    clips = config.train.batch
+    clips = run.train.batch
     if kind == "cpu":
         clips = max(1, min(clips, int(STEP_FLOPS / flops)))
-    sections = Sections(
-        backbone=config.backbone,
-        network=config.network,
-        memory=None,
-        loss=build_section(LossConfig, raw["loss"], "settings: loss"),
-        train=dataclasses.replace(config.train, keep_maps=False),  # or a second step has no body
-    )
     problem = Problem(
-        run,
-        sections,
-        classes=80,
-        clips=clips,
-        size_hw=store.size_hw,
-        device=device,
-        precision=config.train.precision,
+        run, clips=clips, size_hw=store.size_hw, device=device, precision=run.train.precision
     )
     step = _seconds(problem.step(), device)
     with torch.no_grad():
         score = _seconds(problem.scores, device)
     return {
-        f"train.{kind}.{run.backbone}": clips * flops / GIGA / step,
-        f"score.{kind}.{run.backbone}": clips * forward / GIGA / score,
+        f"train.{kind}.{run.name.backbone}": clips * flops / GIGA / step,
+        f"score.{kind}.{run.name.backbone}": clips * forward / GIGA / score,
     }
 
 

@@ -3,38 +3,22 @@
 Operations are torch's own count (multiplications and additions), of convolutions and products.
 """
 
-import dataclasses
 import json
-from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from aia.clip import Slots
-from aia.config import (
-    BackboneConfig,
-    MemoryConfig,
-    NetworkConfig,
-    RunName,
-    TrainConfig,
-    build_section,
-)
-from aia.network import Network, build_network
+from aia.labels import ClassList
+from aia.network import Network
+from aia.run import Run
 
-CLASSES = 80
-"""Of the classifier, whose share of the network they hardly change."""
+CLASSES = ClassList.numbered(80)
+"""Those of a planned run, whose share of the network they hardly change."""
 PERSONS = 3
 """Of the clip that is counted."""
-
-
-class RunConfig(NamedTuple):
-    """The settings of a run that decide on its cost."""
-
-    backbone: Any
-    network: NetworkConfig
-    memory: MemoryConfig | None
-    train: TrainConfig
 
 
 class NetworkCost(NamedTuple):
@@ -54,35 +38,19 @@ class NetworkCost(NamedTuple):
     """What the trained part keeps in float32 for its backward pass."""
 
 
-def run_config(run: RunName, sections: Mapping[str, Any]) -> RunConfig:
-    """A run's settings, from the sections that its command gets."""
-
-    def read(kind: Any, name: str) -> Any:
-        return build_section(kind, sections[name], f"settings: {name}")
-
-    backbone = sections["backbones"][run.backbone]
-    return RunConfig(
-        backbone=build_section(BackboneConfig, backbone, f"settings: backbones.{run.backbone}"),
-        network=read(NetworkConfig, "network"),
-        memory=read(MemoryConfig, "memory") if run.memory != "none" else None,
-        train=read(TrainConfig, "train"),
-    )
-
-
-def network_cost(run: RunName, config: RunConfig, size_hw: tuple[int, int]) -> NetworkCost:
+def network_cost(run: Run, size_hw: tuple[int, int]) -> NetworkCost:
     """Count the network of a run on one clip of frames of this size; each network once."""
-    parts = (config.backbone, config.network, config.memory, config.train)
-    plain = [None if part is None else dataclasses.asdict(part) for part in parts]
-    key = json.dumps([*run._replace(seed=0, variant=None), *plain, *size_hw], sort_keys=True)
+    alike = replace(run, name=run.name._replace(seed=0, variant=None)).to_json()
+    key = json.dumps([alike, *size_hw])
     if key not in _counted:
-        _counted[key] = _count(run, config, size_hw)
+        _counted[key] = _count(run, size_hw)
     return _counted[key]
 
 
 _counted: dict[str, NetworkCost] = {}
 
 
-def _count(run: RunName, config: RunConfig, size_hw: tuple[int, int]) -> NetworkCost:
+def _count(run: Run, size_hw: tuple[int, int]) -> NetworkCost:
     saved: dict[int, int] = {}
 
     def note(tensor: torch.Tensor) -> torch.Tensor:
@@ -93,24 +61,13 @@ def _count(run: RunName, config: RunConfig, size_hw: tuple[int, int]) -> Network
 
     kept: list[Any] = []
     with torch.device("meta"):
-        network = build_network(
-            backbone=config.backbone,
-            frozen_norm=config.train.frozen_norm,
-            structure=run.structure,
-            blocks=run.blocks,
-            network=config.network,
-            memory=config.memory,
-            classes=CLASSES,
-            bank=run.memory == "frozen",
-        ).train()
-        if config.train.backbone_factor == 0:
-            network.backbone.requires_grad_(False)
+        network = run.build().train()
         paths = [torch.empty(1, 3, length, *size_hw) for length in network.lengths]
         with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
             with FlopCounterMode(display=False) as backbone:
                 maps = network.backbone(paths)
             with FlopCounterMode(display=False) as head:
-                network.actions(*_slots(run, config, network, maps))
+                network.actions(*_slots(run, network, maps))
     weights = sum(p.numel() * p.element_size() for p in network.parameters())
     trained = sum(p.numel() for p in network.parameters() if p.requires_grad)
     return NetworkCost(
@@ -125,7 +82,7 @@ def _count(run: RunName, config: RunConfig, size_hw: tuple[int, int]) -> Network
 
 
 def _slots(
-    run: RunName, config: RunConfig, network: Network, maps: list[torch.Tensor]
+    run: Run, network: Network, maps: list[torch.Tensor]
 ) -> tuple[Slots, Slots, Slots | None, Slots | None]:
     """P, O, M and H of one clip, without content; for the Non-local branch O are the map's places.
 
@@ -136,11 +93,11 @@ def _slots(
         return Slots(torch.empty(1, count, network.d), torch.ones(1, count, dtype=torch.bool))
 
     places = maps[0].shape[-2] * maps[0].shape[-1]
-    objects = slots(places if run.structure == "nl" else config.network.max_objects)
-    segment = config.network.query == "segment"
+    objects = slots(places if run.name.structure == "nl" else run.network.max_objects)
+    segment = run.network.query == "segment"
     persons = slots(1 if segment else PERSONS)
-    hands = slots(config.network.max_persons) if segment else None
-    if config.memory is None:
+    hands = slots(run.network.max_persons) if segment else None
+    if run.memory is None:
         return persons, objects, None, hands
-    seconds = 2 * config.memory.reach + 1
-    return persons, objects, slots(seconds * config.memory.persons_per_clip), hands
+    seconds = 2 * run.memory.reach + 1
+    return persons, objects, slots(seconds * run.memory.persons_per_clip), hands

@@ -4,20 +4,18 @@ A training pass is taken as three forward passes of what is trained.
 """
 
 import argparse
-import json
 import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from safetensors import SafetensorError, safe_open
-
 from aia.budget.facts import Facts, KeyFrames
-from aia.budget.networks import CLASSES, NetworkCost, RunConfig, network_cost, run_config
+from aia.budget.networks import CLASSES, NetworkCost, network_cost
 from aia.budget.perceive import BOX_BYTES
 from aia.budget.speeds import GIGA, Computing, Speeds, Work
-from aia.config import RunName, parse_run, read_sections, run_settings
+from aia.config import parse_run, read_sections
 from aia.errors import InputError
+from aia.run import Run
 
 
 class Pool(NamedTuple):
@@ -31,26 +29,26 @@ class Pool(NamedTuple):
 
 def training_work(options: argparse.Namespace, facts: Facts, speeds: Speeds) -> Work:
     """`aia train`: steps, the points of the mAP curve, and a frozen bank where there is one."""
-    run, config = run_of(options)
-    recipe, store = config.train, facts.store(options.frames[0])
+    run = run_of(options)
+    recipe, store = run.train, facts.store(options.frames[0])
     clips = _clips(facts, options.frames, options.annotations, options.excluded)
-    cost = network_cost(run, config, store.size_hw)
-    passes = _passes(run, config, clips, cost)
+    cost = network_cost(run, store.size_hw)
+    passes = _passes(run, clips, cost)
     forward, loaded = 0.0, passes.loaded
     if options.val_annotations and recipe.validate_every:
         points = math.ceil(recipe.steps / recipe.validate_every)
         val = _clips(facts, options.val_frames, options.val_annotations, options.val_excluded)
         forward = points * val.clips * (cost.backbone_flops + cost.head_flops)
         loaded += points * val.clips
-    named = {"network": run.backbone, "precision": recipe.precision}
+    named = {"network": run.name.backbone, "precision": recipe.precision}
     computing = speeds.computing("train", passes.flops, **named)
     computing += speeds.computing("score", forward, **named)
-    pool = pool_bytes(config, clips, cost.d)
+    pool = pool_bytes(run, clips, cost.d)
     states = 1 if recipe.optimizer == "sgd" else 2
     checkpoint = 4 * (cost.parameters + states * cost.trained_parameters)
-    pools = 1 if run.memory == "frozen" else recipe.keep_checkpoints
+    pools = 1 if run.name.has_bank else recipe.keep_checkpoints
     saved = recipe.batch * cost.saved_bytes * (0.5 if speeds.bfloat16(recipe.precision) else 1)
-    steps_sec = 0.0 if run.structure == "none" else speeds.rates[f"step.{speeds.device}"]
+    steps_sec = 0.0 if run.name.structure == "none" else speeds.rates[f"step.{speeds.device}"]
     steps_sec *= recipe.steps
     gradients = 4 * cost.trained_parameters
     of_node = options.processes or recipe.processes
@@ -82,24 +80,24 @@ class Passes(NamedTuple):
     loaded: int | float
 
 
-def _passes(run: RunName, config: RunConfig, clips: KeyFrames, cost: NetworkCost) -> Passes:
-    recipe = config.train
+def _passes(run: Run, clips: KeyFrames, cost: NetworkCost) -> Passes:
+    recipe = run.train
     draws = recipe.steps * recipe.batch
     head = 3 * draws * cost.head_flops
     if recipe.keep_maps:  # the backbone sees each clip once
         body = min(clips.clips, draws) * cost.backbone_flops
     else:
         body = draws * cost.backbone_flops * (3 if recipe.backbone_factor else 1)
-    bank = clips.clips if run.memory == "frozen" else 0
+    bank = clips.clips if run.name.has_bank else 0
     return Passes(head + body + bank * cost.backbone_flops, draws + bank)
 
 
-def pool_bytes(config: RunConfig, clips: KeyFrames, d: int) -> Pool:
+def pool_bytes(run: Run, clips: KeyFrames, d: int) -> Pool:
     """Ω of these clips; nothing for a run without memory."""
-    if config.memory is None:
+    if run.memory is None:
         return Pool(0, 0)
-    row = d * (2 if config.memory.dtype == "float16" else 4)
-    places = config.memory.persons_per_clip
+    row = d * (2 if run.memory.dtype == "float16" else 4)
+    places = run.memory.persons_per_clip
     # of a clip's persons, on average; with many persons on some and few on others it is less
     remembered = min(clips.persons, clips.clips * places)
     return Pool(clips.seconds * places * row, remembered * row)
@@ -109,41 +107,40 @@ def scoring_work(
     options: argparse.Namespace,
     facts: Facts,
     speeds: Speeds,
-    trained: tuple[RunName, RunConfig],
+    run: Run,
 ) -> Work:
     """`aia score`: each clip once through the backbone, then IA and the classifier."""
-    run, config = trained
     settings = read_sections(options.settings)["score"]
     store = facts.store(options.frames[0])
     clips = _clips(facts, options.frames, options.annotations, options.excluded)
-    cost = network_cost(run, config, store.size_hw)
-    bodies = 2 if run.memory == "frozen" else 1
+    cost = network_cost(run, store.size_hw)
+    bodies = 2 if run.name.has_bank else 1
     computing = speeds.computing(
         "score",
         clips.clips * (bodies * cost.backbone_flops + cost.head_flops),
-        network=run.backbone,
+        network=run.name.backbone,
         precision=settings["precision"],
     )
-    slots = clips.persons + clips.clips * config.network.max_objects
-    kept = slots * cost.d * 4 if config.memory else 0  # the features of the first pass
-    pool = pool_bytes(config, clips, cost.d)
+    slots = clips.persons + clips.clips * run.network.max_objects
+    kept = slots * cost.d * 4 if run.memory else 0  # the features of the first pass
+    pool = pool_bytes(run, clips, cost.d)
     return Work(
         start_sec=speeds.start(),
         **computing._asdict(),
         load_sec=speeds.load_sec(store, frames=cost.frames * clips.clips),
         workers=settings["workers"],
         **_where(speeds, 4 * cost.parameters + kept + pool.memory, workers=settings["workers"]),
-        disk_bytes=clips.persons * (4 * CLASSES + BOX_BYTES),
+        disk_bytes=clips.persons * (4 * len(run.classes) + BOX_BYTES),
     )
 
 
 def cost_work(options: argparse.Namespace, facts: Facts, speeds: Speeds) -> Work:
     """`aia cost`: one forward pass, or training steps by reach (Figure 5)."""
-    run, config = run_of(options)
+    run = run_of(options)
     short_side = read_sections(options.settings)["frames"]["short_side"]
-    cost = network_cost(run, config, (short_side, short_side * 3 // 2))
+    cost = network_cost(run, (short_side, short_side * 3 // 2))
     forward = cost.backbone_flops + cost.head_flops
-    named = {"network": run.backbone, "precision": config.train.precision}
+    named = {"network": run.name.backbone, "precision": run.train.precision}
     if options.reaches is None:
         computing = Speeds(speeds.rates, gpu=False).computing("score", forward, **named)
         return Work(start_sec=speeds.start(), **computing._asdict(), **_process(speeds))
@@ -161,23 +158,20 @@ REACH_STEPS = 5
 def evaluation_work(options: argparse.Namespace, facts: Facts, speeds: Speeds) -> Work:
     """`aia evaluate ava`: as many boxes as the annotations have, each with all classes."""
     table = facts.all_key_frames(options.groundtruth)
-    rows = table.persons * CLASSES
+    rows = table.persons * len(CLASSES)
     return Work(
         start_sec=speeds.start("small") + rows / 1e6 / speeds.rates["evaluate"],
         memory_bytes=speeds.rates["memory.small"] * GIGA + 100 * rows,
     )
 
 
-def run_of(options: argparse.Namespace) -> tuple[RunName, RunConfig]:
-    """A command's run and its settings."""
-    run = parse_run(options.name)
-    sections = read_sections(options.settings)
-    if "variants" in sections:  # a whole config.yaml
-        sections = run_settings(sections, run)
-    return run, run_config(run, sections)
+def run_of(options: argparse.Namespace) -> Run:
+    """A command's run."""
+    name, settings = parse_run(options.name), read_sections(options.settings)
+    return Run.from_settings(name, settings, classes=CLASSES)
 
 
-def trained_run(model: Path, commands: Iterable[argparse.Namespace]) -> tuple[RunName, RunConfig]:
+def trained_run(model: Path, commands: Iterable[argparse.Namespace]) -> Run:
     """The run of a model: of the command that will train it, or as the file itself says.
 
     Raises:
@@ -187,15 +181,9 @@ def trained_run(model: Path, commands: Iterable[argparse.Namespace]) -> tuple[Ru
         if options.run.__name__ == "train" and options.output_dir == model.parent:
             return run_of(options)
     try:
-        with safe_open(model, framework="pt") as file:
-            described = json.loads((file.metadata() or {})["run"])
-    except (OSError, SafetensorError, KeyError, ValueError) as error:
-        raise InputError(
-            f"{model}: no planned job trains it, and it is no model ({error})"
-        ) from None
-    run = parse_run(described["run"])
-    described["backbones"] = {run.backbone: described["backbone"]}
-    return run, run_config(run, described)
+        return Run.load(model)
+    except InputError as error:
+        raise InputError(f"{model}: no planned job trains it ({error})") from None
 
 
 def _clips(

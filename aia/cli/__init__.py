@@ -15,8 +15,8 @@ Exit status: 0 done, 2 bad arguments or input (one clear message), 1 anything el
     clips.py        which clips a command reads
     planned.py      the files of a data set, where they are not given by hand
 
-Each of the rooms above has its commands and, in `add_parsers`, their arguments. Commands import what they need when they run: torch takes seconds,
-and most do without it.
+Each room has its commands and, in `add_parsers`, their arguments. Commands import what they need
+when they run: torch takes seconds, and most do without it.
 """
 
 import argparse

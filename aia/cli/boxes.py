@@ -142,7 +142,7 @@ def _detected(data: Any, kind: Any, video: str) -> Path | None:
 
 
 def extract_objects(options: argparse.Namespace) -> None:
-    """Write what the detector sees of the objects of every second of a video, as a memory (§6.1)."""
+    """Write what the detector sees of objects in every second of a video, as a memory (§6.1)."""
     from aia.detect.remember import extract_to_files
 
     config = section(DetectorConfig, options.settings, "detector")

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from aia import log
-from aia.cli.options import REPOSITORY, add_command, run_sections
+from aia.cli.options import REPOSITORY, add_command, run_of
 from aia.cli.planned import add_planned, check_by_hand, planned
-from aia.config import FramesConfig, parse_run, section
+from aia.config import FramesConfig, section
 from aia.errors import InputError
 
 MANY = 1_000_000
@@ -59,21 +59,19 @@ def cost(options: argparse.Namespace) -> None:
             steps = data.settings.figure5
             options.clips, options.reaches, options.joint = steps.clips, steps.reaches, steps.joint
     check_by_hand(options)
-    run = parse_run(options.name)
-    sections = run_sections(options.settings, run)
-    classes = len(read_labels(options.labels))
+    run = run_of(options, read_labels(options.labels))
     short_side = section(FramesConfig, options.settings, "frames").short_side
     if options.reaches is None:
-        found = costs.clip_cost(run, sections, classes=classes, short_side=short_side)
+        found = costs.clip_cost(run, short_side=short_side)
         costs.write_cost(options.output, found)
-        log.say(f"{run}: {found.parameters / 1e6:.2f} M parameters, {found.flops / 1e9:.2f} GFLOP")
+        log.say(
+            f"{run.name}: {found.parameters / 1e6:.2f} M parameters, {found.flops / 1e9:.2f} GFLOP"
+        )
         return
-    if run.memory != "amu":
-        raise InputError(f"--run {run}: has no memory of its own, so its steps have no reach")
+    if not run.name.is_asynchronous:
+        raise InputError(f"--run {run.name}: has no memory of its own, so its steps have no reach")
     measured = costs.cost_by_reach(
         run,
-        sections,
-        classes=classes,
         clips=options.clips,
         size_hw=(short_side, short_side * 3 // 2),
         reaches=options.reaches,

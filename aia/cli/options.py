@@ -5,17 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from aia.config import (
-    BackboneConfig,
-    LossConfig,
-    MemoryConfig,
-    NetworkConfig,
-    RunName,
-    TrainConfig,
-    build_section,
-    read_sections,
-    run_settings,
-)
+from aia.config import build_section, parse_run, read_sections
 from aia.files import file_digest, write_text
 
 REPOSITORY = Path(__file__).parents[2]
@@ -85,21 +75,9 @@ def whole_section(kind: Any, given: str, name: str) -> Any:
     return build_section(kind, whole_settings(given)[name], f"settings: {name}")
 
 
-def run_sections(settings: str, run: RunName) -> Any:
-    """The sections of a run, its variant applied."""
-    from aia.train.start import Sections
+def run_of(options: argparse.Namespace, labels: Any) -> Any:
+    """Read the run that --run names, from --settings."""
+    from aia.run import Run
 
-    raw = read_sections(settings)
-    if "variants" in raw:  # a whole config.yaml, rather than what a rule already picked
-        raw = run_settings(raw, run)
-
-    def read(kind: Any, name: str) -> Any:
-        return build_section(kind, raw[name], f"settings: {name}")
-
-    return Sections(
-        backbone=build_section(BackboneConfig, raw["backbones"][run.backbone], "backbones"),
-        network=read(NetworkConfig, "network"),
-        memory=read(MemoryConfig, "memory") if run.memory != "none" else None,
-        loss=read(LossConfig, "loss"),
-        train=read(TrainConfig, "train"),
-    )
+    settings = read_sections(options.settings)
+    return Run.from_settings(parse_run(options.name), settings, classes=labels)

@@ -24,7 +24,7 @@ from aia.cli.planned import add_planned, check_by_hand, data_set, planned, rules
 from aia.config import ScoreConfig, section
 from aia.errors import InputError
 from aia.plan import view_of
-from aia.plan.recipes import submission_rows
+from aia.plan.recipes import submission_rows, submissions_data
 
 
 def add_parsers(commands: Any) -> None:
@@ -97,8 +97,9 @@ def score(options: argparse.Namespace) -> None:
 
     from aia.datasets.ava import detected_clips
     from aia.evaluate.attention import choose_clips
-    from aia.evaluate.score import load_trained, score_clips
+    from aia.evaluate.score import score_clips
     from aia.labels import read_labels
+    from aia.run import Model
     from aia.tables import write_scores
     from aia.tables.attention import write_attention
     from aia.train.start import pick_device, usable_threads
@@ -116,12 +117,12 @@ def score(options: argparse.Namespace) -> None:
     torch.set_num_threads(usable_threads(options.threads))
     device = pick_device(options.device)
     config = section(ScoreConfig, options.settings, "score")
-    trained = load_trained(options.model, device=device)
+    model = Model.load(options.model, device=device)
     labels = read_labels(options.labels)
-    if labels.ids != trained.labels.ids:
+    if labels.ids != model.run.classes.ids:
         raise InputError(
             f"{options.labels}: has other classes than {options.model} was trained on "
-            f"({len(labels)} against {len(trained.labels)}); is it of another data set?"
+            f"({len(labels)} against {len(model.run.classes)}); is it of another data set?"
         )
     stores = readable_stores(options.frames)
     if options.task:
@@ -137,10 +138,10 @@ def score(options: argparse.Namespace) -> None:
                 per_sec=options.clips_per_sec,
             )
         clips = add_objects(clips, options, most=options.max_objects)
-    clips = clips_of_films(clips, stores, options, span=trained.backbone.span)
+    clips = clips_of_films(clips, stores, options, span=model.run.backbone.span)
     wanted = choose_clips(annotated, options.attention_clips) if options.attention else []
     scored, attention = score_clips(
-        trained,
+        model,
         clips,
         stores,
         config=config,
@@ -148,7 +149,7 @@ def score(options: argparse.Namespace) -> None:
         device=device,
         view=view,
         attention_of=wanted,
-        bank=remembered_objects(options, trained.memory, device),
+        bank=remembered_objects(options, model.run.memory, device),
     )
     write_scores(
         options.output,
@@ -156,8 +157,8 @@ def score(options: argparse.Namespace) -> None:
         scores=scored.scores,
         class_ids=labels.ids,
         provenance={
-            "run": str(trained.name),
-            "model": trained.digest,
+            "run": str(model.run.name),
+            "model": model.digest,
             "boxes": "detected" if options.persons or options.task else "ground truth",
             "view": str(view),
         },
@@ -208,8 +209,8 @@ def drift(options: argparse.Namespace) -> None:
 
     from aia.datasets.ava import annotated_clips
     from aia.evaluate.drift import last_memory, measure_drift, write_drift
-    from aia.evaluate.score import load_trained
     from aia.labels import read_labels
+    from aia.run import Model
     from aia.train.start import pick_device, usable_threads
     from aia.video.store import readable_stores
 
@@ -222,7 +223,7 @@ def drift(options: argparse.Namespace) -> None:
     check_by_hand(options)
     torch.set_num_threads(usable_threads(options.threads))
     device = pick_device(options.device)
-    trained = load_trained(options.model, device=device)
+    model = Model.load(options.model, device=device)
     stores = readable_stores(options.frames)
     labels = read_labels(options.labels)
     clips = annotated_clips(
@@ -231,9 +232,9 @@ def drift(options: argparse.Namespace) -> None:
         excluded=options.excluded,
         per_sec=options.clips_per_sec,
     )
-    clips = clips_of_films(clips, stores, options, span=trained.backbone.span)
+    clips = clips_of_films(clips, stores, options, span=model.run.backbone.span)
     found = measure_drift(
-        trained,
+        model,
         last_memory(options.work),
         clips,
         stores,
@@ -243,7 +244,7 @@ def drift(options: argparse.Namespace) -> None:
     )
     write_drift(options.output, found)
     log.say(
-        f"{trained.name}: {len(found)} remembered clips, median cosine distance "
+        f"{model.run.name}: {len(found)} remembered clips, median cosine distance "
         f"{found['cosine_distance'].median():.4f}"
     )
 
@@ -269,7 +270,7 @@ def submissions(options: argparse.Namespace) -> None:
     if options.rows is None:
         data = data_set(options)
         options.rows = json.dumps(submission_rows(data), sort_keys=True)
-        options.paper_data = data.settings.table("submissions").paper_data
+        options.paper_data = submissions_data(data)
     listed = submissions_from_json(options.rows)
     paper = PaperNumbers(None, options.paper_data)
     for line in write_submission_list(options.output, listed, paper).to_dict("records"):

@@ -2,7 +2,6 @@
 
 import argparse
 import dataclasses
-import functools
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +23,7 @@ from aia.plan import Project
 
 
 def add_parsers(commands: Any) -> None:
-    """Add `settings`, `playhouse`, `fetch`, `prepare`, `frames` and `check-films` to the commands of `aia`."""
+    """Add `settings`, `playhouse`, `fetch`, `prepare`, `frames`, `check-films` to the commands."""
     command = commands.add_parser("settings", help=settings.__doc__, description=settings.__doc__)
     command.set_defaults(run=settings)
     command.add_argument("dataset", help="config/DATASET.yaml is laid over config.yaml")
@@ -99,7 +98,9 @@ def add_parsers(commands: Any) -> None:
 
 def settings(options: argparse.Namespace) -> None:
     """Check a data set's settings and write them as one file, results/DATASET/settings.yaml."""
-    overlays = functools.reduce(overlay, map(read_yaml, options.configfile), {})
+    overlays: dict[str, Any] = {}
+    for path in options.configfile:
+        overlays = overlay(overlays, read_yaml(path))
     project = Project((Path("."), REPOSITORY), overlays=overlays)
     print(project.data(options.dataset).write_settings())
 

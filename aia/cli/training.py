@@ -1,14 +1,15 @@
 """`aia train`: Algorithm 1 on the clips of a data set (§3.3)."""
 
 import argparse
-import dataclasses
+from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from aia.cli.clips import add_objects, clips_of_films, remembered_objects, segments
-from aia.cli.options import add_clip_inputs, add_command, add_segment_inputs, run_sections
+from aia.cli.options import add_clip_inputs, add_command, add_segment_inputs, run_of
 from aia.cli.planned import add_planned, check_by_hand, planned, rules_of_clips
-from aia.config import RunName, ScoreConfig, TrainConfig, build_section, parse_run
+from aia.config import TrainConfig, build_section
 from aia.errors import InputError
 
 
@@ -37,7 +38,8 @@ def add_parsers(commands: Any) -> None:
 
 
 def train(options: argparse.Namespace) -> int:
-    """Train a run, going on from its last checkpoint; in several processes where wanted."""
+    """Train a run, resuming from its last checkpoint; in several processes where wanted."""
+    from aia.labels import read_labels
     from aia.ranks import joined
     from aia.train.launch import is_launched, launch
 
@@ -47,44 +49,38 @@ def train(options: argparse.Namespace) -> int:
         options.output_dir = Path(data.run_file("runs/{run}", options.name))
         options.work = options.output_dir / "work"
     check_by_hand(options)
-    run = parse_run(options.name)
-    sections = run_sections(options.settings, run)
+    run = run_of(options, read_labels(options.labels))
     given = {name: getattr(options, name) for name in ("threads", "processes", "nodes")}
     changed = {name: value for name, value in given.items() if value is not None}
-    config = build_section(
-        TrainConfig, dataclasses.asdict(sections.train) | changed, "settings: train"
-    )
-    sections = sections._replace(train=config)
+    config = build_section(TrainConfig, asdict(run.train) | changed, "settings: train")
     if config.processes * config.nodes > 1 and not is_launched():
         return launch(options.arguments, processes=config.processes, nodes=config.nodes)
     with joined() as ranks:
-        _train(options, run, sections, ranks)
+        _train(options, replace(run, train=config), ranks)
     return 0
 
 
-def _train(options: argparse.Namespace, run: RunName, sections: Any, ranks: Any) -> None:
+def _train(options: argparse.Namespace, run: Any, ranks: Any) -> None:
     """Train as one of the run's processes."""
     from aia.datasets.ava import annotated_clips
     from aia.files import file_digest
-    from aia.labels import read_labels
     from aia.train.run import train_run
     from aia.train.start import pick_device
     from aia.video.store import readable_stores
 
-    labels = read_labels(options.labels)
     stores = readable_stores(options.frames)
-    most = sections.network.max_objects
+    most = run.network.max_objects
     if options.task:
-        clips = segments(options, labels, most_objects=most)
+        clips = segments(options, run.classes, most_objects=most)
     else:
         clips = annotated_clips(
             options.annotations,
-            labels=labels,
+            labels=run.classes,
             excluded=options.excluded,
             per_sec=options.clips_per_sec,
         )
         clips = add_objects(clips, options, most=most)
-    clips = clips_of_films(clips, stores, options, span=sections.backbone.span)
+    clips = clips_of_films(clips, stores, options, span=run.backbone.span)
     inputs = [options.annotations, options.labels, options.excluded, options.objects, options.init]
     inputs += [*options.object_boxes, *options.hands, *options.object_features]
     if options.init and not options.init.is_file():
@@ -94,28 +90,22 @@ def _train(options: argparse.Namespace, run: RunName, sections: Any, ranks: Any)
     if options.clips_per_sec != 1:  # other key frames share a place in the memory
         digests["clips a second"] = str(options.clips_per_sec)
     digests |= {f"film {name}": str(store.fingerprint["sha256"]) for name, store in stores.items()}
+    device = pick_device(run.train.device, ranks)
     train_run(
-        run=run,
-        sections=sections,
+        run,
         clips=clips,
         stores=stores,
-        labels=labels,
         init=options.init,
         data_digests=digests,
         work=options.work,
         output=options.output_dir,
-        validate=_validation(run, sections, labels, options),
-        bank=remembered_objects(
-            options,
-            sections.memory,
-            pick_device(sections.train.device, ranks),
-            ranks=ranks,
-        ),
+        validate=_validation(run, options),
+        bank=remembered_objects(options, run.memory, device, ranks=ranks),
         ranks=ranks,
     )
 
 
-def _validation(run: RunName, sections: Any, labels: Any, options: argparse.Namespace) -> Any:
+def _validation(run: Any, options: argparse.Namespace) -> Any:
     """What gives the points of the mAP curve; None without annotations to validate on."""
     if options.val_annotations is None:
         return None
@@ -125,13 +115,13 @@ def _validation(run: RunName, sections: Any, labels: Any, options: argparse.Name
             "train.validate_every: null"
         )
     from aia.datasets.ava import annotated_clips, with_objects
-    from aia.evaluate.validation import Validation
+    from aia.evaluate.validation import validation_map
     from aia.video.store import readable_stores
 
     stores = readable_stores(options.val_frames)
     clips = annotated_clips(
         options.val_annotations,
-        labels=labels,
+        labels=run.classes,
         excluded=options.val_excluded,
         per_sec=options.clips_per_sec,
     )
@@ -140,25 +130,15 @@ def _validation(run: RunName, sections: Any, labels: Any, options: argparse.Name
         annotated=options.val_objects,
         detected=options.val_object_boxes,
         threshold=options.object_threshold,
-        most=sections.network.max_objects,
+        most=run.network.max_objects,
         per_sec=options.clips_per_sec,
     )
-    return Validation(
+    return partial(
+        validation_map,
         run=run,
-        backbone=sections.backbone,
-        memory=sections.memory,
-        loss=sections.loss,
-        labels=labels,
         clips=[clip for clip in clips if clip.key.video in stores],
         stores=stores,
         groundtruth=options.val_annotations,
         excluded=options.val_excluded,
-        labels_file=options.labels,
-        config=ScoreConfig(
-            batch=sections.train.batch,
-            objects="groundtruth",
-            extend=(0.0, 0.0),
-            precision=sections.train.precision,
-            workers=sections.train.workers,
-        ),
+        labels=options.labels,
     )

@@ -110,7 +110,7 @@ def read_sections(text_or_path: str) -> dict[str, Any]:
 def run_settings(raw: Mapping[str, Any], run: RunName) -> dict[str, Any]:
     """Return the sections that a run depends on, its variant applied, as plain values."""
     sections = ["backbones", "network", "loss", "train"]
-    if run.memory != "none":  # a run without memory does not depend on its settings
+    if run.remembers:  # a run without memory does not depend on its settings
         sections.append("memory")
     for name in [*sections, *(["variants"] if run.variant is not None else [])]:
         if name not in raw:

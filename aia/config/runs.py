@@ -40,6 +40,21 @@ class RunName(NamedTuple):
     """One of `variants`, whose settings it has."""
 
     @property
+    def remembers(self) -> bool:
+        """True if it has a memory of any kind."""
+        return self.memory != "none"
+
+    @property
+    def is_asynchronous(self) -> bool:
+        """True if its memory is what the network itself saw while it learned (AMU)."""
+        return self.memory == "amu"
+
+    @property
+    def has_bank(self) -> bool:
+        """True if a second, frozen backbone makes what it remembers (Table 1e)."""
+        return self.memory == "frozen"
+
+    @property
     def without_seed(self) -> str:
         """The row of a table that this run's seed belongs to."""
         return re.sub(r"-s\d+", "", str(self), count=1)

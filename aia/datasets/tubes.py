@@ -151,7 +151,7 @@ def key_frames_of(source: SplitTubes, split: str, *, fps: float) -> pd.DataFrame
 def scored_tubes(source: SplitTubes) -> pd.DataFrame:
     """List the boxes of val by frame and tube, which is what is evaluated against."""
     wanted = set(source.films["val"])
-    tubes = {video: [] for video in source.films["val"]}
+    tubes: dict[str, list[Tube]] = {video: [] for video in source.films["val"]}
     for tube in source.known.tubes:
         if tube.video in wanted:
             tubes[tube.video].append(tube._replace(video=video_id(tube.video)))

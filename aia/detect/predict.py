@@ -102,7 +102,7 @@ def detect_to_files(
 
 
 def digest_of(video: FrameStore, weights_digest: str, *settings: object) -> str:
-    """Digest what a detector's file is made of: frames, weights, settings and this code's version."""
+    """Digest what a detector's file is made of: frames, weights, settings, version."""
     frames = sorted((name, str(value)) for name, value in video.about.items())
     what = (frames, weights_digest, settings, STAGE_VERSIONS["detector"])
     return hashlib.sha256(repr(what).encode()).hexdigest()

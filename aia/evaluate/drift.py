@@ -17,11 +17,11 @@ from aia.clip import ClipSample, Slots
 from aia.datasets.ava import seconds_of
 from aia.datasets.loader import ClipFrames, scoring_batches
 from aia.errors import InputError
-from aia.evaluate.score import TrainedRun
 from aia.files import write_text
 from aia.log import progress
 from aia.memory import FeaturePool, read_generation
 from aia.network import arithmetic
+from aia.run import Model
 from aia.video.store import FrameStore
 
 DRIFT_COLUMNS = ("video", "second", "step", "persons", "cosine_distance", "relative_l2")
@@ -29,7 +29,7 @@ DRIFT_COLUMNS = ("video", "second", "step", "persons", "cosine_distance", "relat
 
 @torch.inference_mode()
 def measure_drift(
-    trained: TrainedRun,
+    model: Model,
     memory: Path | str,
     clips: Sequence[ClipSample],
     stores: Mapping[str, FrameStore],
@@ -45,7 +45,7 @@ def measure_drift(
     remembered person is held against the clip's nearest one, so a little distance is always there.
 
     Args:
-        trained: The run at its end.
+        model: The run at its end.
         memory: Its last memory, a folder as aia.memory.store writes it.
         clips: All clips that the run learned from.
         stores: Frames of their videos.
@@ -59,28 +59,28 @@ def measure_drift(
         frozen bank), remembered persons, their mean cosine distance (0..2) and mean distance as a
         share of the fresh feature's length.
     """
-    if trained.memory is None:
-        raise InputError(f"{trained.name}: has no memory")
+    if model.run.memory is None:
+        raise InputError(f"{model.run.name}: has no memory")
     clips = [clip for clip in clips if len(clip.persons_xyxy)]
     pool = FeaturePool(
         seconds=seconds_of(clips),
-        persons_per_clip=trained.memory.persons_per_clip,
-        d=trained.network.d,
-        dtype=getattr(torch, trained.memory.dtype),
+        persons_per_clip=model.run.memory.persons_per_clip,
+        d=model.network.d,
+        dtype=getattr(torch, model.run.memory.dtype),
         device=device,
     )
     read_generation(memory, pool)
     if most is not None and len(clips) > most:
         clips = [clips[i] for i in np.linspace(0, len(clips) - 1, most).round().astype(int)]
     frames = ClipFrames(
-        clips=clips, stores=stores, span=trained.backbone.span, strides=trained.backbone.strides
+        clips=clips, stores=stores, span=model.run.backbone.span, strides=model.run.backbone.strides
     )
     parts = []
     batches = scoring_batches(frames, batch=batch, workers=0)
-    for loaded in progress(batches, what=f"{trained.name}  drift, batch", total=len(batches)):
+    for loaded in progress(batches, what=f"{model.run.name}  drift, batch", total=len(batches)):
         loaded = loaded.to(device)
         with arithmetic(device, precision):
-            fresh = trained.network.features(loaded).P
+            fresh = model.network.features(loaded).P
         rows = pool.rows(loaded.keys, np.zeros(1, int))[:, 0]
         count = pool.count[rows]
         cosine, relative = distances(pool.features[rows].to(fresh.features), count, fresh)

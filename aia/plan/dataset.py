@@ -1,7 +1,7 @@
 """A data set as the workflow sees it: settings, videos, runs, and where its files lie.
 
     results/{dataset}/settings.yaml         all settings, resolved: what every command reads
-    results/{dataset}/data/                 the one form that annotations have (aia/datasets/data.py)
+    results/{dataset}/data/                 annotations in one form (aia/datasets/data.py)
     results/{dataset}/frames/{video}.h5     one frame store a video
     results/{dataset}/{persons,objects}/{video}.parquet     boxes, detected here or imported
     results/{dataset}/object_features/{video}.parquet       a memory of objects (§6.1)
@@ -196,7 +196,7 @@ class DataSet:
         return str(before)
 
     def init(self, run: str) -> str | None:
-        """Return the file that a run's backbone begins with; None: none, it is trained from scratch."""
+        """Return the file that a run's backbone begins with; None: from scratch."""
         before = self.starting_run(run)
         if before:
             return self.run_file("runs/{run}/model.safetensors", before)
@@ -252,7 +252,7 @@ class DataSet:
         return ("val",) if self.form == "segments" else ("val-gt", "val")
 
     def scored_as(self, table: str, row: str, kind: str) -> list[str]:
-        """Return how a row's scores on boxes of a kind are named: one for each seed, or ensemble."""
+        """Return the names of a row's scores on boxes of a kind: one for each seed, or ensemble."""
         read = parse_row(row)
         scorers = [read.name] if read.is_ensemble else self.settings.runs_of(table, row)
         return [f"{scorer}.{kind}{read.views}" for scorer in scorers]
@@ -280,7 +280,7 @@ class DataSet:
         return {called[row]: seeds[0] for row, seeds in runs.items() if called[row] in wanted}
 
     def memory_runs(self) -> dict[str, str]:
-        """Return IA with and without AMU of Table 1e: the name of the row to its first seed's run."""
+        """Return IA with and without AMU of Table 1e: the row's name to its first seed's run."""
         called, runs = self.settings.table("table1e").rows, self.rows("table1e")
         return {called[row]: runs[row][0] for row in runs if called[row].startswith("IA")}
 
@@ -295,7 +295,7 @@ class DataSet:
         return known[ensemble]
 
     def views(self) -> list[str]:
-        """Return the views of multi-scale testing as they stand in names: @224, @224-flip, …"""
+        """Return the views of multi-scale testing as they stand in names: @224, and so on."""
         fuse = self.settings.fuse
         mirrored = ("", "-flip") if fuse.flip else ("",)
         views = [f"@{side}{flip}" for side in fuse.short_sides for flip in mirrored]
@@ -346,8 +346,7 @@ def resolved_settings(
     base = find_settings("config.yaml", folders)
     if base is None:
         raise InputError("config.yaml: there is none in this folder, nor beside the Snakefile")
-    layers = [_read_once(base), above, overlays]
-    return functools.reduce(overlay, layers) | {"dataset": dataset}
+    return {**overlay(overlay(_read_once(base), above), overlays), "dataset": dataset}
 
 
 def find_settings(name: str, folders: Sequence[Path]) -> Path | None:

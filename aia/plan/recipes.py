@@ -162,7 +162,7 @@ def _ablation(data: DataSet, wildcards: Wildcards) -> Recipe:
 
 
 def _submissions(data: DataSet, _: Wildcards) -> Recipe:
-    return {"rows": submission_rows(data), "paper": data.settings.table("submissions").paper_data}
+    return {"rows": submission_rows(data), "paper": submissions_data(data)}
 
 
 def _thresholds(data: DataSet, _: Wildcards) -> Recipe:
@@ -213,11 +213,11 @@ _RECIPES: dict[str, Callable[[DataSet, Wildcards], Recipe]] = {
 }
 
 
-# --- what tables say of their rows -----------------------------------------------------------------
+# --- what tables say of their rows ---------------------------------------------------------------
 
 
 def table_rows(data: DataSet, table: str) -> list[dict[str, Any]]:
-    """Describe a table's rows: method, metrics files by kind of boxes, backbone, input, and so on."""
+    """Describe a table's rows: method, metrics files by kind of boxes, backbone, input."""
     called = data.settings.table(table).rows
     described = []
     for method, runs in data.rows(table).items():
@@ -234,6 +234,13 @@ def paper_numbers(data: DataSet, table: str) -> dict[str, str | None]:
     chosen = data.settings
     twin = chosen.paper_table if table == "results" else table.removeprefix("table")
     return {"table": twin, "data": chosen.paper_data}
+
+
+def submissions_data(data: DataSet) -> str | None:
+    """Return what the paper calls the videos that are submitted."""
+    data.settings.table("submissions")  # there may be none
+    assert data.settings.submissions is not None
+    return data.settings.submissions.paper_data
 
 
 def submission_rows(data: DataSet) -> list[dict[str, Any]]:

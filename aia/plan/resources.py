@@ -27,7 +27,7 @@ def arithmetic_threads(settings: Settings) -> int:
 
 
 def training_threads(settings: Settings) -> int:
-    """Return the threads of all processes of a run on a node, and of the workers that load clips."""
+    """Return the threads of all processes of a run on a node, and of their loading workers."""
     return arithmetic_threads(settings) + settings.train.processes * settings.train.workers
 
 

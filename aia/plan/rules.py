@@ -71,7 +71,8 @@ _MADE_OF_DATA = (
 _DRAWN = {
     "ava": [
         "actions.pbtxt",
-        *(f"{split}{what}.csv" for split in ("train", "val") for what in ("", "_excluded", "_objects")),
+        *(f"train{what}.csv" for what in ("", "_excluded", "_objects")),
+        *(f"val{what}.csv" for what in ("", "_excluded", "_objects")),
     ],
     "ucf101_24": ["actions.pbtxt", "pyannot.pkl", "testlist01.txt",
                   "train_objects.csv", "val_objects.csv"],
@@ -87,7 +88,7 @@ _DRAWN = {
 def _rule(
     name: str, *makes: str, command: str
 ) -> Callable[[Callable[[DataSet, Wildcards], Needs]], Callable[[DataSet, Wildcards], Needs]]:
-    """Declare a rule by the function that gives its needs; `makes` lie in results/{dataset}/, or above it."""
+    """Declare a rule by the function that gives its needs; `makes` lie in results/{dataset}/."""
 
     def declare(needs: Callable[[DataSet, Wildcards], Needs]) -> Callable[..., Needs]:
         paths = tuple(
@@ -100,7 +101,7 @@ def _rule(
     return declare
 
 
-# --- data ------------------------------------------------------------------------------------------
+# --- data ----------------------------------------------------------------------------------------
 
 
 def _nothing(data: DataSet, _: Wildcards) -> Needs:
@@ -176,13 +177,13 @@ def _checked(data: DataSet) -> str | None:
     return data.path("films.csv") if data.settings.check.enabled else None
 
 
-# --- boxes -----------------------------------------------------------------------------------------
+# --- boxes ---------------------------------------------------------------------------------------
 
 
 @_rule("finetune_detector", "detector.safetensors", "detector.jsonl",
        command="aia finetune-detector --seed 0")  # fmt: skip
 def finetune_detector(data: DataSet, _: Wildcards) -> Needs:
-    """Need training key frames and their boxes; the weights alone where they are used as they are."""
+    """Need training key frames and their boxes; weights alone where these are used as they are."""
     said, detector = data.settings.data, data.settings.detector
     needs = Needs()
     needs["start"] = None if detector.weights in ("scratch", "coco") else detector.weights
@@ -246,7 +247,7 @@ def import_boxes(data: DataSet, wildcards: Wildcards) -> Needs:
     }
 
 
-# --- runs ------------------------------------------------------------------------------------------
+# --- runs ----------------------------------------------------------------------------------------
 
 
 def _seen_beside(data: DataSet, run: str, stage: str, split: str) -> Needs:
@@ -362,7 +363,7 @@ def fuse_runs(data: DataSet, wildcards: Wildcards) -> Needs:
     return {"scores": [data.path(f"scores/{run}.{end}") for run in runs]}
 
 
-# --- numbers ---------------------------------------------------------------------------------------
+# --- numbers -------------------------------------------------------------------------------------
 
 
 @_rule("evaluate", "metrics/{scorer}.{boxes}{views}.csv",
@@ -483,7 +484,7 @@ def measure_drift(data: DataSet, wildcards: Wildcards) -> Needs:
     }
 
 
-# --- figures ---------------------------------------------------------------------------------------
+# --- figures -------------------------------------------------------------------------------------
 
 
 def _named(runs: Mapping[str, str], data: DataSet, pattern: str) -> list[str]:
@@ -583,7 +584,7 @@ def draw_memory(data: DataSet, _: Wildcards) -> Needs:
 REPORT_FIGURES = ("curves", "fig6", "detections", "keyframes", "attention")
 
 
-# --- what is downloaded ----------------------------------------------------------------------------
+# --- what is downloaded --------------------------------------------------------------------------
 
 
 @_rule("fetch_ucf101_24_films", "fetched_films.csv", command="aia fetch ucf101-24")
@@ -598,18 +599,19 @@ def _epic_actions(data: DataSet, _: Wildcards) -> Needs:
     return {"actions": f"{EPIC}/EPIC_train_action_labels.csv"}
 
 
-for _plain in (
-    Rule("fetch_ava_annotations", tuple(p.replace("2.2", "{version}") for p in PUBLISHED["ava_v2.2"]),
-         "aia fetch ava-annotations", _nothing),
-    Rule("fetch_ava_film", (f"{AVA}/films/{{film}}",), "aia fetch files", _nothing),
-    Rule("fetch_ucf101_24_annotations", tuple(PUBLISHED["ucf101_24"]), "aia fetch ucf101-24", _nothing),
-    Rule("fetch_epic55_annotations", tuple(PUBLISHED["epic55"]), "aia fetch epic55-annotations", _nothing),
-    Rule("fetch_epic55_film", (f"{EPIC}/films/{{video}}.MP4",), "aia fetch epic55-films", _epic_actions),
-    Rule("fetch_detector", ("data/detectors/{detector}",), "aia fetch files", _nothing),
-    Rule("fetch_weights", ("results/weights/{weights}.safetensors",), "aia weights fetch", _nothing),
-    Rule("convert_backbone", ("data/backbones/{backbone}.safetensors",), "aia weights backbone", _nothing),
+for _name, _makes, _command in (
+    ("fetch_ava_annotations", [p.replace("2.2", "{version}") for p in PUBLISHED["ava_v2.2"]],
+     "aia fetch ava-annotations"),
+    ("fetch_ava_film", [f"{AVA}/films/{{film}}"], "aia fetch files"),
+    ("fetch_ucf101_24_annotations", PUBLISHED["ucf101_24"], "aia fetch ucf101-24"),
+    ("fetch_epic55_annotations", PUBLISHED["epic55"], "aia fetch epic55-annotations"),
+    ("fetch_epic55_film", [f"{EPIC}/films/{{video}}.MP4"], "aia fetch epic55-films"),
+    ("fetch_detector", ["data/detectors/{detector}"], "aia fetch files"),
+    ("fetch_weights", ["results/weights/{weights}.safetensors"], "aia weights fetch"),
+    ("convert_backbone", ["data/backbones/{backbone}.safetensors"], "aia weights backbone"),
 ):  # fmt: skip
-    RULES[_plain.name] = _plain
+    _needs = _epic_actions if _name == "fetch_epic55_film" else _nothing
+    RULES[_name] = Rule(_name, tuple(_makes), _command, _needs)
 
 # Names that stand for several rules' outputs at once are told apart by the data set.
 FORM_OF = {"prepare_data": "boxes", "prepare_tubes": "tubes", "prepare_segments": "segments"}

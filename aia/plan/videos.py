@@ -9,8 +9,8 @@ from aia.config import VIDEO_ID, Settings
 from aia.datasets import ava_files, epic55, sources
 from aia.errors import InputError
 from aia.fetch import NOT_YET
-from aia.playhouse import video_names
 from aia.plan.publishers import AVA, EPIC, PUBLISHED, UCF
+from aia.playhouse import video_names
 from aia.tables import read_films, read_segments
 
 

@@ -1,4 +1,4 @@
-"""Playhouse, the embedded data set: scripted, drawn videos that need no download (docs/playhouse.md).
+"""Playhouse, the embedded data set: scripted, drawn videos (docs/playhouse.md).
 
     films/{video}.mp4   H.264, without sound
     annotations/        files in the form of `playhouse.form`: AVA, UCF101-24 or EPIC-Kitchens-55

@@ -17,14 +17,13 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from aia.clip import Batch, ClipKey, Slots, clip_offsets
-from aia.config import RunName
 from aia.files import write_text
 from aia.log import say
 from aia.memory import FeaturePool, recall
 from aia.network import Network, arithmetic
+from aia.run import Run
 from aia.tables import write_metrics
 from aia.train.loss import action_loss
-from aia.train.start import Sections, build
 
 PERSONS = 3
 """Of each clip."""
@@ -41,14 +40,12 @@ class Cost(NamedTuple):
     """Multiplications and additions of one clip's forward pass."""
 
 
-def clip_cost(run: RunName, sections: Sections, *, classes: int, short_side: int) -> Cost:
+def clip_cost(run: Run, *, short_side: int) -> Cost:
     """Parameters of a run's network and the operations of one clip at 3:2 (Table 1e).
 
     A frozen bank's backbone counts as the paper counts it: it sees every clip once, too.
     """
-    problem = Problem(
-        run, sections, classes=classes, clips=1, size_hw=(short_side, short_side * 3 // 2)
-    )
+    problem = Problem(run, clips=1, size_hw=(short_side, short_side * 3 // 2))
     network = problem.network.eval()
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         problem.scores()
@@ -64,10 +61,8 @@ def write_cost(path: Path | str, cost: Cost) -> None:
 
 
 def cost_by_reach(
-    run: RunName,
-    sections: Sections,
+    run: Run,
     *,
-    classes: int,
     clips: int,
     size_hw: tuple[int, int],
     reaches: Sequence[int],
@@ -79,8 +74,6 @@ def cost_by_reach(
 
     Args:
         run: With an M-Block.
-        sections: Its settings.
-        classes: How many.
         clips: Of a batch.
         size_hw: Of a frame, in pixels.
         reaches: L of the steps with AMU, seconds on each side.
@@ -96,20 +89,19 @@ def cost_by_reach(
     rows: list[tuple[Any, ...]] = []
     for training, lengths in (("AMU", reaches), ("joint", joint)):
         for reach in lengths:
-            assert sections.memory is not None, "without an M-Block there is no reach"
-            longer = sections._replace(memory=dataclasses.replace(sections.memory, reach=reach))
+            assert run.memory is not None, "without an M-Block there is no reach"
+            memory = dataclasses.replace(run.memory, reach=reach)
             try:
-                problem = Problem(
-                    run, longer, classes=classes, clips=clips, size_hw=size_hw, device=device
-                )
+                longer = dataclasses.replace(run, memory=memory)
+                problem = Problem(longer, clips=clips, size_hw=size_hw, device=device)
                 step = problem.step(joint=training == "joint")
-                memory = step_memory(step, device)
+                kept_bytes = step_memory(step, device)
                 seconds = median_times({"step": step}, device=device, rounds=rounds)["step"]
             except torch.OutOfMemoryError:
                 say(f"{training}, L = {reach}: does not fit")
                 break
-            rows.append((training, reach, seconds, memory / 1e9, where))
-            say(f"{training}, L = {reach}: {seconds:.3f} s, {memory / 1e9:.3f} GB a step")
+            rows.append((training, reach, seconds, kept_bytes / 1e9, where))
+            say(f"{training}, L = {reach}: {seconds:.3f} s, {kept_bytes / 1e9:.3f} GB a step")
     return pd.DataFrame(rows, columns=list(REACH_COLUMNS))
 
 
@@ -122,9 +114,7 @@ class Problem:
     """A run's network with a batch of noise and a full pool.
 
     Args:
-        run: Its name.
-        sections: Its settings; those of the memory count only where it has one.
-        classes: How many.
+        run: Its settings of the memory count only where it has one.
         clips: Of the batch.
         size_hw: Of a frame, in pixels.
         device: Where everything is.
@@ -133,10 +123,8 @@ class Problem:
 
     def __init__(
         self,
-        run: RunName,
-        sections: Sections,
+        run: Run,
         *,
-        classes: int,
         clips: int,
         size_hw: tuple[int, int],
         device: torch.device | None = None,
@@ -145,17 +133,19 @@ class Problem:
         torch.manual_seed(0)
         self.device = device or torch.device("cpu")
         self.precision = precision
-        self.reach = sections.memory.reach if sections.memory else 0
-        self.slots = sections.memory.persons_per_clip if sections.memory else 1
-        self.network: Network = build(run, sections, classes=classes).to(self.device).train()
-        backbone = sections.backbone
+        self.reach = run.memory.reach if run.memory else 0
+        self.slots = run.memory.persons_per_clip if run.memory else 1
+        self.network: Network = run.build().to(self.device).train()
+        if run.train.keep_maps:
+            self.network.keep_maps()
+        backbone = run.backbone
         frames = sum(len(clip_offsets(backbone.span, stride)) for stride in backbone.strides)
         self.batch = noise_batch(
             clips,
             size_hw=size_hw,
             frames=frames,
-            objects=sections.network.max_objects,
-            classes=classes,
+            objects=run.network.max_objects,
+            classes=len(run.classes),
         ).to(self.device)
         self.pool = self._full_pool()
 

@@ -1,39 +1,23 @@
-"""What a training run starts with: its settings, device, network and empty memory."""
+"""What a training run starts with: its device, network and empty memory."""
 
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import torch
 
 from aia.clip import ClipSample
-from aia.config import (
-    LossConfig,
-    MemoryConfig,
-    NetworkConfig,
-    RunName,
-    TrainConfig,
-)
+from aia.config import MemoryConfig, TorchvisionConfig
 from aia.datasets.ava import seconds_of
 from aia.errors import InputError
 from aia.features.shared_norm import share_norms
 from aia.features.torchvision_video import TorchvisionVideo
 from aia.memory import FeaturePool, pool_for
-from aia.network import Network, build_network
+from aia.network import Network
 from aia.ranks import ALONE, Ranks
+from aia.run import Run
 from aia.tensors import read_tensors
 from aia.weights.torchvision_video import load_torchvision
-
-
-class Sections(NamedTuple):
-    """The settings that a run is made of."""
-
-    backbone: Any
-    network: NetworkConfig
-    memory: MemoryConfig | None
-    loss: LossConfig
-    train: TrainConfig
 
 
 def pick_device(name: str, ranks: Ranks = ALONE) -> torch.device:
@@ -62,51 +46,30 @@ def usable_threads(wanted: int) -> int:
     return max(1, min(wanted, len(os.sched_getaffinity(0))))
 
 
-def starting_network(
-    run: RunName,
-    sections: Sections,
-    *,
-    classes: int,
-    d_memory: int | None,
-    init: Path | None,
-    device: torch.device,
-    ranks: Ranks,
-) -> Network:
-    """The run's network as training begins with it, the same one in every process."""
-    torch.manual_seed(run.seed)
-    network = build(run, sections, classes=classes, d_memory=d_memory)
+def starting_network(run: Run, *, init: Path | None, device: torch.device, ranks: Ranks) -> Network:
+    """Build the network as training begins with it, the same one in every process.
+
+    Args:
+        run: Whose network.
+        init: Weights that the backbone begins with; None: none, or those of its own section.
+        device: Where it trains.
+        ranks: The processes that train it.
+    """
+    torch.manual_seed(run.name.seed)
+    network = run.build()
+    if run.train.keep_maps:
+        network.keep_maps()
     if init is not None:
         load_backbone(network, init)
     elif isinstance(network.backbone, TorchvisionVideo):
-        load_torchvision(network.backbone, sections.backbone.weights)
+        assert isinstance(run.backbone, TorchvisionConfig)
+        load_torchvision(network.backbone, run.backbone.weights)
     network.start_bank()
-    if ranks.count > 1 and not sections.train.frozen_norm:
+    if ranks.count > 1 and not run.train.frozen_norm:
         share_norms(network.backbone, device)
     network.to(device)
-    if sections.train.compile:
+    if run.train.compile:
         network.backbone.compile()  # in place: weights keep their names
-    return network
-
-
-def build(
-    run: RunName, sections: Sections, *, classes: int, d_memory: int | None = None
-) -> Network:
-    """The run's network with fresh weights; a backbone with no rate of its own is not trained."""
-    network = build_network(
-        backbone=sections.backbone,
-        frozen_norm=sections.train.frozen_norm,
-        structure=run.structure,
-        blocks=run.blocks,
-        network=sections.network,
-        memory=sections.memory,
-        classes=classes,
-        bank=run.memory == "frozen",
-        d_memory=d_memory,
-    )
-    if sections.train.backbone_factor == 0:
-        network.backbone.requires_grad_(False)
-    if sections.train.keep_maps:
-        network.keep_maps()
     return network
 
 

@@ -12,11 +12,12 @@ import pytest
 
 from aia.budget.account import account_lines, account_of
 from aia.budget.jobs import Job, known_jobs, needed_jobs, options_of, read_jobs
-from aia.budget.networks import network_cost, run_config
+from aia.budget.networks import CLASSES, network_cost
 from aia.budget.rates import packaged_rates, read_rates, write_rates
 from aia.cli import _parser, main
 from aia.config import parse_run, read_yaml, run_settings
 from aia.errors import InputError
+from aia.run import Run
 from tests.conftest import REPOSITORY
 
 CONFIG = read_yaml(REPOSITORY / "config.yaml")
@@ -35,6 +36,10 @@ def rates_of(tmp_path, given):
     file.write_text(json.dumps(given))
     base = packaged_rates()
     return base.with_other(read_rates(file, base))
+
+
+def run_of(name: str) -> Run:
+    return Run.from_settings(parse_run(name), CONFIG, classes=CLASSES)
 
 
 def frames_job(video, **settings):
@@ -90,9 +95,7 @@ def test_training_takes_three_passes_of_each_clip_and_waits_for_its_frames(tmp_p
     assert needed_jobs(jobs) == [{1}, set()]
     rates = rates_of(tmp_path, SIMPLE)
     found = account_of(jobs, parse=parse, rates=rates, cores=4, gpus=0)
-    run = parse_run(name)
-    config = run_config(run, run_settings(CONFIG, run))
-    cost = network_cost(run, config, (15, 20))
+    cost = network_cost(run_of(name), (15, 20))
     flops = 3 * 3 * 2 * (cost.backbone_flops + cost.head_flops)
     loading = 3 * 2 * (32 + 4) * 300 / 7e6
     training = 0.5 + 4.5 + 3 * 0.125 + flops / 3e9 / 2 + loading
@@ -123,8 +126,7 @@ def test_on_a_gpu_training_holds_it_while_clips_are_loaded(tmp_path):
     name = "slowfast_r50_4x16-none-s0"
     jobs = [frames_job("a"), train_job(name, steps=700, workers=2)]
     found = account_of(jobs, parse=parse, rates=rates_of(tmp_path, SIMPLE), cores=4, gpus=1)
-    run = parse_run(name)
-    cost = network_cost(run, run_config(run, run_settings(CONFIG, run)), (15, 20))
+    cost = network_cost(run_of(name), (15, 20))
     computing = 3 * 700 * 2 * (cost.backbone_flops + cost.head_flops) / (10e12 * 0.5)
     loading = 700 * 2 * (32 + 4) * 300 / 7e6
     row = {row.rule: row for row in found.rows}["train"]
@@ -185,8 +187,7 @@ def test_what_waits_for_a_checkpoint_is_left_out_with_all_that_is_made_from_it()
 def test_operations_are_those_that_others_counted():
     """SlowFast at 256x340 in the authors' form: 137.9 and 412 GFLOP a clip, counted on theirs."""
     for name, gflops in (("slowfast_r50_4x16", 137.9), ("slowfast_r101_8x8", 412.0)):
-        run = parse_run(f"{name}-none-s0-released")
-        cost = network_cost(run, run_config(run, run_settings(CONFIG, run)), (256, 340))
+        cost = network_cost(run_of(f"{name}-none-s0-released"), (256, 340))
         assert cost.backbone_flops / 1e9 == pytest.approx(gflops, rel=1e-3)
 
 
@@ -195,8 +196,7 @@ def test_every_backbone_and_structure_can_be_counted():
     structures = ("nl", "lfb-MM-frozen", "dense-POMPOM-amu", "parallel-PO-none")
     names += [f"slowfast_tiny-{structure}-s0" for structure in structures]
     for name in names:
-        run = parse_run(name)
-        cost = network_cost(run, run_config(run, run_settings(CONFIG, run)), (224, 224))
+        cost = network_cost(run_of(name), (224, 224))
         assert cost.backbone_flops > 0, name
         assert cost.head_flops > 0, name
         assert cost.saved_bytes > 0, name

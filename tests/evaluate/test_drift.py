@@ -1,26 +1,21 @@
 """Drift of the memory: by hand, and of a network that did not move."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
 
 from aia.clip import Slots
-from aia.config import (
-    BackboneConfig,
-    LossConfig,
-    MemoryConfig,
-    build_section,
-    parse_run,
-    read_yaml,
-)
+from aia.config import overlay, parse_run, read_yaml
 from aia.datasets.ava import seconds_of
 from aia.datasets.loader import ClipFrames, scoring_batches
 from aia.errors import InputError
 from aia.evaluate.drift import DRIFT_COLUMNS, distances, last_memory, measure_drift, write_drift
-from aia.evaluate.score import TrainedRun
 from aia.figures.memory import read_drift
 from aia.labels import ClassList
 from aia.memory import FeaturePool, remembered_persons, write_generation
+from aia.run import Model, Run
 from tests.conftest import REPOSITORY
 from tests.train.test_bank import CLIPS, CPU, Noise, network_of
 
@@ -36,27 +31,24 @@ def test_each_remembered_person_is_held_against_the_nearest_fresh_one() -> None:
 
 
 @pytest.fixture
-def trained() -> TrainedRun:
-    raw = read_yaml(REPOSITORY / "config.yaml")
-    backbone = raw["backbones"]["slowfast_tiny"] | {"strides": [4, 2]}
-    return TrainedRun(
-        name=parse_run("slowfast_tiny-serial-POM-amu-s0"),
-        network=network_of(bank=False).eval(),
-        backbone=build_section(BackboneConfig, backbone, "backbone"),
-        memory=build_section(MemoryConfig, raw["memory"] | {"persons_per_clip": 2}, "memory"),
-        loss=build_section(LossConfig, raw["loss"], "loss"),
-        labels=ClassList((1, 2, 3), ("a", "b", "c"), ("", "", "")),
-        digest="",
-    )
+def model() -> Model:
+    change = {
+        "backbones": {"slowfast_tiny": {"strides": [4, 2]}},
+        "memory": {"persons_per_clip": 2},
+    }
+    raw = overlay(read_yaml(REPOSITORY / "config.yaml"), change)
+    name = parse_run("slowfast_tiny-serial-POM-amu-s0")
+    run = Run.from_settings(name, raw, classes=ClassList.numbered(3))
+    return Model(run, network_of(bank=False).eval())
 
 
-def remember(trained: TrainedRun, path, *, noise: float) -> None:
+def remember(model: Model, path, *, noise: float) -> None:
     """Ω as a run would leave it whose features are off by some noise, a step for each clip."""
-    pool = FeaturePool(seconds=seconds_of(CLIPS), persons_per_clip=2, d=trained.network.d)
+    pool = FeaturePool(seconds=seconds_of(CLIPS), persons_per_clip=2, d=model.network.d)
     frames = ClipFrames(clips=CLIPS, stores={"film": Noise()}, span=8, strides=(4, 2))
     for step, batch in enumerate(scoring_batches(frames, batch=1, workers=0), start=1):
         with torch.no_grad():
-            P = trained.network.features(batch).P
+            P = model.network.features(batch).P
         kept = remembered_persons(batch.keys, P, 2)
         off = noise * torch.randn(kept.features.shape, generator=torch.manual_seed(step))
         moved = Slots(kept.features + off, kept.filled)
@@ -64,12 +56,12 @@ def remember(trained: TrainedRun, path, *, noise: float) -> None:
     write_generation(pool, path)
 
 
-def test_a_network_that_did_not_move_has_no_drift_and_one_that_did_has(trained, tmp_path) -> None:
+def test_a_network_that_did_not_move_has_no_drift_and_one_that_did_has(model, tmp_path) -> None:
     stores = {"film": Noise()}
     for name, noise in (("still", 0.0), ("moved", 0.5)):
-        remember(trained, tmp_path / name, noise=noise)
+        remember(model, tmp_path / name, noise=noise)
     still, moved = (
-        measure_drift(trained, tmp_path / name, CLIPS, stores, batch=2, device=CPU)
+        measure_drift(model, tmp_path / name, CLIPS, stores, batch=2, device=CPU)
         for name in ("still", "moved")
     )
     assert tuple(still) == DRIFT_COLUMNS
@@ -79,7 +71,7 @@ def test_a_network_that_did_not_move_has_no_drift_and_one_that_did_has(trained, 
     assert still["relative_l2"].max() < 1e-3
     assert moved["cosine_distance"].min() > 0.01
     assert moved["relative_l2"].min() > 0.1
-    some = measure_drift(trained, tmp_path / "moved", CLIPS, stores, batch=2, device=CPU, most=2)
+    some = measure_drift(model, tmp_path / "moved", CLIPS, stores, batch=2, device=CPU, most=2)
     assert some["second"].tolist() == [1, 5]
     write_drift(tmp_path / "drift.csv", moved)
     assert read_drift(tmp_path / "drift.csv")["step"].tolist() == [1, 2, 3, 4]
@@ -95,7 +87,7 @@ def test_the_newest_memory_is_taken_else_the_bank(tmp_path) -> None:
     assert last_memory(tmp_path).parent.name == "step-0000010"
 
 
-def test_a_run_without_memory_does_not_drift(trained, tmp_path) -> None:
-    without = trained._replace(memory=None)
+def test_a_run_without_memory_does_not_drift(model, tmp_path) -> None:
+    without = model._replace(run=dataclasses.replace(model.run, memory=None))
     with pytest.raises(InputError, match="has no memory"):
         measure_drift(without, tmp_path, CLIPS, {"film": Noise()}, batch=2, device=CPU)

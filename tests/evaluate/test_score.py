@@ -1,13 +1,11 @@
 """Two-pass scoring, held against a loop that scores one clip at a time."""
 
 import dataclasses
-import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import save_file
 
 from aia.boxes import flip
 from aia.clip import ClipKey, ClipSample, Slots
@@ -15,12 +13,11 @@ from aia.config import ScoreConfig, overlay, parse_run, read_yaml
 from aia.datasets.loader import ClipFrames, Draw, collate
 from aia.errors import InputError
 from aia.evaluate.attention import attention_rows, choose_clips
-from aia.evaluate.score import TrainedRun, load_trained, score_clips
+from aia.evaluate.score import score_clips
 from aia.labels import ClassList
 from aia.memory import sampled
+from aia.run import Model, Run
 from aia.tables.attention import write_attention
-from aia.train.run import describe_run
-from aia.train.start import Sections, build
 from aia.video.store import FrameStore
 from aia.video.transforms import AS_KEPT, View, resize
 
@@ -67,57 +64,39 @@ CLIPS = [clip(1, 2), clip(2, 3), clip(3, 0), clip(4, 1, objects=0), clip(6, 2), 
 STORES = {"film": NoisyStore()}
 
 
-def sections_of(run, **change):
-    from aia.config import (
-        BackboneConfig,
-        LossConfig,
-        MemoryConfig,
-        NetworkConfig,
-        TrainConfig,
-        build_section,
-    )
-
+def run_of(name: str, labels: ClassList = LABELS, **change) -> Run:
     raw = overlay(read_yaml(REPOSITORY / "config.yaml"), {"memory": {"reach": 2}} | change)
-    return Sections(
-        backbone=build_section(BackboneConfig, raw["backbones"][run.backbone], "b"),
-        network=build_section(NetworkConfig, raw["network"], "n"),
-        memory=build_section(MemoryConfig, raw["memory"], "m") if run.memory != "none" else None,
-        loss=build_section(LossConfig, raw["loss"], "l"),
-        train=build_section(TrainConfig, raw["train"], "t"),
-    )
+    return Run.from_settings(parse_run(name), raw, classes=labels)
 
 
 def publish(tmp_path, name, **change):
-    run = parse_run(name)
-    sections = sections_of(run, **change)
+    run = run_of(name, **change)
     torch.manual_seed(3)
-    network = build(run, sections, classes=3)
-    if run.memory == "frozen":
+    network = run.build()
+    if run.name.has_bank:
         network.start_bank()
         for parameter in network.backbone.parameters():  # has learned since
             parameter.data += 0.02 * torch.randn(parameter.shape)
-    described = describe_run(run, sections, LABELS)
-    path = tmp_path / "model.safetensors"
-    save_file(network.state_dict(), path, metadata={"run": json.dumps(described)})
-    return path
+    run.write(tmp_path / "model.safetensors", network.state_dict())
+    return tmp_path / "model.safetensors"
 
 
-def by_hand(trained: TrainedRun, persons_per_clip: int, reach: int) -> np.ndarray:
+def by_hand(model: Model, persons_per_clip: int, reach: int) -> np.ndarray:
     """One clip after the other, its memory put together from a dictionary."""
     frames = ClipFrames(
-        clips=CLIPS, stores=STORES, span=trained.backbone.span, strides=trained.backbone.strides
+        clips=CLIPS, stores=STORES, span=model.run.backbone.span, strides=model.run.backbone.strides
     )
     features, remembered = {}, {}
     for place, sample in enumerate(CLIPS):
         if len(sample.persons_xyxy):
             one = collate([frames[Draw(place, None)]])
-            features[sample.key.t] = trained.network.features(one)
+            features[sample.key.t] = model.network.features(one)
             remembered[sample.key.t] = features[sample.key.t].P.features[0]
-            if trained.name.memory == "frozen":
-                remembered[sample.key.t] = trained.network.bank_persons(one).features[0]
+            if model.run.name.has_bank:
+                remembered[sample.key.t] = model.network.bank_persons(one).features[0]
     scores = []
     for t, (P, O, _) in features.items():
-        memory = torch.zeros(1, 2 * reach + 1, persons_per_clip, trained.network.d)
+        memory = torch.zeros(1, 2 * reach + 1, persons_per_clip, model.network.d)
         filled = torch.zeros(1, 2 * reach + 1, persons_per_clip, dtype=torch.bool)
         for step in range(2 * reach + 1):
             if t - reach + step in features:
@@ -127,7 +106,7 @@ def by_hand(trained: TrainedRun, persons_per_clip: int, reach: int) -> np.ndarra
                 memory[0, step, : len(kept)] = other[torch.from_numpy(kept)]
                 filled[0, step, : len(kept)] = True
         M = Slots(memory.flatten(1, 2), filled.flatten(1, 2))
-        scores.append(trained.network.actions(P, O, M)[0].sigmoid())
+        scores.append(model.network.actions(P, O, M)[0].sigmoid())
     return torch.cat(scores).numpy()
 
 
@@ -136,10 +115,10 @@ def by_hand(trained: TrainedRun, persons_per_clip: int, reach: int) -> np.ndarra
 def test_scores_equal_those_of_one_clip_at_a_time(tmp_path, persons_per_clip, memory):
     name = f"slowfast_tiny-dense-POMPOM-{memory}-s0"
     path = publish(tmp_path, name, memory={"reach": 2, "persons_per_clip": persons_per_clip})
-    trained = load_trained(path, device=CPU)
-    scored, _ = score_clips(trained, CLIPS, STORES, config=CONFIG, extend=False, device=CPU)
+    model = Model.load(path, device=CPU)
+    scored, _ = score_clips(model, CLIPS, STORES, config=CONFIG, extend=False, device=CPU)
     with torch.inference_mode():
-        expected = by_hand(trained, persons_per_clip, reach=2)
+        expected = by_hand(model, persons_per_clip, reach=2)
     np.testing.assert_allclose(scored.scores, expected, atol=1e-5)
     assert scored.boxes["time_sec"].tolist() == [1, 1, 2, 2, 2, 4, 6, 6, 7, 7, 7]
     assert scored.boxes["score"].iloc[0] == pytest.approx(0.9)
@@ -148,40 +127,40 @@ def test_scores_equal_those_of_one_clip_at_a_time(tmp_path, persons_per_clip, me
 @pytest.mark.parametrize("name", ["slowfast_tiny-nl-s0", "slowfast_tiny-lfb-MM-frozen-s0"])
 def test_scores_of_baselines_equal_those_of_one_clip_at_a_time(tmp_path, name):
     path = publish(tmp_path, name, memory={"reach": 2, "persons_per_clip": 2})
-    trained = load_trained(path, device=CPU)
+    model = Model.load(path, device=CPU)
     key = ClipKey("film", 2)
     scored, attention = score_clips(
-        trained, CLIPS, STORES, config=CONFIG, extend=False, device=CPU, attention_of=[key]
+        model, CLIPS, STORES, config=CONFIG, extend=False, device=CPU, attention_of=[key]
     )
     assert set(attention["block"]) == ({"M1", "M2"} if "lfb" in name else set())
     write_attention(tmp_path / "attention.parquet", attention)
     with torch.inference_mode():
-        expected = by_hand(trained, 2, reach=2)
+        expected = by_hand(model, 2, reach=2)
     np.testing.assert_allclose(scored.scores, expected, atol=1e-5)
 
 
 def test_a_frozen_model_remembers_what_its_frozen_backbone_sees(tmp_path):
     path = publish(tmp_path, "slowfast_tiny-serial-M-frozen-s0")
-    trained = load_trained(path, device=CPU)
+    model = Model.load(path, device=CPU)
 
     def scores():
-        found, _ = score_clips(trained, CLIPS, STORES, config=CONFIG, extend=False, device=CPU)
+        found, _ = score_clips(model, CLIPS, STORES, config=CONFIG, extend=False, device=CPU)
         return found.scores
 
     before = scores()
-    trained.network.start_bank()  # as though the bank were made by what has learned: with AMU
+    model.network.start_bank()  # as though the bank were made by what has learned: with AMU
     with_amu = scores()
     assert not np.allclose(before, with_amu, atol=1e-5)
-    amu = trained._replace(name=parse_run("slowfast_tiny-serial-M-amu-s0"))
+    amu = model._replace(run=run_of("slowfast_tiny-serial-M-amu-s0"))
     amu.network.bank_backbone = None
     found, _ = score_clips(amu, CLIPS, STORES, config=CONFIG, extend=False, device=CPU)
     np.testing.assert_allclose(found.scores, with_amu, atol=1e-5)
 
 
 def test_boxes_that_grow_for_the_network_are_reported_as_they_are(tmp_path):
-    trained = load_trained(publish(tmp_path, "slowfast_tiny-none-s0"), device=CPU)
+    model = Model.load(publish(tmp_path, "slowfast_tiny-none-s0"), device=CPU)
     plain, grown = (
-        score_clips(trained, CLIPS, STORES, config=CONFIG, extend=extend, device=CPU)[0]
+        score_clips(model, CLIPS, STORES, config=CONFIG, extend=extend, device=CPU)[0]
         for extend in (False, True)
     )
     assert plain.boxes.equals(grown.boxes)
@@ -225,11 +204,11 @@ def test_a_view_sees_what_a_film_of_that_kind_would_show(
     tmp_path, store, clips, view, memory, extend
 ):
     """The memory too: the blocks look at persons, at objects and at other seconds."""
-    trained = load_trained(publish(tmp_path, f"slowfast_tiny-dense-POM-{memory}-s0"), device=CPU)
+    model = Model.load(publish(tmp_path, f"slowfast_tiny-dense-POM-{memory}-s0"), device=CPU)
 
     def scores(clips, store, view):
         options = {"config": CONFIG, "extend": extend, "device": CPU, "view": view}
-        return score_clips(trained, clips, {"film": store}, **options)[0]
+        return score_clips(model, clips, {"film": store}, **options)[0]
 
     if view.flip:  # the film in the mirror, mirrored, is the film
         seen, expected = scores(clips, store, view), scores(CLIPS, NoisyStore(), AS_KEPT)
@@ -244,17 +223,14 @@ def test_a_view_sees_what_a_film_of_that_kind_would_show(
 
 
 def test_poses_are_alternatives_under_the_focal_loss(tmp_path):
-    run = parse_run("slowfast_tiny-none-s0")
-    sections = sections_of(run, loss={"kind": "focal"})
     labels = ClassList(
         ids=(1, 2, 5), names=("a", "b", "c"), groups=("PERSON_MOVEMENT", "PERSON_MOVEMENT", "Y")
     )
-    described = describe_run(run, sections, labels)
+    run = run_of("slowfast_tiny-none-s0", labels, loss={"kind": "focal"})
     path = tmp_path / "model.safetensors"
-    network = build(run, sections, classes=3)
-    save_file(network.state_dict(), path, metadata={"run": json.dumps(described)})
-    trained = load_trained(path, device=CPU)
-    scored, _ = score_clips(trained, CLIPS, STORES, config=CONFIG, extend=False, device=CPU)
+    run.write(path, run.build().state_dict())
+    model = Model.load(path, device=CPU)
+    scored, _ = score_clips(model, CLIPS, STORES, config=CONFIG, extend=False, device=CPU)
     np.testing.assert_allclose(scored.scores[:, :2].sum(axis=1), 1, atol=1e-6)
 
 
@@ -264,10 +240,10 @@ def test_attention_names_whom_it_falls_on(tmp_path):
         "slowfast_tiny-serial-POM-amu-s0",
         memory={"reach": 2, "persons_per_clip": 2},
     )
-    trained = load_trained(path, device=CPU)
+    model = Model.load(path, device=CPU)
     key = ClipKey("film", 2)
     _, rows = score_clips(
-        trained, CLIPS, STORES, config=CONFIG, extend=False, device=CPU, attention_of=[key]
+        model, CLIPS, STORES, config=CONFIG, extend=False, device=CPU, attention_of=[key]
     )
     assert set(rows["block"]) == {"P1", "O1", "M1"}
     assert set(rows["target"]) == {0, 1, 2}
@@ -305,10 +281,10 @@ def test_what_is_not_a_model_is_refused(tmp_path, content, message):
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(InputError, match=message):
-        load_trained(path, device=CPU)
+        Model.load(path, device=CPU)
 
 
 def test_nobody_to_score_is_an_error(tmp_path):
-    trained = load_trained(publish(tmp_path, "slowfast_tiny-none-s0"), device=CPU)
+    model = Model.load(publish(tmp_path, "slowfast_tiny-none-s0"), device=CPU)
     with pytest.raises(InputError, match="no clip has a person"):
-        score_clips(trained, [CLIPS[2]], STORES, config=CONFIG, extend=False, device=CPU)
+        score_clips(model, [CLIPS[2]], STORES, config=CONFIG, extend=False, device=CPU)

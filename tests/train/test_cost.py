@@ -5,26 +5,27 @@ from pathlib import Path
 
 import torch
 
-from aia.cli.options import run_sections
-from aia.config import parse_run
+from aia.config import parse_run, read_yaml
+from aia.labels import ClassList
+from aia.run import Run
 from aia.tables import read_metrics
 from aia.train.cost import Problem, clip_cost, cost_by_reach, step_memory, write_cost
 
 CONFIG = str(Path(__file__).resolve().parents[2] / "config.yaml")
 
 
-def problem_of(name: str):
-    run = parse_run(f"slowfast_tiny-{name}-s0")
-    return run, run_sections(CONFIG, run)
+def run_of(name: str) -> Run:
+    name = parse_run(f"slowfast_tiny-{name}-s0")
+    return Run.from_settings(name, read_yaml(CONFIG), classes=ClassList.numbered(4))
 
 
 def cost(name: str):
-    return clip_cost(*problem_of(name), classes=4, short_side=32)
+    return clip_cost(run_of(name), short_side=32)
 
 
 def test_a_frozen_bank_adds_a_backbone_in_parameters_and_operations() -> None:
-    run, sections = problem_of("serial-POM-amu")
-    problem = Problem(run, sections, classes=4, clips=1, size_hw=(32, 48))
+    run = run_of("serial-POM-amu")
+    problem = Problem(run, clips=1, size_hw=(32, 48))
     backbone = sum(p.numel() for p in problem.network.backbone.parameters())
     amu, frozen = cost("serial-POM-amu"), cost("serial-POM-frozen")
     assert frozen.parameters - amu.parameters == backbone
@@ -32,9 +33,9 @@ def test_a_frozen_bank_adds_a_backbone_in_parameters_and_operations() -> None:
 
 
 def test_interaction_adds_to_the_baseline_by_its_layers() -> None:
-    run, sections = problem_of("serial-P-none")
+    run = run_of("serial-P-none")
     none, alone = cost("none"), cost("serial-P-none")
-    interaction = Problem(run, sections, classes=4, clips=1, size_hw=(32, 48)).network.interaction
+    interaction = Problem(run, clips=1, size_hw=(32, 48)).network.interaction
     assert alone.parameters - none.parameters == sum(p.numel() for p in interaction.parameters())
     assert alone.flops > none.flops
 
@@ -48,9 +49,9 @@ def test_a_cost_is_written_as_metrics(tmp_path) -> None:
 
 
 def test_joint_training_needs_more_with_every_second_and_amu_does_not() -> None:
-    run, sections = problem_of("serial-PM-amu")
+    run = run_of("serial-PM-amu")
     costs = cost_by_reach(
-        run, sections, classes=4, clips=1, size_hw=(32, 48), reaches=[0, 4], joint=[0, 4],
+        run, clips=1, size_hw=(32, 48), reaches=[0, 4], joint=[0, 4],
         device=torch.device("cpu"), rounds=1,
     )  # fmt: skip
     assert costs["training"].tolist() == ["AMU", "AMU", "joint", "joint"]
@@ -61,11 +62,11 @@ def test_joint_training_needs_more_with_every_second_and_amu_does_not() -> None:
 
 def test_joint_training_learns_through_its_neighbours() -> None:
     """The backbone's gradient differs from AMU's, whose memory is not differentiated."""
-    run, sections = problem_of("serial-M-amu")
-    sections = sections._replace(memory=dataclasses.replace(sections.memory, reach=1))
+    run = run_of("serial-M-amu")
+    run = dataclasses.replace(run, memory=dataclasses.replace(run.memory, reach=1))
     gradients = []
     for joint in (False, True):
-        problem = Problem(run, sections, classes=4, clips=1, size_hw=(32, 48))
+        problem = Problem(run, clips=1, size_hw=(32, 48))
         problem.scores(joint=joint).sum().backward()
         gradients.append(next(problem.network.backbone.parameters()).grad)
     assert not torch.allclose(*gradients)

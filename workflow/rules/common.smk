@@ -76,7 +76,9 @@ def needs(name):
     def files(wildcards):
         try:
             found = plan.RULES[name].needs(data_of(wildcards), dict(wildcards.items()))
-        except plan.NotFetchedError as missing:  # waits for the tables, then looks again
+        except (
+            plan.NotFetchedError
+        ) as missing:  # waits for the tables, then looks again
             checkpoints.annotations_fetched.get(publisher=missing.publisher)
             return files(wildcards)
         named = plan.declared(found).items()
@@ -185,7 +187,9 @@ def started(wildcards, input, threads, resources):
     chosen = settings(wildcards)
     arithmetic = min(plan.resources.arithmetic_threads(chosen), threads)
     processes = plan.resources.started_processes(chosen, resources.gpu)
-    return f"--threads {arithmetic} --processes {processes} --nodes {chosen.train.nodes}"
+    return (
+        f"--threads {arithmetic} --processes {processes} --nodes {chosen.train.nodes}"
+    )
 
 
 def launcher(wildcards, input):

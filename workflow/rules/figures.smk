@@ -1,5 +1,6 @@
 # Pictures of the results; the runs are those of `results`, frames show the first seed of the last.
 
+
 rule draw_curves:
     """Progress of all runs -> loss, trust w (Eq. 2), learning rate and mAP over the steps."""
     input:
@@ -107,7 +108,10 @@ use rule draw_curves as draw_structures with:
             "results/{dataset}/figures/fig4.png",
             caption="../report/structures.rst",
             category="2. Figures",
-            labels={"data set": "{dataset}", "what": "6 attention of parallel and serial IA (Fig. 4)"},
+            labels={
+                "data set": "{dataset}",
+                "what": "6 attention of parallel and serial IA (Fig. 4)",
+            },
         ),
     log:
         "logs/{dataset}/draw_structures.log",
@@ -143,7 +147,10 @@ use rule draw_curves as draw_memory with:
             "results/{dataset}/figures/memory.png",
             caption="../report/memory.rst",
             category="2. Figures",
-            labels={"data set": "{dataset}", "what": "8 age, trust and drift of the memory"},
+            labels={
+                "data set": "{dataset}",
+                "what": "8 age, trust and drift of the memory",
+            },
         ),
     log:
         "logs/{dataset}/draw_memory.log",

@@ -30,7 +30,7 @@ rule result_table:
         runtime=10,
     params:
         recipe=recipe("result_table"),
-        table="results",
+        table=lambda wildcards: getattr(wildcards, "table", "results"),
     shell:
         "aia table --settings results/{wildcards.dataset}/settings.yaml --table {params.table} --output {output.table} --log {log}"
 
@@ -57,7 +57,7 @@ use rule result_table as ablation_table with:
         "logs/{dataset}/ablation_table/{table}.log",
     params:
         recipe=recipe("ablation_table"),
-        table="{table}",
+        table=lambda wildcards: wildcards.table,
 
 
 rule submission_list:
