@@ -15,7 +15,7 @@ rule finetune_detector:
     threads: 1
     resources:
         mem_mb=8000,
-        runtime=600,
+        runtime=per_attempt(600),
         gpu=gpus,
     params:
         recipe=recipe("finetune_detector"),
@@ -36,7 +36,7 @@ rule detect_boxes:
     threads: 1
     resources:
         mem_mb=4000,
-        runtime=minutes_per_video(120),
+        runtime=per_video(120),
         gpu=gpus,
     params:
         recipe=recipe("detect_boxes"),
@@ -57,7 +57,7 @@ rule extract_objects:
     threads: 1
     resources:
         mem_mb=4000,
-        runtime=minutes_per_video(240),
+        runtime=per_video(240),
         gpu=gpus,
     params:
         recipe=recipe("extract_objects"),

@@ -175,11 +175,16 @@ def training_memory(wildcards, attempt):
     return resources.training_memory_mb(settings(wildcards), attempt)
 
 
-def minutes_per_video(minutes):
-    """Run time of a job about the videos of a part."""
-    return lambda wildcards: minutes * len(
-        data_of(wildcards).part(wildcards.part).videos
+def per_video(minutes):
+    """Run time of a job about the videos of a part, in minutes; more on a retry."""
+    return lambda wildcards, attempt: (
+        minutes * attempt * len(data_of(wildcards).part(wildcards.part).videos)
     )
+
+
+def per_attempt(amount):
+    """An amount that grows with each retry."""
+    return lambda wildcards, attempt: amount * attempt
 
 
 def started(wildcards, input, threads, resources):

@@ -14,7 +14,7 @@ rule store_frames:
     threads: 1
     resources:
         mem_mb=2000,
-        runtime=minutes_per_video(60),
+        runtime=per_video(60),
     params:
         recipe=recipe("store_frames"),
     shell:

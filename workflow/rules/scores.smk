@@ -13,8 +13,8 @@ rule score_detected:
         "../../envs/aia.yaml"
     threads: scoring_threads
     resources:
-        mem_mb=8000,
-        runtime=240,
+        mem_mb=per_attempt(8000),
+        runtime=per_attempt(240),
         gpu=gpus,
     params:
         recipe=recipe("score_detected"),
