@@ -6,7 +6,7 @@ The map, in the order of the flow; an import never points up it:
     datasets/           who does what, where and when; clips in batches
     features/           the backbone F and RoIAlign: P_t and O_t
     interact/           the interaction blocks, and how IA nests them
-    memory/             the pool Ω: READ, WRITE, Eq. 2
+    memory/             the kinds of memory, and the pool Ω: READ, WRITE, Eq. 2
     network.py          N: all of Figure 2 in one forward
     run.py              what a run is made of: build its network, load its model
     train/              Algorithm 1, its loss, schedule, checkpoints; in several processes, ranks.py
@@ -18,7 +18,8 @@ The paper's symbols, as variables of `interact`, `memory`, `network` and `train`
     v_t⁽ⁱ⁾, (i, t)       ClipKey(video, t)                       clip.py
     P_t, O_t            P, O: Slots                             network.features
     hands (§6.1)        H: Slots, where a segment is asked about network.features
-    M̂_t, L              M = recall(pool, keys, P, reach=L)      memory/pool.py
+    M_t                 memory.read(batch, P, err, step).M      memory/kinds.py
+    M̂_t, L              recall(pool, keys, P, reach=L)          memory/pool.py
     Ω, P̂, δ             FeaturePool, its features, loss_tag     memory/pool.py, shared.py
     w, Eq. 2            trust(err, loss_tag)                    memory/pool.py
     E_t, Q_t, W_j       E, Q, W; Eq. 1 is dense_query(E, W)     interact/aggregation.py

@@ -121,7 +121,7 @@ class Network(nn.Module):
         self.lengths = [len(clip_offsets(span, stride)) for stride in strides]
         self.roi_resolution, self.roi_mean_before = roi_resolution, roi_mean_before
         self.feature_norm = feature_norm
-        self.kept_maps: dict[tuple, list[Tensor]] | None = None
+        self.cached_maps: dict[tuple, list[Tensor]] | None = None
         self.d = sum(backbone.channels)
         self.register_buffer("mean", torch.tensor(mean).view(-1, 1, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std).view(-1, 1, 1, 1), persistent=False)
@@ -163,6 +163,10 @@ class Network(nn.Module):
         self.bank_backbone.eval()  # whatever mode the rest is in: its norms keep their statistics
         maps = self.bank_backbone(self.pathways(batch.frames, sizes_hw=batch.sizes_hw))
         return self._queries(maps, batch)
+
+    def persons_to_remember(self, batch: Batch, P: Slots) -> Slots:
+        """P_t as Ω gets them: P, or those of the frozen backbone where there is one."""
+        return P if self.bank_backbone is None else self.bank_persons(batch)
 
     def start_bank(self) -> None:
         """Give the frozen backbone, where there is one, the weights that training starts from."""
@@ -217,27 +221,27 @@ class Network(nn.Module):
 
     def maps_of(self, batch: Batch) -> list[Float[Tensor, "clips _c _t _h _w"]]:
         """f_t = F(v_t, φ_F) of each pathway."""
-        if self.kept_maps is None:
+        if self.cached_maps is None:
             return self.backbone(self.pathways(batch.frames, sizes_hw=batch.sizes_hw))
         clips = []
         for place, key in enumerate(batch.keys):
             # A long segment is seen elsewhere the next time; its key is the same.
             known = (key, *batch.times_sec[place : place + 1], *batch.frames.shape[2:4])
-            if known not in self.kept_maps:  # one by one, so that it does not matter with whom
+            if known not in self.cached_maps:  # one by one, so that it does not matter with whom
                 one = slice(place, place + 1)
                 paths = self.pathways(batch.frames[one], sizes_hw=batch.sizes_hw[one])
                 with torch.no_grad():
                     maps = self.backbone(paths)
                 if self.roi_mean_before:
                     maps = [f.mean(dim=2, keepdim=True) for f in maps]
-                self.kept_maps[known] = maps
-            clips.append(self.kept_maps[known])
+                self.cached_maps[known] = maps
+            clips.append(self.cached_maps[known])
         return [torch.cat(maps) for maps in zip(*clips, strict=True)]
 
-    def keep_maps(self) -> None:
-        """From now on compute the maps of a clip once: for a backbone that does not learn."""
+    def cache_features(self) -> None:
+        """Cache the feature maps of each clip from now on: for a backbone that does not learn."""
         self.backbone.requires_grad_(False)
-        self.kept_maps = {}
+        self.cached_maps = {}
 
     def pathways(
         self, frames: UInt8[Tensor, "clips t h w 3"], *, sizes_hw: Float[Tensor, "clips 2"]

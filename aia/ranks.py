@@ -1,4 +1,4 @@
-"""The processes that train one run together: which of them this is, and what they tell each other.
+"""The processes that train one run together: which of them this is, and how they exchange tensors.
 
 torchrun starts them (train/launch.py) and says in the environment who is who. A run in one process
 is the same thing with a count of one, so that nothing else has to ask.
@@ -22,14 +22,14 @@ from aia import log
 from aia.errors import InputError
 from aia.processes import end_with
 
-PATIENCE = datetime.timedelta(hours=24)
+TIMEOUT = datetime.timedelta(hours=24)
 """How long ranks wait for the first one while it validates or writes; torch's own is minutes."""
 
 LAUNCHER = "AIA_LAUNCHER"
-"""Where who started the processes says who it is: it may be gone when they begin to run."""
+"""Environment variable with the process id of the launcher, which may be gone already."""
 
 FIRST_SEC = 5.0
-"""What is wrong for all is said by the first rank; any other waits so long before it speaks."""
+"""Head start of the first rank in reporting an error that all ranks meet, in seconds."""
 
 
 @dataclass(frozen=True)
@@ -39,30 +39,30 @@ class Ranks:
     rank: int = 0
     count: int = 1
     local_rank: int = 0
-    """Among those of the same node."""
+    """Rank among those of the same node."""
     local_count: int = 1
     host: Any = None
-    """Group of all ranks for what is on the host; it waits for PATIENCE."""
+    """Group of all ranks for tensors on the host; its timeout is TIMEOUT."""
     peers: Any = None
     """Group of the ranks with this one's local rank, one of each node; likewise."""
 
     @property
     def first(self) -> bool:
-        """Whether this is the one that speaks and writes."""
+        """True for the rank that logs and writes."""
         return self.rank == 0
 
     @property
     def first_of_node(self) -> bool:
-        """Whether this is the one that does what is done once a node."""
+        """True for the rank that does what is done once a node."""
         return self.local_rank == 0
 
     @property
     def nodes(self) -> int:
-        """How many nodes there are; each has as many ranks."""
+        """Number of nodes; each has as many ranks."""
         return self.count // self.local_count
 
     def share(self, n: int) -> slice:
-        """This rank's part of n things in order; the parts differ by one at most.
+        """Cut n things in order into one part for each rank; the parts differ by one at most.
 
         >>> [Ranks(rank=rank, count=3).share(8) for rank in range(3)]
         [slice(0, 3, None), slice(3, 6, None), slice(6, 8, None)]
@@ -71,31 +71,31 @@ class Ranks:
         first = self.rank * each + min(self.rank, over)
         return slice(first, first + each + (self.rank < over))
 
-    def sum(self, tensor: Tensor) -> Tensor:
-        """The sum over all ranks, in place and the same bits on each."""
+    def all_reduce(self, tensor: Tensor) -> Tensor:
+        """Sum a tensor over all ranks, in place and to the same bits on each."""
         if self.count > 1:
             dist.all_reduce(tensor)
         return tensor
 
-    def gather(self, tensor: Tensor) -> Tensor:
-        """Everybody's tensor of one shape, in the order of ranks; on the host."""
-        return self._gathered(tensor, self.count, self.host)
+    def all_gather(self, tensor: Tensor) -> Tensor:
+        """Gather a tensor of the same shape from every rank, in the order of ranks; on the host."""
+        return self._all_gather(tensor, self.count, self.host)
 
-    def gather_of_nodes(self, tensor: Tensor) -> Tensor:
-        """That of the ranks with this local rank on all nodes, in the order of nodes."""
-        return self._gathered(tensor, self.nodes, self.peers)
+    def all_gather_nodes(self, tensor: Tensor) -> Tensor:
+        """Gather it from the ranks with this local rank on all nodes, in the order of nodes."""
+        return self._all_gather(tensor, self.nodes, self.peers)
 
-    def wait(self) -> None:
-        """Go on when all ranks are here."""
+    def barrier(self) -> None:
+        """Wait until all ranks are here."""
         if self.count > 1:
             dist.barrier(group=self.host)
 
-    def told(self, number: int) -> int:
-        """The first rank's number, whatever the others have."""
-        return int(self.gather(torch.tensor([number]))[0])
+    def broadcast(self, number: int) -> int:
+        """Broadcast a number from rank 0."""
+        return int(self.all_gather(torch.tensor([number]))[0])
 
     @staticmethod
-    def _gathered(tensor: Tensor, count: int, group: Any) -> Tensor:
+    def _all_gather(tensor: Tensor, count: int, group: Any) -> Tensor:
         if count == 1:
             return tensor[None]
         every = tensor.new_empty(count, *tensor.shape)
@@ -103,14 +103,14 @@ class Ranks:
         return every
 
 
-ALONE = Ranks()
+SINGLE_PROCESS = Ranks()
 
 
 @contextmanager
-def joined() -> Iterator[Ranks]:
-    """Join the other processes of the run, where torchrun started some; the first one speaks."""
+def init_distributed() -> Iterator[Ranks]:
+    """Join the other processes of the run, where torchrun started some; only rank 0 logs."""
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
-        yield ALONE
+        yield SINGLE_PROCESS
         return
     end_with(int(os.environ.get(LAUNCHER, os.getppid())))
     ranks = {name: int(os.environ[name.upper()]) for name in ("rank", "local_rank")}
@@ -122,7 +122,7 @@ def joined() -> Iterator[Ranks]:
     log.quieten(ranks["rank"] > 0)
     dist.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
     host, *peers = [
-        dist.new_group(members, backend="gloo", timeout=PATIENCE)
+        dist.new_group(members, backend="gloo", timeout=TIMEOUT)
         for members in [None, *(list(range(i, count, local_count)) for i in range(local_count))]
     ]
     try:

@@ -17,7 +17,7 @@ import torch
 from torch.utils.data import DataLoader, get_worker_info
 
 from aia.clip import ClipKey, ClipSample
-from aia.datasets.loader import PackedClips, forget_the_past
+from aia.datasets.loader import PackedClips, freeze_gc
 
 PERSONS, CLASSES = 3, 80
 
@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     grown = {}
     for name, held, begin in (
         ("a list of clips", clips, None),
-        ("packed", PackedClips(clips), forget_the_past),
+        ("packed", PackedClips(clips), freeze_gc),
     ):
         told = epoch(held, workers=given.workers, begin=begin)
         grown[name] = told[-1] - told[0]

@@ -86,7 +86,7 @@ class Bench:
         print("\n1. against a literal eager float32 version of the same network")
         for name in (BASELINE, DENSE):
             problem = self.problem(name)
-            batch, pool = problem.batch, problem.pool
+            batch, pool = problem.batch, problem.memory.pool
             literal = Literal(problem.network)
             with torch.no_grad():
                 ours = problem.scores(precision="float32")

@@ -19,7 +19,7 @@ import torch.multiprocessing as mp
 
 from aia.clip import ClipKey, Slots
 from aia.memory import FeaturePool, pool_for, recall
-from aia.ranks import Ranks, joined
+from aia.ranks import Ranks, init_distributed
 
 D, PLACES = 2304, 5
 
@@ -57,7 +57,7 @@ def work(rank: int, count: int, given: argparse.Namespace, told: mp.SimpleQueue)
     torch.set_num_threads(1)
     os.environ.update(RANK=str(rank), LOCAL_RANK=str(rank), MASTER_ADDR="127.0.0.1")
     os.environ.update(WORLD_SIZE=str(count), LOCAL_WORLD_SIZE=str(count), MASTER_PORT="29731")
-    with joined() as ranks:
+    with init_distributed() as ranks:
         pool = pool_of(ranks, given.films)
         rng = np.random.default_rng(3)
         taken = []
@@ -66,11 +66,11 @@ def work(rank: int, count: int, given: argparse.Namespace, told: mp.SimpleQueue)
             own = places[ranks.share(given.batch)]
             keys = [ClipKey(f"film{i // 900:04d}", 902 + int(i % 900)) for i in own]
             P = Slots(torch.randn(len(keys), PLACES, D), torch.ones(len(keys), PLACES).bool())
-            ranks.wait()
+            ranks.barrier()
             begin = time.perf_counter()
             recall(pool, keys, P, err=1.0, reach=given.reach, reuse=True)
             pool.write(keys, P, loss_tag=1.0, step=step)
-            pool.settle()
+            pool.flush()
             taken.append(time.perf_counter() - begin)
         if ranks.first:
             size = pool.features.numel() * pool.features.element_size() / 1e6
@@ -91,7 +91,7 @@ def pool_of(ranks: Ranks, films: int) -> FeaturePool:
     if ranks.first:
         pool.count.fill_(2)
         pool.loss_tag.fill_(1.0)
-    ranks.wait()
+    ranks.barrier()
     return pool
 
 

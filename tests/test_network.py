@@ -11,7 +11,7 @@ from aia.config import (
     overlay,
     read_yaml,
 )
-from aia.memory import FeaturePool
+from aia.memory import Asynchronous, FeaturePool, PersonDraws
 from aia.network import arithmetic, build_network
 from aia.train.loop import train
 from aia.train.loss import action_loss
@@ -110,7 +110,7 @@ def test_only_m_blocks_need_a_memory(structure, blocks, remembers):
 def test_kept_maps_give_the_same_features_and_are_computed_once():
     network, batch = network_of(), batch_of()
     expected, _, _ = network.features(batch)
-    network.keep_maps()
+    network.cache_features()
     calls = []
     network.backbone.register_forward_hook(lambda *_: calls.append(1))
     for _ in range(2):
@@ -125,7 +125,7 @@ def test_a_segment_that_is_seen_elsewhere_has_other_maps_though_its_key_is_the_s
     there = batch._replace(times_sec=(2.0, 3.0, 4.0))
     elsewhere = batch._replace(times_sec=(2.0, 3.0, 9.0), frames=255 - batch.frames)
     expected = network.features(elsewhere)[0].features[2]
-    network.keep_maps()
+    network.cache_features()
     kept = network.features(there)[0].features
     seen = network.features(elsewhere)[0].features
     torch.testing.assert_close(seen[:2], kept[:2], rtol=0, atol=0)
@@ -166,16 +166,13 @@ def test_a_training_step_does_not_make_the_device_wait(precision):
     batches = [batch_of().to(gpu) for _ in range(4)]
     steps = train(
         network=network,
-        pool=pool,
+        memory=Asynchronous(pool, reach=2, penalty=True, draws=PersonDraws(0)),
         batches=batches,
         loss_of=action_loss,
         optimizer=torch.optim.SGD(weights, lr=0.1, fused=True),
         rate_at=lambda step: 0.1,
-        reach=2,
-        penalty=True,
         seed=0,
         clip_norm=1.0,
-        device=gpu,
         precision=precision,
     )
     next(steps)  # the first one may allocate and choose kernels

@@ -98,6 +98,7 @@ def remembered_objects(options: argparse.Namespace, memory: Any, device: Any, **
     return object_bank(
         options.object_features,
         per_clip=memory.persons_per_clip,
+        reach=memory.reach,
         dtype=getattr(torch, memory.dtype),
         device=device,
         **shared,

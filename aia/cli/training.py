@@ -40,7 +40,7 @@ def add_parsers(commands: Any) -> None:
 def train(options: argparse.Namespace) -> int:
     """Train a run, resuming from its last checkpoint; in several processes where wanted."""
     from aia.labels import read_labels
-    from aia.ranks import joined
+    from aia.ranks import init_distributed
     from aia.train.launch import is_launched, launch
 
     if options.annotations is None:
@@ -55,7 +55,7 @@ def train(options: argparse.Namespace) -> int:
     config = build_section(TrainConfig, asdict(run.train) | changed, "settings: train")
     if config.processes * config.nodes > 1 and not is_launched():
         return launch(options.arguments, processes=config.processes, nodes=config.nodes)
-    with joined() as ranks:
+    with init_distributed() as ranks:
         _train(options, replace(run, train=config), ranks)
     return 0
 

@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from aia.boxes import flip
 from aia.clip import Batch, ClipSample, clip_indices, clip_offsets
-from aia.ranks import ALONE, Ranks
+from aia.ranks import SINGLE_PROCESS, Ranks
 from aia.video.store import FrameStore
 from aia.video.transforms import (
     AS_KEPT,
@@ -32,9 +32,9 @@ from aia.video.transforms import (
 
 
 class PackedClips(Sequence[ClipSample]):
-    """Clips as one run of bytes, each made anew when it is asked for.
+    """Pickled clips in one buffer, deserialised on access.
 
-    A process that loads begins as a copy of the trainer, whose memory it shares until one of them
+    A loading process begins as a copy of the trainer, whose memory it shares until one of them
     writes; and Python writes to every object that it looks at. A list of AVA's clips would be
     copied, bit by bit, into each process in the course of an epoch.
     """
@@ -63,11 +63,8 @@ class PackedClips(Sequence[ClipSample]):
         return pickle.loads(self._bytes[start : int(self._ends[place])].data)
 
 
-def forget_the_past(_worker: int = 0) -> None:
-    """Have the collector of garbage leave alone what a process that loads began with.
-
-    It would write to each of the trainer's objects, and so copy them.
-    """
+def freeze_gc(_worker: int = 0) -> None:
+    """Freeze the parent's objects to avoid copy-on-write by the garbage collector."""
     gc.freeze()
 
 
@@ -274,7 +271,7 @@ def training_batches(frames: ClipFrames, sampler: StepSampler, *, workers: int) 
         batch_sampler=sampler,
         collate_fn=collate,
         num_workers=workers,
-        worker_init_fn=forget_the_past,
+        worker_init_fn=freeze_gc,
         pin_memory=torch.cuda.is_available(),
         # The loader draws a seed when it starts; from the global numbers it would shift dropout's
         # whenever a run goes on.
@@ -283,7 +280,7 @@ def training_batches(frames: ClipFrames, sampler: StepSampler, *, workers: int) 
 
 
 def scoring_batches(
-    frames: ClipFrames, *, batch: int, workers: int, ranks: Ranks = ALONE
+    frames: ClipFrames, *, batch: int, workers: int, ranks: Ranks = SINGLE_PROCESS
 ) -> DataLoader:
     """All clips once, in order, without augmentation; of several processes each takes its share.
 
@@ -297,7 +294,7 @@ def scoring_batches(
         batch_sampler=shares,
         collate_fn=collate,
         num_workers=workers,
-        worker_init_fn=forget_the_past,
+        worker_init_fn=freeze_gc,
         pin_memory=torch.cuda.is_available(),
         generator=torch.Generator(),
     )

@@ -19,7 +19,7 @@ from aia.datasets.loader import ClipFrames, scoring_batches
 from aia.errors import InputError
 from aia.files import write_text
 from aia.log import progress
-from aia.memory import FeaturePool, read_generation
+from aia.memory import build_memory, read_generation
 from aia.network import arithmetic
 from aia.run import Model
 from aia.video.store import FrameStore
@@ -59,28 +59,25 @@ def measure_drift(
         frozen bank), remembered persons, their mean cosine distance (0..2) and mean distance as a
         share of the fresh feature's length.
     """
-    if model.run.memory is None:
-        raise InputError(f"{model.run.name}: has no memory")
+    run, network = model.run, model.network
     clips = [clip for clip in clips if len(clip.persons_xyxy)]
-    pool = FeaturePool(
-        seconds=seconds_of(clips),
-        persons_per_clip=model.run.memory.persons_per_clip,
-        d=model.network.d,
-        dtype=getattr(torch, model.run.memory.dtype),
-        device=device,
-    )
+    pool = build_memory(
+        run.name, run.memory, seconds=seconds_of(clips), d=network.d, device=device
+    ).pool
+    if pool is None:
+        raise InputError(f"{run.name}: has no memory")
     read_generation(memory, pool)
     if most is not None and len(clips) > most:
         clips = [clips[i] for i in np.linspace(0, len(clips) - 1, most).round().astype(int)]
     frames = ClipFrames(
-        clips=clips, stores=stores, span=model.run.backbone.span, strides=model.run.backbone.strides
+        clips=clips, stores=stores, span=run.backbone.span, strides=run.backbone.strides
     )
     parts = []
     batches = scoring_batches(frames, batch=batch, workers=0)
-    for loaded in progress(batches, what=f"{model.run.name}  drift, batch", total=len(batches)):
+    for loaded in progress(batches, what=f"{run.name}  drift, batch", total=len(batches)):
         loaded = loaded.to(device)
         with arithmetic(device, precision):
-            fresh = model.network.features(loaded).P
+            fresh = network.features(loaded).P
         rows = pool.rows(loaded.keys, np.zeros(1, int))[:, 0]
         count = pool.count[rows]
         cosine, relative = distances(pool.features[rows].to(fresh.features), count, fresh)

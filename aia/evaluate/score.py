@@ -16,14 +16,14 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from aia.clip import ClipKey, ClipSample, Slots
+from aia.clip import Batch, ClipKey, ClipSample, Slots
 from aia.config import ScoreConfig
 from aia.datasets.ava import seconds_of
 from aia.datasets.loader import ClipFrames, scoring_batches
 from aia.errors import InputError
 from aia.evaluate.attention import attention_rows
 from aia.log import progress, say
-from aia.memory import FeaturePool, ObjectBank, recall, recall_objects, remembered_persons
+from aia.memory import Memory, ObjectBank, build_memory
 from aia.network import arithmetic
 from aia.run import Model, Run
 from aia.video.store import FrameStore
@@ -41,13 +41,11 @@ class ScoredBoxes(NamedTuple):
 class ClipFeatures(NamedTuple):
     """What the first pass keeps of some clips."""
 
-    keys: list[ClipKey]
+    batch: Batch
+    """Without its frames."""
     P: Slots
     O: Slots
     H: Slots | None
-    times_sec: Sequence[float]
-    bank: Slots | None
-    """The persons as Ω gets them, where a frozen backbone makes those."""
 
 
 @torch.inference_mode()
@@ -84,39 +82,35 @@ def score_clips(
     clips = [clip for clip in clips if len(clip.persons_xyxy)]
     if not clips:
         raise InputError("no clip has a person to score")
-    passed: Iterable[ClipFeatures] = _first_pass(
-        model, clips, stores, config=config, extend=extend, device=device, view=view
+    memory = build_memory(
+        run.name,
+        run.memory,
+        seconds=seconds_of(clips),
+        d=network.d,
+        device=device,
+        objects=_checked_bank(run, bank),
     )
-    pool = None
-    if run.name.memory == "objects":
-        pool = _checked_bank(run, bank).pool
-    elif network.remembers:  # else each batch is scored as it comes, and nothing is kept
+    passed: Iterable[ClipFeatures] = _first_pass(
+        model, memory, clips, stores, config=config, extend=extend, device=device, view=view
+    )
+    if memory.filled_first:  # else each batch is scored as it comes, and nothing is kept
         passed = list(passed)
-        pool = _filled_pool(model, clips, passed, device)
+        say(f"{run.name}  memory pool: {len(clips)} clips of {len(seconds_of(clips))} videos")
     scores, rows = [], []
     by_key = {clip.key: clip for clip in clips}
-    for features in passed:  # second pass
-        keys, P, O, H, times_sec, _ = features
-        M = None
-        if pool is not None and run.memory is not None and bank is not None:
-            reach = run.memory.reach
-            where = P.features.device
-            M = recall_objects(pool, keys, times_sec, reach=reach, reuse=True, device=where)
-        elif pool is not None and run.memory is not None:
-            kept = remembered_persons(keys, P, run.memory.persons_per_clip)
-            reach = run.memory.reach
-            M, _ = recall(pool, keys, kept, err=1.0, reach=reach, penalty=False, reuse=True)
+    for batch, P, O, H in passed:  # second pass
+        M = memory.read(batch, P, err=1.0, step=0).M
         with arithmetic(device, config.precision):
             logits = network.actions(P, O, M, H).float()
         scores.append(_probabilities(logits[P.filled], run).float().cpu().numpy())
-        wanted = [place for place, key in enumerate(keys) if key in attention_of]
+        wanted = [place for place, key in enumerate(batch.keys) if key in attention_of]
         if network.interaction is not None and wanted:
             attention = network.interaction.forward_with_attention(
                 *((P, O, M) if H is None else (P, O, M, H))
             ).attention
             rows += [
                 attention_rows(
-                    by_key[keys[place]],
+                    by_key[batch.keys[place]],
                     {block: weights[place].cpu().numpy() for block, weights in attention.items()},
                     clips=by_key,
                     reach=run.memory.reach if run.memory else 0,
@@ -130,6 +124,7 @@ def score_clips(
 
 def _first_pass(
     model: Model,
+    memory: Memory,
     clips: Sequence[ClipSample],
     stores: Mapping[str, FrameStore],
     *,
@@ -138,6 +133,7 @@ def _first_pass(
     device: torch.device,
     view: View,
 ) -> Iterator[ClipFeatures]:
+    """Compute the features of every clip, and fill the memory with them."""
     frames = ClipFrames(
         clips=clips,
         stores=stores,
@@ -151,32 +147,9 @@ def _first_pass(
         batch = batch.to(device)
         with arithmetic(device, config.precision):
             P, O, H = model.network.features(batch)
-            frozen = model.network.bank_backbone is not None
-            bank = model.network.bank_persons(batch) if frozen else None
-        yield ClipFeatures(batch.keys, P, O, H, batch.times_sec, bank)
-
-
-def _filled_pool(
-    model: Model,
-    clips: Sequence[ClipSample],
-    passed: Sequence[ClipFeatures],
-    device: torch.device,
-) -> FeaturePool:
-    """Ω with the features of all clips: fresh ones, or the frozen backbone's."""
-    assert model.run.memory is not None
-    pool = FeaturePool(
-        seconds=seconds_of(clips),
-        persons_per_clip=model.run.memory.persons_per_clip,
-        d=model.network.d,
-        dtype=getattr(torch, model.run.memory.dtype),
-        device=device,
-    )
-    for features in passed:
-        P = features.P if features.bank is None else features.bank
-        kept = remembered_persons(features.keys, P, model.run.memory.persons_per_clip)
-        pool.write(features.keys, kept, loss_tag=1.0, step=0)
-    say(f"{model.run.name}  memory pool: {len(clips)} clips of {len(pool.seconds)} videos")
-    return pool
+            remembered = model.network.persons_to_remember(batch, P)
+        memory.fill(batch, remembered)
+        yield ClipFeatures(batch._replace(frames=batch.frames.new_empty(0)), P, O, H)
 
 
 def _probabilities(
@@ -195,15 +168,10 @@ def _probabilities(
     return probabilities
 
 
-def _checked_bank(run: Run, bank: ObjectBank | None) -> ObjectBank:
+def _checked_bank(run: Run, bank: ObjectBank | None) -> ObjectBank | None:
     """The memory of objects, if it is the one that the run learned with."""
-    if bank is None:
-        raise InputError(
-            f"{run.name}: remembers objects, but what the detector saw of them was not given "
-            "(--object-features)"
-        )
     seen_by = run.objects_seen.detector if run.objects_seen else None
-    if bank.detector != seen_by:
+    if bank is not None and run.objects_seen is not None and bank.detector != seen_by:
         raise InputError(
             f"{run.name}: learned with what another detector saw (weights {seen_by}, "
             f"these are {bank.detector}); detect the objects again with the same weights"

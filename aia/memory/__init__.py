@@ -1,13 +1,15 @@
-"""Memory features: the pool Ω with READ and WRITE (pool.py), its copies on disk (store.py).
+"""Memory features M_t (§3.1, §3.3).
 
-Where objects are remembered instead of persons, objects.py fills it from what the detector saw.
-
-A run in several processes shares one pool per node (shared.py).
-
-Which persons are remembered where there are too many stands in choice.py.
+kinds.py     the protocol `Memory` with read and write, and its kinds
+pool.py      the pool Ω: READ, WRITE, Eq. 2
+objects.py   the bank of objects that a detector saw (§6.1)
+choice.py    which persons are remembered where there are too many
+shared.py    one pool for the processes of a node
+store.py     its copies on disk
 """
 
-from aia.memory.choice import remembered_persons, sampled
+from aia.memory.choice import PersonDraws, remembered_persons, sampled
+from aia.memory.kinds import Asynchronous, FrozenBank, Memory, NoMemory, Read, build_memory
 from aia.memory.objects import ObjectBank, object_bank, recall_objects
 from aia.memory.pool import Draws, FeaturePool, Mean, Recalled, mean_age, recall, trust
 from aia.memory.shared import SharedPool, pool_for
@@ -20,13 +22,20 @@ from aia.memory.store import (
 )
 
 __all__ = [
+    "Asynchronous",
     "Draws",
     "FeaturePool",
+    "FrozenBank",
     "Mean",
+    "Memory",
+    "NoMemory",
     "ObjectBank",
+    "PersonDraws",
+    "Read",
     "Recalled",
     "SharedPool",
     "Snapshot",
+    "build_memory",
     "mean_age",
     "object_bank",
     "pool_for",

@@ -1,6 +1,7 @@
-"""Which persons of a clip are remembered where there are more than places, always the same ones.
+"""Which persons of a clip are remembered where there are more than slots (§3.1).
 
-At inference, and in a bank that is filled once; in training each READ and WRITE draws its own.
+In training each READ and WRITE draws its own (`PersonDraws`); at inference, and in a bank that is
+filled once, they are always the same (`sampled`).
 """
 
 import zlib
@@ -9,8 +10,49 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from jaxtyping import Int
+from torch import Tensor
 
-from aia.clip import ClipKey, Slots
+from aia.clip import Batch, ClipKey, Slots
+from aia.memory.pool import Draws
+from aia.ranks import SINGLE_PROCESS, Ranks
+
+
+class PersonDraws:
+    """Random numbers by which each step chooses persons: a function of seed and step alone.
+
+    They are drawn for the whole batch, of which each process takes its share.
+
+    Args:
+        seed: Of the run.
+        batch_size: Clips of a step over all processes; None: those of the batch.
+        max_persons: Most persons of a clip, over all processes; None: those of the batch.
+        ranks: The processes that train together.
+    """
+
+    def __init__(
+        self,
+        seed: int,
+        *,
+        batch_size: int | None = None,
+        max_persons: int | None = None,
+        ranks: Ranks = SINGLE_PROCESS,
+    ) -> None:
+        self.seed, self.batch_size, self.max_persons = seed, batch_size, max_persons
+        self.ranks = ranks
+
+    def to_read(self, batch: Batch, step: int) -> Draws:
+        """Draw which of a clip's own persons enter M."""
+        return self._both(batch, step)[0]
+
+    def to_write(self, batch: Batch, step: int) -> Draws:
+        """Draw which of a clip's persons enter Ω."""
+        return self._both(batch, step)[1]
+
+    def _both(self, batch: Batch, step: int) -> Tensor:
+        total = self.batch_size or len(batch.keys)
+        most = self.max_persons or batch.persons_filled.shape[1]
+        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + step)
+        return torch.rand(2, total, most, generator=generator)[:, self.ranks.share(total)]
 
 
 def sampled(key: ClipKey, persons: int, most: int) -> Int[np.ndarray, " kept"]:

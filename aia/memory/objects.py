@@ -6,40 +6,57 @@ the network trains: Ω is filled once, from files that `aia detect` wrote, and o
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import torch
 
-from aia.clip import ClipKey, Slots, clip_key
+from aia.clip import Batch, ClipKey, Slots, clip_key
 from aia.errors import InputError
+from aia.memory.kinds import Err, Memory, Read
 from aia.memory.pool import FeaturePool, recall
 from aia.memory.shared import pool_for
-from aia.ranks import ALONE, Ranks
+from aia.ranks import SINGLE_PROCESS, Ranks
 from aia.tables import ObjectFeatures, read_object_features, read_objects_seen
 
 
-class ObjectBank(NamedTuple):
-    """Ω with the objects of every second of every film."""
+class ObjectBank(Memory):
+    """Ω with the objects of every second of every video.
 
-    pool: FeaturePool
-    detector: str
-    """Hash of the weights of the detector that saw them."""
+    Args:
+        pool: Filled.
+        reach: L, seconds on each side.
+        detector: Hash of the weights of the detector that saw them.
+    """
+
+    def __init__(self, pool: FeaturePool, *, reach: int, detector: str) -> None:
+        self.pool: FeaturePool = pool
+        self.reach, self.detector = reach, detector
+
+    def read(self, batch: Batch, P: Slots, err: Err, step: int) -> Read:
+        """READ the objects around each clip's middle, on the device of P."""
+        where = P.features.device
+        return Read(
+            recall_objects(
+                self.pool, batch.keys, batch.times_sec, reach=self.reach, reuse=True, device=where
+            )
+        )
 
 
 def object_bank(
     paths: Sequence[Path | str],
     *,
     per_clip: int,
+    reach: int,
     dtype: torch.dtype = torch.float32,
     device: torch.device | str = "cpu",
-    ranks: Ranks = ALONE,
+    ranks: Ranks = SINGLE_PROCESS,
 ) -> ObjectBank:
     """The bank of some films, one file each.
 
     Args:
         paths: Files of `aia.tables.write_object_features`.
         per_clip: Objects of a second that are remembered, the best by score.
+        reach: L, seconds on each side that are read.
         dtype: Of the features.
         device: Where the bank lives.
         ranks: The processes that read it; each calls this, and those of a node share one.
@@ -69,8 +86,8 @@ def object_bank(
     if ranks.first_of_node:
         for path in seen:
             _remember(pool, read_object_features(path))
-    ranks.wait()
-    return ObjectBank(pool, seen[first].detector)
+    ranks.barrier()
+    return ObjectBank(pool, reach=reach, detector=seen[first].detector)
 
 
 def _remember(pool: FeaturePool, film: ObjectFeatures) -> None:

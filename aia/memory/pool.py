@@ -24,7 +24,7 @@ kept where there are too many."""
 
 
 class Mean(NamedTuple):
-    """A mean that nobody has divided yet, so that processes can add up their parts of it."""
+    """Unreduced mean: sum and count, so that ranks can add their parts."""
 
     total: Float[Tensor, ""]
     over: Float[Tensor, ""]
@@ -36,7 +36,7 @@ class Mean(NamedTuple):
 
 
 class Recalled(NamedTuple):
-    """What READ gives."""
+    """Output of READ."""
 
     slots: Slots
     """M̂_t: persons_per_clip slots for each of the 2L+1 seconds, oldest second first."""
@@ -91,9 +91,9 @@ class FeaturePool:
         """δ; 0 where nothing was written."""
         self.step = arrays["step"]
         """Training step of the last write."""
-        self._lent: dict[tuple[torch.dtype, torch.device], Tensor] = {}
+        self._scratch: dict[tuple[torch.dtype, torch.device], Tensor] = {}
         self._fetched: torch.cuda.Event | None = None
-        """When a GPU has taken what the host lent it last."""
+        """Set when a GPU has copied the reusable pinned staging buffer."""
 
     def allocate(
         self, shapes: Mapping[str, tuple[tuple[int, ...], torch.dtype]], device: torch.device
@@ -153,7 +153,7 @@ class FeaturePool:
         last = {key: place for place, key in enumerate(keys)}
         self.check_places(last)
         rows = self.rows(list(last), np.zeros(1, int))[:, 0]
-        features, filled = fill(P, self.persons_per_clip, draws)
+        features, filled = pad_or_sample(P, self.persons_per_clip, draws)
         if len(last) < len(keys):
             kept = self._to_device(np.array(list(last.values()))).to(filled.device)
             features, filled = features[kept], filled[kept]
@@ -188,8 +188,8 @@ class FeaturePool:
             if not first_sec <= t <= last_sec:
                 raise InputError(f"{video}, second {t}: the memory pool has no place for it")
 
-    def settle(self) -> None:
-        """See that all that was written can be read; here it can at once."""
+    def flush(self) -> None:
+        """Make pending writes visible to readers; here they are at once."""
 
     def gather(self, rows: Int[Tensor, " n"], like: Tensor, *, reuse: bool) -> Tensor:
         """Features of some rows on the device and in the dtype of `like`, as memory to write on.
@@ -205,29 +205,29 @@ class FeaturePool:
             return self.features.index_select(0, rows).to(like)
         if self._fetched is not None:
             self._fetched.synchronize()  # the device may be a step behind
-        out = self._lend(len(rows), self.features)
+        out = self._scratch_buffer(len(rows), self.features)
         torch.index_select(self.features, 0, rows, out=out)
         if (like.dtype, like.device) == (out.dtype, out.device):
             return out
-        lent = self._lend(len(rows), like).copy_(out, non_blocking=True)
+        read = self._scratch_buffer(len(rows), like).copy_(out, non_blocking=True)
         if like.device.type == "cuda" and out.device.type == "cpu":
             self._fetched = torch.cuda.Event()
             self._fetched.record(torch.cuda.current_stream(like.device))
-        return lent
+        return read
 
-    def _lend(self, rows: int, like: Tensor) -> Tensor:
+    def _scratch_buffer(self, rows: int, like: Tensor) -> Tensor:
         key = like.dtype, like.device
-        kept = self._lent.get(key)
+        kept = self._scratch.get(key)
         if kept is None or len(kept) < rows:
             shape = (rows, self.persons_per_clip, self.d)
             # From pinned memory a GPU fetches what a pool on the host lends, and nobody waits.
             pinned = like.device.type == "cpu" and torch.cuda.is_available()
             kept = torch.empty(shape, dtype=like.dtype, device=like.device, pin_memory=pinned)
-            self._lent[key] = kept
+            self._scratch[key] = kept
         return kept[:rows]
 
     def _to_device(self, index: np.ndarray) -> Tensor:
-        return _sent(torch.from_numpy(index.astype(np.int64)), self.device)
+        return _to_device_async(torch.from_numpy(index.astype(np.int64)), self.device)
 
 
 @torch.no_grad()
@@ -267,12 +267,13 @@ def recall(
             needed for a gradient, autograd refuses to compute it.
         device: Where M̂_t is wanted when no P says it; None: where the pool is.
     """
-    pool.settle()
+    pool.flush()
     rows = pool.rows(keys, np.arange(-reach, reach + 1) * rate)
     clips, steps = rows.shape
     like = torch.empty(0, device=device or pool.device) if P is None else P.features.detach()
     device = like.device  # where the pool is, too, unless processes share it on their host
-    count, w = _sent(pool.count[rows], device), trust(err, _sent(pool.loss_tag[rows], device))
+    count = _to_device_async(pool.count[rows], device)
+    w = trust(err, _to_device_async(pool.loss_tag[rows], device))
     if P is not None:
         count[:, reach] = 0  # the present second comes fresh
     remembered = count > 0
@@ -283,7 +284,7 @@ def recall(
         features *= w.to(features)[..., None, None]
         filled &= (w > 0)[..., None]  # what has no weight is no memory
     if P is not None:
-        fresh = fill(P, pool.persons_per_clip, draws)
+        fresh = pad_or_sample(P, pool.persons_per_clip, draws)
         features[:, reach], filled[:, reach] = fresh.features.detach(), fresh.filled
     slots = Slots(features.flatten(1, 2), filled.flatten(1, 2))
     return Recalled(slots, Mean((w * remembered).sum(), remembered.sum().to(w)))
@@ -317,18 +318,18 @@ def trust(
     return torch.where(w > 0, w, 0.0)  # also where w is NaN: 0/0, ∞/∞
 
 
-def _sent(host: Tensor, device: torch.device) -> Tensor:
-    """A tensor on a device; a host's gets there without waiting for it."""
+def _to_device_async(host: Tensor, device: torch.device) -> Tensor:
+    """Copy a tensor to a device; from the host by way of pinned memory, without waiting."""
     if device.type == "cuda" and host.device.type == "cpu":
         host = host.pin_memory()
     return host.to(device, non_blocking=True)
 
 
-def fill(P: Slots, slots: int, draws: Draws | None) -> Slots:
+def pad_or_sample(P: Slots, slots: int, draws: Draws | None) -> Slots:
     """Persons in exactly so many slots: the first ones, or a random choice where they are more."""
     features, filled = P
     if draws is not None and filled.shape[1] > slots:
-        draw = _sent(draws[:, : filled.shape[1]], filled.device)
+        draw = _to_device_async(draws[:, : filled.shape[1]], filled.device)
         order = (draw + ~filled).argsort(dim=1)[:, :slots].sort(dim=1).values
         filled = filled.gather(1, order)
         features = features.gather(1, order[..., None].expand(-1, -1, features.shape[-1]))

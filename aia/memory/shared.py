@@ -4,11 +4,11 @@ A step's features are written in two moves, so that no process reads what anothe
 no device is waited for while it computes:
 
     write    after the step: a copy to the host is begun, nothing is changed
-    settle   before the next READ, which is when the copy has long arrived: all ranks tell each
+    flush   before the next READ, which is when the copy has long arrived: all ranks tell each
              other which rows they have, write their own and those of their peers on other nodes,
              and wait for each other
 
-Whoever is in `settle` has read what it wanted, so nobody writes under a reader; whoever has left
+Whoever is in `flush` has read what it wanted, so nobody writes under a reader; whoever has left
 it finds all of the step. Within a node nothing is sent; between nodes the features of one step are.
 """
 
@@ -29,7 +29,7 @@ from torch import Tensor
 from aia.clip import ClipKey, Slots
 from aia.errors import InputError
 from aia.log import say
-from aia.memory.pool import Draws, FeaturePool, fill
+from aia.memory.pool import Draws, FeaturePool, pad_or_sample
 from aia.ranks import Ranks
 
 ALIGNMENT = 64
@@ -125,7 +125,7 @@ class SharedPool(FeaturePool):
         The first of them opens it, the others by way of the first.
         """
         own, place = _file_with(size) if self.ranks.first_of_node else (-1, -1)
-        told = self.ranks.gather(torch.tensor([place, os.getpid(), own]))
+        told = self.ranks.all_gather(torch.tensor([place, os.getpid(), own]))
         place, process, theirs = told[self.ranks.rank - self.ranks.local_rank].tolist()
         if place < 0:
             raise InputError(
@@ -139,7 +139,7 @@ class SharedPool(FeaturePool):
             own = os.open(f"/proc/{process}/fd/{theirs}", os.O_RDWR)
         try:
             yield own
-            self.ranks.wait()  # now all have it
+            self.ranks.barrier()  # now all have it
         finally:
             os.close(own)
 
@@ -153,12 +153,12 @@ class SharedPool(FeaturePool):
         step: int,
         draws: Draws | None = None,
     ) -> None:
-        """Begin WRITE; `settle` ends it. Every rank calls it, each for its share of a batch.
+        """Begin WRITE; `flush` ends it. Every rank calls it, each for its share of a batch.
 
         Of a clip that is in the whole batch twice the last one stays, in the order of ranks.
         """
         self.check_places(keys)
-        features, filled = fill(P, self.persons_per_clip, draws)
+        features, filled = pad_or_sample(P, self.persons_per_clip, draws)
         tag = torch.as_tensor(loss_tag, dtype=torch.float32)
         device = features.device
         arrived = torch.cuda.Event() if device.type == "cuda" else None
@@ -176,25 +176,25 @@ class SharedPool(FeaturePool):
             arrived.record()
 
     @torch.no_grad()
-    def settle(self) -> None:
-        """End what `write` began; every rank calls it as often as the others."""
+    def flush(self) -> None:
+        """Make pending writes visible to readers; every rank calls it as often as the others."""
         if not self._pending:
             return
         for pending in self._pending:
             if pending.arrived is not None:
                 pending.arrived.synchronize()
-            self._settle(pending)
+            self._flush_step(pending)
         self._pending.clear()
-        self.ranks.wait()
+        self.ranks.barrier()
 
-    def _settle(self, pending: _Pending) -> None:
+    def _flush_step(self, pending: _Pending) -> None:
         """Write this rank's rows, and those of its peers, where no later rank has the same row."""
         every = self._rows_of_all(pending.rows)
         owner = {
             row: (rank, place) for rank, rows in enumerate(every) for place, row in enumerate(rows)
         }
-        features = self.ranks.gather_of_nodes(_padded(pending.features, self._room))
-        counts = self.ranks.gather_of_nodes(_padded(pending.counts, self._room))
+        features = self.ranks.all_gather_nodes(_padded(pending.features, self._room))
+        counts = self.ranks.all_gather_nodes(_padded(pending.counts, self._room))
         for node in range(self.ranks.nodes):
             rank = node * self.ranks.local_count + self.ranks.local_rank
             mine = [place for row, (of, place) in owner.items() if of == rank]
@@ -211,7 +211,7 @@ class SharedPool(FeaturePool):
         """The rows that each rank has; in one exchange, unless some rank never had so many."""
         while True:
             told = torch.cat([torch.tensor([len(rows)]), _padded(rows[: self._room], self._room)])
-            every = self.ranks.gather(told).tolist()
+            every = self.ranks.all_gather(told).tolist()
             most = max(size for size, *_ in every)
             if most <= self._room:
                 return [padded[:size] for size, *padded in every]

@@ -52,7 +52,7 @@ def snapshot(pool: FeaturePool, before: Snapshot | None = None) -> Snapshot:
         before: An earlier snapshot that nobody needs any more: its memory is written over, since
             fresh memory costs more than the copy itself (docs/LOG.md).
     """
-    pool.settle()
+    pool.flush()
     filled = torch.arange(pool.persons_per_clip, device=pool.device) < pool.count[:, None]
     persons = filled.flatten().nonzero()[:, 0]
     # A copy, row by row: an index by the mask itself takes several times as long.

@@ -42,7 +42,7 @@ from aia.memory import (
     verify_generation,
     write_generation,
 )
-from aia.ranks import ALONE, Ranks
+from aia.ranks import SINGLE_PROCESS, Ranks
 
 BANK = "bank.zarr"
 _LOCK, _STATE, _MEMORY, _DIGESTS = "lock", "state.pt", "memory.zarr", "digests.json"
@@ -78,7 +78,7 @@ class Lock:
 
 
 @contextmanager
-def only_one(work: Path) -> Iterator[Lock]:
+def exclusive_lock(work: Path) -> Iterator[Lock]:
     """Hold the run's lock; a second trainer on the same folder is refused."""
     work.mkdir(parents=True, exist_ok=True)
     with open(work / _LOCK, "w", encoding="utf-8") as file:
@@ -99,8 +99,8 @@ def only_one(work: Path) -> Iterator[Lock]:
         yield Lock(work, file)
 
 
-def claim(work: Path, fingerprint: dict[str, Any]) -> str:
-    """Keep the state in `work` if it is of this very run, otherwise clear it away.
+def open_work_dir(work: Path, fingerprint: dict[str, Any]) -> str:
+    """Reuse the checkpoints in `work` if their fingerprint matches, else delete them.
 
     Returns:
         The digest of the fingerprint, which stands in each of the run's generations.
@@ -134,7 +134,7 @@ class Writer:
 
     Args:
         work: The run's work folder.
-        run: The run, by what `claim` gave.
+        run: The run, by what `open_work_dir` gave.
         lock: Of the folder.
         keep: How many generations stay there.
     """
@@ -217,7 +217,7 @@ def resume(
     optimizer: torch.optim.Optimizer,
     pool: FeaturePool | None,
     device: torch.device,
-    ranks: Ranks = ALONE,
+    ranks: Ranks = SINGLE_PROCESS,
 ) -> Resumed:
     """Put the newest whole generation back in place; step 0 where there is none.
 
@@ -234,14 +234,14 @@ def resume(
             except InputError as error:
                 say(f"{error}; going back to the generation before")
                 shutil.rmtree(generation)
-    step = ranks.told(state["step"] if state else 0)
+    step = ranks.broadcast(state["step"] if state else 0)
     if step == 0:
         return Resumed(0, None)
     if state is None:
         state = _read(work / f"step-{step:07d}", device, pool if ranks.first_of_node else None)
     network.load_state_dict(state["network"])
     optimizer.load_state_dict(state["optimizer"])
-    ranks.wait()  # the pool of a node is full when its first process is here
+    ranks.barrier()  # the pool of a node is full when its first process is here
     return Resumed(step, state["err"].to(device), state["metrics"])
 
 

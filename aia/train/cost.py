@@ -19,7 +19,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from aia.clip import Batch, ClipKey, Slots, clip_offsets
 from aia.files import write_text
 from aia.log import say
-from aia.memory import FeaturePool, recall
+from aia.memory import Asynchronous, FeaturePool, Memory, NoMemory, PersonDraws
 from aia.network import Network, arithmetic
 from aia.run import Run
 from aia.tables import write_metrics
@@ -137,7 +137,7 @@ class Problem:
         self.slots = run.memory.persons_per_clip if run.memory else 1
         self.network: Network = run.build().to(self.device).train()
         if run.train.keep_maps:
-            self.network.keep_maps()
+            self.network.cache_features()
         backbone = run.backbone
         frames = sum(len(clip_offsets(backbone.span, stride)) for stride in backbone.strides)
         self.batch = noise_batch(
@@ -147,9 +147,9 @@ class Problem:
             objects=run.network.max_objects,
             classes=len(run.classes),
         ).to(self.device)
-        self.pool = self._full_pool()
+        self.memory: Memory = self._full_memory() if self.network.remembers else NoMemory()
 
-    def _full_pool(self) -> FeaturePool:
+    def _full_memory(self) -> Memory:
         last = max(2 * self.reach, 2) + 10
         pool = FeaturePool(
             seconds={"film": (0, last)},
@@ -162,20 +162,16 @@ class Problem:
         filled = torch.ones(last + 1, persons, dtype=torch.bool, device=self.device)
         keys = [ClipKey("film", t) for t in range(last + 1)]
         pool.write(keys, Slots(features, filled), loss_tag=1.0, step=0)
-        return pool
+        return Asynchronous(pool, reach=self.reach, penalty=True, draws=PersonDraws(0))
 
     def scores(self, *, precision: str | None = None, joint: bool = False) -> Tensor:
         """Logits of the batch; jointly, the neighbours' features are computed here and now too."""
         with arithmetic(self.device, precision or self.precision):
             P, O, H = self.network.features(self.batch)
-            M = None
-            if self.network.remembers:
+            M = self.memory.read(self.batch, P, err=1.0, step=1).M
+            if joint and M is not None:  # 2L more passes, all of them kept for the gradient
                 kept = Slots(P.features[:, : self.slots], P.filled[:, : self.slots])
-                M, _ = recall(
-                    self.pool, self.batch.keys, kept, err=1.0, reach=self.reach, reuse=not joint
-                )
-                if joint:  # 2L more passes, all of them kept for the gradient
-                    M = self._joint_memory(kept, M)
+                M = self._joint_memory(kept, M)
             return self.network.actions(P, O, M, H).float()
 
     def _joint_memory(self, own: Slots, M: Slots) -> Slots:

@@ -19,24 +19,34 @@ from torch.nn.parallel import DistributedDataParallel
 
 from aia.clip import Batch, Slots
 from aia.dropout import StepDraws, draw_by, mixed
-from aia.memory import Draws, FeaturePool, Mean, mean_age, recall, recall_objects
+from aia.memory import Mean, Memory, Read
 from aia.network import Network, arithmetic
-from aia.ranks import ALONE, Ranks
+from aia.ranks import SINGLE_PROCESS, Ranks
 from aia.train.schedule import set_rate
 
 Loss = Callable[..., Tensor]
 """loss_of(logits, labels, filled=...) -> the loss of a batch's persons."""
 
 
+class Start(NamedTuple):
+    """Where training begins: after `step`, whose loss was `err`."""
+
+    step: int = 0
+    err: Float[Tensor, ""] | None = None
+
+
+BEGINNING = Start()
+
+
 class Step(NamedTuple):
-    """What a step leaves behind; tensors stay on the device until somebody asks."""
+    """Result of one training step. Tensors stay on the device to avoid a sync."""
 
     number: int
     loss: Float[Tensor, ""]
     """err of Algorithm 1, detached."""
     trust: Float[Tensor, ""]
     """Mean weight w of what was remembered (Eq. 2); it should near 1. NaN without a memory, and
-    with a frozen one."""
+    with one that does not change."""
     age: Float[Tensor, ""]
     """Mean steps since what was read was written; NaN likewise."""
     rate: float
@@ -46,7 +56,7 @@ class Step(NamedTuple):
 
 
 class Pass(NamedTuple):
-    """What the forward pass of a step gives."""
+    """Output of a step's forward pass."""
 
     P: Slots
     logits: Float[Tensor, "clips persons classes"]
@@ -59,164 +69,88 @@ class Forward(nn.Module):
 
     Args:
         network: N.
-        device: Where it is.
         precision: Of its arithmetic.
     """
 
-    def __init__(self, network: Network, device: torch.device, precision: str) -> None:
+    def __init__(self, network: Network, precision: str) -> None:
         super().__init__()
-        self.network, self.device, self.precision = network, device, precision
+        self.network, self.precision = network, precision
 
-    def forward(self, batch: Batch, remember: Callable[[Slots], "Remembered"]) -> Pass:
-        """Features, memory, actions (lines 5-14)."""
-        with arithmetic(self.device, self.precision):
+    def forward(self, batch: Batch, read: Callable[[Slots], Read]) -> Pass:
+        """Compute features, read the memory, compute actions (lines 5-14)."""
+        device = batch.frames.device
+        with arithmetic(device, self.precision):
             P, O, H = self.network.features(batch)  # 12
-        M, trust, age = remember(P)  # 5-11, 13
-        with arithmetic(self.device, self.precision):
+        M, trust, age = read(P)  # 5-11, 13
+        with arithmetic(device, self.precision):
             logits = self.network.actions(P, O, M, H)  # 14
         return Pass(P, logits, trust, age)
-
-
-class Remembered(NamedTuple):
-    """M_t, and how old it is where that has a meaning."""
-
-    M: Slots | None = None
-    trust: Mean | None = None
-    age: Mean | None = None
 
 
 def train(
     *,
     network: Network,
-    pool: FeaturePool | None,
+    memory: Memory,
     batches: Iterable[Batch],
     loss_of: Loss,
     optimizer: torch.optim.Optimizer,
     rate_at: Callable[[int], float],
-    reach: int,
-    penalty: bool,
     seed: int,
     clip_norm: float | None,
-    device: torch.device,
     precision: str = "float32",
-    first_step: int = 1,
-    err: Float[Tensor, ""] | None = None,
-    frozen: bool = False,
-    objects: bool = False,
-    ranks: Ranks = ALONE,
+    start: Start = BEGINNING,
+    ranks: Ranks = SINGLE_PROCESS,
     batch_size: int | None = None,
-    max_persons: int | None = None,
 ) -> Iterator[Step]:
     """Optimise N on `batches`, one step each.
 
     Args:
-        network: N.
-        pool: Ω; None for a network without M-Blocks. Line 1, an empty pool, is its beginning.
+        network: N, on the device where it trains.
+        memory: Ω. Line 1, an empty pool, is its beginning.
         batches: Clips with their labels.
         loss_of: Logits and labels of the present persons -> loss.
         optimizer: Of N's parameters.
         rate_at: Learning rate of a step.
-        reach: L, seconds of memory on each side.
-        penalty: Whether remembered features are weighted (line 8, 9).
-        seed: Draws, with the step, which persons of a clip are remembered where there are more
-            than places (§3.1: "a certain number of persons are sampled").
+        seed: Decides, with the step, what is dropped.
         clip_norm: Largest norm of the gradient, or None.
-        device: Where N is.
         precision: Of N's arithmetic (see `arithmetic`); weights, Ω and the loss stay float32.
-        first_step: The number of the first step; above 1 when a run goes on.
-        err: The loss of the step before, when a run goes on.
-        frozen: Ω is a bank that was filled beforehand (LFB; "w/o AMU" in Table 1e): it is read as
-            it is, without a weight (line 8, 9), and never written (line 16).
-        objects: Ω holds what the detector saw in the seconds around (§6.1); frozen, too.
+        start: Where a resumed run begins.
         ranks: The processes that train together; each calls this with its own batches.
         batch_size: Clips of a step over all processes; None: those of the batch.
-        max_persons: Most persons of a clip, over all processes; None: those of the batch.
     """
-    if err is None:
-        err = torch.tensor(math.inf, device=device)  # 2
+    device = next(network.parameters()).device
+    err = torch.tensor(math.inf, device=device) if start.err is None else start.err  # 2
     network.train()
     dropped = StepDraws(seed)
     draw_by(dropped, network)
-    forward: nn.Module = Forward(network, device, precision)
+    forward: nn.Module = Forward(network, precision)
     if ranks.count > 1:
         forward = DistributedDataParallel(
             forward, broadcast_buffers=False, gradient_as_bucket_view=True
         )
-    for step, batch in enumerate(batches, start=first_step):  # 3, 4
+    for step, batch in enumerate(batches, start=start.step + 1):  # 3, 4
         total = batch_size or len(batch.keys)
-        own = ranks.share(total)
-        dropped.begin(step, first=own.start, total=total)
+        dropped.begin(step, first=ranks.share(total).start, total=total)
         torch.manual_seed(mixed(seed, step, ranks.rank))  # for what torchvision's backbones draw
-        sampled = torch.Generator().manual_seed(seed * 1_000_003 + step)
-        most = max_persons or batch.persons_filled.shape[1]
-        kept = torch.rand(2, total, most, generator=sampled)[:, own]
         batch = batch.to(device)
-        persons = ranks.sum(batch.persons_filled.sum())
+        persons = ranks.all_reduce(batch.persons_filled.sum())
         set_rate(optimizer, rate_at(step))
-        remember = functools.partial(  # 5-11, 13
-            read_memory,
-            pool=pool,
-            batch=batch,
-            err=err,
-            step=step,
-            reach=reach,
-            penalty=penalty,
-            draws=kept[0],
-            frozen=frozen,
-            objects=objects,
-        )
-        P, logits, trust, age = forward(batch, remember)
+        read = functools.partial(memory.read, batch, err=err, step=step)  # 5-11, 13
+        P, logits, trust, age = forward(batch, read)  # 12, 14
         loss = loss_of(logits, batch.labels, filled=P.filled, persons=persons)
         optimizer.zero_grad(set_to_none=True)
         (loss * ranks.count).backward()  # of which the mean over all processes is taken
         if clip_norm is not None:
             nn.utils.clip_grad_norm_(network.parameters(), clip_norm)
         optimizer.step()
-        told = torch.stack([loss.detach(), *means(trust, device), *means(age, device)])
-        err, *parts = ranks.sum(told).unbind()  # 15
-        if pool is not None and not (frozen or objects):
-            pool.write(batch.keys, P, loss_tag=err, step=step, draws=kept[1])  # 16
-        yield Step(step, err, Mean(*parts[:2]).value, Mean(*parts[2:]).value, rate_at(step), total)
-
-
-def read_memory(
-    P: Slots,
-    *,
-    pool: FeaturePool | None,
-    batch: Batch,
-    err: Float[Tensor, ""],
-    step: int,
-    reach: int,
-    penalty: bool,
-    draws: Draws,
-    frozen: bool,
-    objects: bool,
-) -> Remembered:
-    """M_t of a batch whose persons are P, as the run remembers; see `train`."""
-    if pool is None:
-        return Remembered()
-    if objects:
-        where = P.features.device
-        return Remembered(
-            recall_objects(pool, batch.keys, batch.times_sec, reach=reach, reuse=True, device=where)
-        )
-    M, trust = recall(
-        pool,
-        batch.keys,
-        P,
-        err=err,
-        reach=reach,
-        penalty=penalty and not frozen,
-        draws=draws,
-        reuse=True,
-    )
-    if frozen:
-        return Remembered(M)  # Eq. 2 has no meaning for a bank
-    return Remembered(M, trust, mean_age(pool, batch.keys, reach=reach, step=step))
+        parts = torch.stack([loss.detach(), *means(trust, device), *means(age, device)])
+        err, *rest = ranks.all_reduce(parts).unbind()  # 15
+        memory.write(batch, P, err, step)  # 16
+        yield Step(step, err, Mean(*rest[:2]).value, Mean(*rest[2:]).value, rate_at(step), total)
 
 
 def means(mean: Mean | None, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Both parts of a mean on the device; of nothing, where there is none."""
+    """Both parts of a mean on the device; zeros where there is none."""
     if mean is None:
         nothing = torch.zeros((), device=device)
         return nothing, nothing

@@ -18,21 +18,22 @@ import yaml
 
 from aia.clip import Batch, ClipSample
 from aia.config import TrainConfig
-from aia.datasets.loader import ClipFrames, StepSampler, training_batches
+from aia.datasets.ava import seconds_of
+from aia.datasets.loader import ClipFrames, StepSampler, scoring_batches, training_batches
 from aia.errors import InputError
 from aia.files import write_text
 from aia.log import Pace, say
-from aia.memory import FeaturePool, ObjectBank
+from aia.memory import Memory, ObjectBank, PersonDraws, build_memory
 from aia.network import Network
-from aia.ranks import ALONE, Ranks
+from aia.ranks import SINGLE_PROCESS, Ranks
 from aia.run import ObjectsSeen, Run
 from aia.train import checkpoint
-from aia.train.bank import prepare_bank
-from aia.train.loop import Loss, Step, train
+from aia.train.bank import fill_bank, prepare_bank
+from aia.train.loop import Loss, Start, Step, train
 from aia.train.loss import action_loss
 from aia.train.metrics import Metrics
 from aia.train.schedule import build_optimizer, rate_share
-from aia.train.start import empty_pool, pick_device, starting_network, usable_threads
+from aia.train.start import pick_device, starting_network, usable_threads
 from aia.video.store import FrameStore
 
 
@@ -47,7 +48,7 @@ def train_run(
     output: Path,
     validate: Callable[[Network], float] | None = None,
     bank: ObjectBank | None = None,
-    ranks: Ranks = ALONE,
+    ranks: Ranks = SINGLE_PROCESS,
 ) -> None:
     """Train the run, resuming from the work folder's checkpoint where there is one.
 
@@ -68,32 +69,41 @@ def train_run(
     threads = max(config.threads // ranks.local_count, 1)
     torch.set_num_threads(usable_threads(threads))
     clips = [clip for clip in clips if len(clip.persons_xyxy)]
-    _refuse_impossible(run, clips, bank, ranks)
+    _refuse_impossible(run, clips, ranks)
     if bank is not None:
         seen = ObjectsSeen(bank.pool.d, bank.detector)
         run = dataclasses.replace(run, objects_seen=seen)
     network = starting_network(run, init=init, device=device, ranks=ranks)
-    with checkpoint.only_one(work) if ranks.first else contextlib.nullcontext() as lock:
+    memory = build_memory(
+        run.name,
+        run.memory,
+        seconds=seconds_of(clips),
+        d=network.d,
+        device=device,
+        draws=PersonDraws(
+            run.name.seed, batch_size=config.batch, max_persons=config.max_persons, ranks=ranks
+        ),
+        objects=bank,
+        ranks=ranks,
+    )
+    with checkpoint.exclusive_lock(work) if ranks.first else contextlib.nullcontext() as lock:
         writer = metrics = None
         if lock is not None:
             fingerprint = {"run": run.identity(), "data": dict(sorted(data_digests.items()))}
             writer = checkpoint.Writer(
                 work,
-                run=checkpoint.claim(work, fingerprint),
+                run=checkpoint.open_work_dir(work, fingerprint),
                 lock=lock,
                 keep=config.keep_checkpoints,
             )
-        pool = bank.pool if bank is not None else None
-        if network.remembers and bank is None:
-            pool = empty_pool(clips, network, run.memory, device, ranks)
         optimizer = build_optimizer(network, config)
         saved: dict[str, Any] = {
             "network": network,
             "optimizer": optimizer,
-            "pool": pool if run.name.is_asynchronous else None,  # a bank lies beside checkpoints
+            "pool": memory.state,  # a bank lies beside the checkpoints
         }
         start = checkpoint.resume(work, **saved, device=device, ranks=ranks)
-        _say_beginning(run, clips, network, pool, start.step, ranks)
+        _say_beginning(run, clips, network, memory, start.step, ranks)
         frames = functools.partial(
             ClipFrames,
             clips=clips,
@@ -101,42 +111,27 @@ def train_run(
             span=run.backbone.span,
             strides=run.backbone.strides,
         )
-        if run.name.has_bank and start.step < config.steps:
-            assert pool is not None
-            prepare_bank(
-                work,
-                network=network,
-                pool=pool,
-                frames=frames(),
-                batch=config.batch,
-                workers=config.workers,
-                precision=config.precision,
-                device=device,
-                lock=lock,
-                ranks=ranks,
+        if memory.filled_first and start.step < config.steps:
+            every = scoring_batches(
+                frames(), batch=config.batch, workers=config.workers, ranks=ranks
             )
+            fill = functools.partial(fill_bank, network, memory, every, precision=config.precision)
+            prepare_bank(work, memory, fill, lock=lock, ranks=ranks)
         if writer is not None:
             metrics = Metrics(work / "metrics.jsonl", run=run.name, before=start.metrics)
         steps = train(
             network=network,
-            pool=pool,
+            memory=memory,
             batches=_batches(run, clips, frames, first=start.step + 1, ranks=ranks),
             loss_of=_loss_of(run),
             optimizer=optimizer,
             rate_at=lambda step: config.learning_rate * rate_share(step, config),
-            reach=run.memory.reach if run.memory else 0,
-            penalty=run.memory.penalty if run.memory else False,
             seed=run.name.seed,
             clip_norm=config.clip_norm,
-            device=device,
             precision=config.precision,
-            first_step=start.step + 1,
-            err=start.err,
-            frozen=run.name.has_bank,
-            objects=run.name.memory == "objects",
+            start=Start(start.step, start.err),
             ranks=ranks,
             batch_size=config.batch,
-            max_persons=config.max_persons,
         )
         _record(
             steps,
@@ -145,19 +140,17 @@ def train_run(
             metrics=metrics,
             save=functools.partial(writer.save, **saved) if writer else None,
             validate=functools.partial(validate, network) if validate else None,
-            settle=pool.settle if pool is not None else None,
+            flush=memory.flush,
             ranks=ranks,
         )
         if lock is not None and writer is not None and metrics is not None:
             writer.finish()
             lock.check()
             publish(run, network, metrics=metrics.text, output=output)
-        ranks.wait()
+        ranks.barrier()
 
 
-def _refuse_impossible(
-    run: Run, clips: Sequence[ClipSample], bank: ObjectBank | None, ranks: Ranks
-) -> None:
+def _refuse_impossible(run: Run, clips: Sequence[ClipSample], ranks: Ranks) -> None:
     """Raise an InputError for a run that cannot be trained from what it is given."""
     if not clips:
         raise InputError("the annotations hold no person at all; is it the right file?")
@@ -165,11 +158,6 @@ def _refuse_impossible(
         raise InputError(
             f"train.batch = {run.train.batch} is shared by {ranks.count} processes; expected at "
             "least a clip for each"
-        )
-    if (run.name.memory == "objects") != (bank is not None):
-        raise InputError(
-            f"{run.name}: a memory of objects needs what the detector saw of them "
-            "(--object-features), and nothing else does"
         )
 
 
@@ -184,7 +172,7 @@ def _say_beginning(
     run: Run,
     clips: Sequence[ClipSample],
     network: Network,
-    pool: FeaturePool | None,
+    memory: Memory,
     step: int,
     ranks: Ranks,
 ) -> None:
@@ -195,8 +183,8 @@ def _say_beginning(
     say(f"{run.name}: {trained}, {len(clips)} clips, {persons} persons")
     if ranks.count > 1:
         say(f"{run.name}: {ranks.count} processes on {ranks.nodes} node{'s' * (ranks.nodes > 1)}")
-    if pool is not None:
-        size_mb = pool.features.numel() * pool.features.element_size() / 1e6
+    if memory.pool is not None:
+        size_mb = memory.pool.features.nbytes / 1e6
         say(f"{run.name}: memory pool of {size_mb:.1f} MB")
     if step:
         say(f"{run.name}: going on after step {step}")
@@ -210,7 +198,7 @@ def _record(
     metrics: Metrics | None,
     save: Callable[..., None] | None,
     validate: Callable[[], float] | None,
-    settle: Callable[[], None] | None,
+    flush: Callable[[], None],
     ranks: Ranks,
 ) -> None:
     """Take the steps of a run to the last one, with metrics and checkpoints now and then.
@@ -219,10 +207,10 @@ def _record(
         steps: Of Algorithm 1; taking one trains.
         config: How often there is what.
         pace: Of the steps.
-        metrics: Where they are told, in the first process.
+        metrics: Where they are logged, in the first process.
         save: Begins to write a checkpoint, in the first process.
         validate: Gives the frame mAP.
-        settle: Makes pending writes to Ω visible.
+        flush: Makes pending writes to Ω visible.
         ranks: The processes that train together.
     """
     with contextlib.closing(metrics) if metrics else contextlib.nullcontext():
@@ -236,14 +224,13 @@ def _record(
             if validate and every and (step.number % every == 0 or last):
                 if metrics:
                     metrics.validated(step.number, validate())
-                ranks.wait()
+                ranks.barrier()
             if step.number % config.checkpoint_every == 0 or last:
-                if settle is not None:
-                    settle()
+                flush()
                 if metrics and save:
                     metrics.flush()
                     save(step=step.number, err=step.loss, metrics=metrics.text)
-                ranks.wait()  # the disk may be slow, and NCCL waits for minutes only
+                ranks.barrier()  # the disk may be slow, and NCCL waits for minutes only
 
 
 def _batches(

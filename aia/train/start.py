@@ -1,26 +1,22 @@
-"""What a training run starts with: its device, network and empty memory."""
+"""What a training run starts with: its device and network."""
 
 import os
-from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 
-from aia.clip import ClipSample
-from aia.config import MemoryConfig, TorchvisionConfig
-from aia.datasets.ava import seconds_of
+from aia.config import TorchvisionConfig
 from aia.errors import InputError
 from aia.features.shared_norm import share_norms
 from aia.features.torchvision_video import TorchvisionVideo
-from aia.memory import FeaturePool, pool_for
 from aia.network import Network
-from aia.ranks import ALONE, Ranks
+from aia.ranks import SINGLE_PROCESS, Ranks
 from aia.run import Run
 from aia.tensors import read_tensors
 from aia.weights.torchvision_video import load_torchvision
 
 
-def pick_device(name: str, ranks: Ranks = ALONE) -> torch.device:
+def pick_device(name: str, ranks: Ranks = SINGLE_PROCESS) -> torch.device:
     """`auto` is the GPU where there is one; each process of a node has its own."""
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
@@ -58,7 +54,7 @@ def starting_network(run: Run, *, init: Path | None, device: torch.device, ranks
     torch.manual_seed(run.name.seed)
     network = run.build()
     if run.train.keep_maps:
-        network.keep_maps()
+        network.cache_features()
     if init is not None:
         load_backbone(network, init)
     elif isinstance(network.backbone, TorchvisionVideo):
@@ -98,25 +94,3 @@ def load_backbone(network: Network, path: Path) -> None:
             "backbone?"
         )
     network.backbone.load_state_dict({key: found[key] for key in expected})
-
-
-def empty_pool(
-    clips: Sequence[ClipSample],
-    network: Network,
-    memory: MemoryConfig | None,
-    device: torch.device,
-    ranks: Ranks,
-) -> FeaturePool:
-    """Ω with a place for every second of every video (Algorithm 1, line 1).
-
-    On the network's device; several processes share one on the host.
-    """
-    assert memory is not None, "an M-Block needs the memory section"
-    return pool_for(
-        ranks,
-        device=device,
-        seconds=seconds_of(clips),
-        persons_per_clip=memory.persons_per_clip,
-        d=network.d,
-        dtype=getattr(torch, memory.dtype),
-    )

@@ -88,6 +88,10 @@ def test_the_newest_memory_is_taken_else_the_bank(tmp_path) -> None:
 
 
 def test_a_run_without_memory_does_not_drift(model, tmp_path) -> None:
-    without = model._replace(run=dataclasses.replace(model.run, memory=None))
+    without = model._replace(
+        run=dataclasses.replace(
+            model.run, name=parse_run("slowfast_tiny-serial-PO-none-s0"), memory=None
+        )
+    )
     with pytest.raises(InputError, match="has no memory"):
         measure_drift(without, tmp_path, CLIPS, {"film": Noise()}, batch=2, device=CPU)

@@ -130,7 +130,7 @@ import torch
 from aia.train import checkpoint
 network = torch.nn.Linear(100_000, 1)
 optimizer = torch.optim.SGD(network.parameters(), lr=0.1)
-with checkpoint.only_one(output) as lock:
+with checkpoint.exclusive_lock(output) as lock:
     writer = checkpoint.Writer(output, run="this", lock=lock, keep=2)
     writer.save(
         step=5, network=network, optimizer=optimizer, pool=None, err=torch.ones(()), metrics=""

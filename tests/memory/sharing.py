@@ -12,7 +12,7 @@ import torch
 
 from aia.clip import ClipKey, Slots
 from aia.memory import FeaturePool, object_bank, pool_for, recall
-from aia.ranks import Ranks, joined
+from aia.ranks import Ranks, init_distributed
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -61,7 +61,7 @@ def write_all(ranks: Ranks) -> dict[str, Any]:
     pool = pool_for(ranks, device="cpu", **SHAPE)
     for step, shares in enumerate(STEPS, start=1):
         write(pool, ranks.rank, step, shares[ranks.rank])
-        pool.settle()
+        pool.flush()
     return content(pool)
 
 
@@ -84,12 +84,12 @@ def content(pool: FeaturePool) -> dict[str, Any]:
 
 def objects_of(ranks: Ranks, *paths: str) -> tuple[Any, Any]:
     """The bank as a rank finds it, and after the other one has changed it."""
-    bank = object_bank(paths, per_clip=2, ranks=ranks)
+    bank = object_bank(paths, per_clip=2, reach=1, ranks=ranks)
     found = bank.pool.features.tolist(), bank.pool.count.tolist()
-    ranks.wait()
+    ranks.barrier()
     if ranks.rank == 1:
         bank.pool.features.fill_(9.0)
-    ranks.wait()
+    ranks.barrier()
     return found, bank.pool.features.unique().tolist()
 
 
@@ -97,5 +97,5 @@ WORK: dict[str, Callable[..., Any]] = {"write_all": write_all, "objects_of": obj
 
 if __name__ == "__main__":
     name, *given = sys.argv[1:]
-    with joined() as ranks:
+    with init_distributed() as ranks:
         print(json.dumps(WORK[name](ranks, *given)))

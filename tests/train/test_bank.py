@@ -8,18 +8,17 @@ import torch
 
 from aia.clip import ClipKey, ClipSample
 from aia.config import BackboneConfig, NetworkConfig, build_section, read_yaml
-from aia.datasets.loader import ClipFrames, Draw, collate
-from aia.memory import FeaturePool, sampled
+from aia.datasets.loader import ClipFrames, Draw, collate, scoring_batches
+from aia.memory import FeaturePool, FrozenBank, sampled
 from aia.network import Network, build_network
 from aia.train.bank import fill_bank, prepare_bank
-from aia.train.checkpoint import BANK, only_one
+from aia.train.checkpoint import BANK, exclusive_lock
 from aia.video.store import FrameStore
 from tests.conftest import REPOSITORY
 
 CPU = torch.device("cpu")
 PERSONS = {1: 2, 2: 3, 4: 1, 5: 7}  # of each second; none in the third
 CLIP = {"span": 8, "strides": (4, 2)}
-READING = {"workers": 0, "precision": "float32", "device": CPU}
 
 
 class Noise(FrameStore):
@@ -76,14 +75,20 @@ def frames() -> ClipFrames:
     return ClipFrames(clips=CLIPS, stores={"film": Noise()}, **CLIP)
 
 
-def empty(network: Network, most: int = 2) -> FeaturePool:
-    return FeaturePool(seconds={"film": (1, 5)}, persons_per_clip=most, d=network.d)
+def empty(network: Network, most: int = 2) -> FrozenBank:
+    pool = FeaturePool(seconds={"film": (1, 5)}, persons_per_clip=most, d=network.d)
+    return FrozenBank(pool, reach=1)
+
+
+def fill(network: Network, memory: FrozenBank, clips: ClipFrames, batch: int = 2) -> None:
+    batches = scoring_batches(clips, batch=batch, workers=0)
+    fill_bank(network, memory, batches, precision="float32")
 
 
 def filled(network: Network, *, batch: int = 2, most: int = 2) -> FeaturePool:
-    pool = empty(network, most)
-    fill_bank(network=network, pool=pool, frames=frames(), batch=batch, **READING)
-    return pool
+    memory = empty(network, most)
+    fill(network, memory, frames(), batch)
+    return memory.pool
 
 
 def change(backbone: torch.nn.Module) -> None:
@@ -152,11 +157,11 @@ def test_the_frozen_bank_costs_a_second_backbone_and_nothing_that_is_trained():
 
 
 def prepare(work, network, store):
-    pool = empty(network)
+    memory = empty(network)
     clips = ClipFrames(clips=CLIPS, stores={"film": store}, **CLIP)
-    with only_one(work) as lock:
-        prepare_bank(work, network=network, pool=pool, frames=clips, batch=2, lock=lock, **READING)
-    return pool
+    with exclusive_lock(work) as lock:
+        prepare_bank(work, memory, lambda: fill(network, memory, clips), lock=lock)
+    return memory.pool
 
 
 def test_a_bank_is_computed_once_and_read_from_then_on(tmp_path):

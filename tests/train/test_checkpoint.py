@@ -29,7 +29,7 @@ def parts(seed=0):
 
 def save(work, step, seed=0, keep=2, run="this"):
     parts_of_it = parts(seed)
-    with checkpoint.only_one(work) as lock:
+    with checkpoint.exclusive_lock(work) as lock:
         begin(checkpoint.Writer(work, run=run, lock=lock, keep=keep), step, parts_of_it).finish()
     return parts_of_it
 
@@ -120,10 +120,10 @@ def test_a_damaged_generation_is_named_and_the_one_before_it_is_taken(tmp_path, 
 
 
 def test_the_state_of_another_run_is_not_taken(tmp_path, capsys):
-    save(tmp_path, step=5, run=checkpoint.claim(tmp_path, {"rate": 0.1}))
-    checkpoint.claim(tmp_path, {"rate": 0.1})
+    save(tmp_path, step=5, run=checkpoint.open_work_dir(tmp_path, {"rate": 0.1}))
+    checkpoint.open_work_dir(tmp_path, {"rate": 0.1})
     assert len(checkpoint.generations(tmp_path)) == 1
-    checkpoint.claim(tmp_path, {"rate": 0.2})
+    checkpoint.open_work_dir(tmp_path, {"rate": 0.2})
     assert checkpoint.generations(tmp_path) == []
     assert "starting anew" in capsys.readouterr().err
     assert json.loads((tmp_path / "fingerprint.json").read_text()) == {"rate": 0.2}
@@ -131,36 +131,36 @@ def test_the_state_of_another_run_is_not_taken(tmp_path, capsys):
 
 @pytest.mark.parametrize("content", [b"", b'{"rate": 0.3}', b"\xff\xfe"])
 def test_a_damaged_fingerprint_costs_nothing(tmp_path, capsys, content):
-    run = checkpoint.claim(tmp_path, {"rate": 0.1})
+    run = checkpoint.open_work_dir(tmp_path, {"rate": 0.1})
     save(tmp_path, step=5, run=run)
     (tmp_path / "fingerprint.json").write_bytes(content)
-    assert checkpoint.claim(tmp_path, {"rate": 0.1}) == run
+    assert checkpoint.open_work_dir(tmp_path, {"rate": 0.1}) == run
     assert "fingerprint.json: is damaged" in capsys.readouterr().err
     assert len(checkpoint.generations(tmp_path)) == 1
     assert json.loads((tmp_path / "fingerprint.json").read_text()) == {"rate": 0.1}
 
 
 def test_a_bank_of_which_nothing_says_whose_it_is_is_not_taken(tmp_path):
-    checkpoint.claim(tmp_path, {"rate": 0.1})
+    checkpoint.open_work_dir(tmp_path, {"rate": 0.1})
     (tmp_path / checkpoint.BANK).mkdir()
-    checkpoint.claim(tmp_path, {"rate": 0.1})
+    checkpoint.open_work_dir(tmp_path, {"rate": 0.1})
     assert (tmp_path / checkpoint.BANK).exists()
     (tmp_path / "fingerprint.json").unlink()
-    checkpoint.claim(tmp_path, {"rate": 0.1})
+    checkpoint.open_work_dir(tmp_path, {"rate": 0.1})
     assert not (tmp_path / checkpoint.BANK).exists()
 
 
 def test_a_generation_of_another_run_among_a_runs_own_is_removed(tmp_path):
-    run = checkpoint.claim(tmp_path, {"rate": 0.1})
+    run = checkpoint.open_work_dir(tmp_path, {"rate": 0.1})
     save(tmp_path, step=5, run=run)
     save(tmp_path, step=10, run="another")
-    checkpoint.claim(tmp_path, {"rate": 0.1})
+    checkpoint.open_work_dir(tmp_path, {"rate": 0.1})
     assert [path.name for path in checkpoint.generations(tmp_path)] == ["step-0000005"]
 
 
 def test_whose_folder_was_taken_away_writes_nothing_into_the_one_that_came_after(tmp_path):
     work, given = tmp_path / "work", parts()
-    with checkpoint.only_one(work) as lock:
+    with checkpoint.exclusive_lock(work) as lock:
         writer = checkpoint.Writer(work, run="old", lock=lock, keep=2)
         shutil.rmtree(work)
         for begins_anew in (False, True):
@@ -178,11 +178,11 @@ def tell_and_wait(pipe):
 
 def test_the_lock_is_gone_with_its_process_whatever_that_has_forked(tmp_path):
     here, there = multiprocessing.Pipe()
-    with checkpoint.only_one(tmp_path):
+    with checkpoint.exclusive_lock(tmp_path):
         child = multiprocessing.get_context("fork").Process(target=tell_and_wait, args=(there,))
         child.start()
         assert here.poll(10)  # it runs
-    with checkpoint.only_one(tmp_path):
+    with checkpoint.exclusive_lock(tmp_path):
         assert child.is_alive()
         child.kill()
         child.join()
@@ -190,12 +190,12 @@ def test_the_lock_is_gone_with_its_process_whatever_that_has_forked(tmp_path):
 
 def test_a_second_trainer_of_a_run_is_refused(tmp_path):
     with (
-        checkpoint.only_one(tmp_path),
+        checkpoint.exclusive_lock(tmp_path),
         pytest.raises(InputError, match="another process trains this run"),
-        checkpoint.only_one(tmp_path),
+        checkpoint.exclusive_lock(tmp_path),
     ):
         pass
-    with checkpoint.only_one(tmp_path):
+    with checkpoint.exclusive_lock(tmp_path):
         pass
 
 
@@ -204,5 +204,5 @@ def test_a_file_system_without_locks_is_refused_as_that(tmp_path, monkeypatch):
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
 
     monkeypatch.setattr(fcntl, "flock", flock)
-    with pytest.raises(InputError, match="no locks"), checkpoint.only_one(tmp_path):
+    with pytest.raises(InputError, match="no locks"), checkpoint.exclusive_lock(tmp_path):
         pass

@@ -4,26 +4,31 @@ import pytest
 import torch
 
 from aia.clip import ClipKey, Slots
-from aia.memory import FeaturePool
-from aia.train.loop import train
+from aia.memory import Asynchronous, FeaturePool, FrozenBank, Memory, NoMemory, PersonDraws
+from aia.train.loop import Start, train
 from aia.train.loss import action_loss
 from tests.train.conftest import batch_of, logistic
 
 
-def steps_of(network, pool, batches, *, penalty=True, rate=0.0, **options):
+def amu(pool: FeaturePool, *, penalty: bool = True) -> Memory:
+    return Asynchronous(pool, reach=1, penalty=penalty, draws=PersonDraws(0))
+
+
+def frozen(pool: FeaturePool) -> Memory:
+    return FrozenBank(pool, reach=1, draws=PersonDraws(0))
+
+
+def steps_of(network, memory, batches, *, rate=0.0, **options):
     return list(
         train(
             network=network,
-            pool=pool,
+            memory=memory,
             batches=batches,
             loss_of=action_loss,
             optimizer=torch.optim.SGD([{"params": network.parameters(), "factor": 1.0}], lr=1.0),
             rate_at=lambda step: rate,
-            reach=1,
-            penalty=penalty,
             seed=0,
             clip_norm=None,
-            device=torch.device("cpu"),
             **options,
         )
     )
@@ -36,7 +41,7 @@ def pool():
 
 def test_algorithm_1_by_hand_on_three_clips(network, pool):
     """The clips 1, 2, 3 have P = 1, 2, 3; L = 1; nothing is learned, so only the memory moves."""
-    steps = steps_of(network, pool, [batch_of(2), batch_of(1), batch_of(3), batch_of(2)])
+    steps = steps_of(network, amu(pool), [batch_of(2), batch_of(1), batch_of(3), batch_of(2)])
 
     # Step 1, clip 2: Ω is empty (line 1), M = [0, P_2, 0].
     first = logistic(0.1 * 2 + 0.01 * 2)
@@ -59,38 +64,40 @@ def test_algorithm_1_by_hand_on_three_clips(network, pool):
 
 
 def test_without_the_penalty_memory_comes_back_as_it_was_written(network, pool):
-    steps_of(network, pool, [batch_of(2), batch_of(3), batch_of(1), batch_of(2)], penalty=False)
+    steps_of(
+        network, amu(pool, penalty=False), [batch_of(2), batch_of(3), batch_of(1), batch_of(2)]
+    )
     assert network.seen[-1] == pytest.approx([1, 2, 3])
 
 
 def test_a_step_writes_what_it_saw_before_it_learned(network, pool):
-    steps_of(network, pool, [batch_of(3)], rate=1.0)
+    steps_of(network, amu(pool), [batch_of(3)], rate=1.0)
     assert network.a.item() != 1.0
     assert pool.features[3].item() == 3.0
 
 
 def test_the_memory_receives_no_gradient(network, pool):
-    steps_of(network, pool, [batch_of(2), batch_of(1)])
+    steps_of(network, amu(pool), [batch_of(2), batch_of(1)])
     # d loss / d a of clip 1 is through P_1 alone, though M holds P_1 and P̂_2 as well
     x = 0.1 * 1 + 0.01 * (1 + 2)
     assert network.a.grad.item() == pytest.approx(-0.1 / (1 + math.exp(x)))
 
 
 def test_the_clips_of_a_batch_do_not_see_each_other(network, pool):
-    steps_of(network, pool, [batch_of(1, 2, 3)])
+    steps_of(network, amu(pool), [batch_of(1, 2, 3)])
     assert network.seen == [[0, 1, 0], [0, 2, 0], [0, 3, 0]]
     assert pool.count.tolist() == [0, 1, 1, 1]
 
 
 def test_a_run_that_goes_on_weighs_its_memory_by_the_loss_before(network, pool):
-    (before,) = steps_of(network, pool, [batch_of(2)])
-    (step,) = steps_of(network, pool, [batch_of(1)], first_step=2, err=before.loss)
+    (before,) = steps_of(network, amu(pool), [batch_of(2)])
+    (step,) = steps_of(network, amu(pool), [batch_of(1)], start=Start(1, before.loss))
     assert step.number == 2
     assert step.trust.item() == 1.0
 
 
 def test_without_a_pool_nothing_is_remembered(network):
-    (step,) = steps_of(network, None, [batch_of(2)])
+    (step,) = steps_of(network, NoMemory(), [batch_of(2)])
     assert network.seen == []
     assert math.isnan(step.trust.item())
 
@@ -105,14 +112,14 @@ def bank():
 
 
 def test_a_frozen_bank_is_full_at_the_first_step_and_the_present_second_fresh(network, bank):
-    steps = steps_of(network, bank, [batch_of(2), batch_of(1), batch_of(3)], frozen=True)
+    steps = steps_of(network, frozen(bank), [batch_of(2), batch_of(1), batch_of(3)])
     assert network.seen == [[10, 2, 30], [0, 1, 0], [0, 3, 0]]
     assert all(math.isnan(step.trust.item()) for step in steps)
 
 
 def test_a_frozen_bank_does_not_change_while_the_network_learns(network, bank):
     before = [tensor.clone() for tensor in (bank.features, bank.count, bank.loss_tag, bank.step)]
-    steps_of(network, bank, [batch_of(2), batch_of(1), batch_of(2)], rate=1.0, frozen=True)
+    steps_of(network, frozen(bank), [batch_of(2), batch_of(1), batch_of(2)], rate=1.0)
     assert network.a.item() != 1.0
     after = (bank.features, bank.count, bank.loss_tag, bank.step)
     assert all(torch.equal(x, y) for x, y in zip(before, after, strict=True))
@@ -122,11 +129,11 @@ def test_a_frozen_bank_does_not_change_while_the_network_learns(network, bank):
 
 def test_once_all_is_written_and_nothing_learns_amu_without_penalty_is_a_frozen_bank(network, pool):
     order = [batch_of(3), batch_of(1), batch_of(2)]
-    steps_of(network, pool, order, penalty=False)
+    steps_of(network, amu(pool, penalty=False), order)
     network.seen.clear()
-    amu = steps_of(network, pool, order, penalty=False)
+    learned = steps_of(network, amu(pool, penalty=False), order)
     seen = list(network.seen)
     network.seen.clear()
-    frozen = steps_of(network, pool, order, frozen=True)
+    bank = steps_of(network, frozen(pool), order)
     assert network.seen == seen == [[2, 3, 0], [0, 1, 2], [1, 2, 3]]
-    assert [step.loss for step in frozen] == [step.loss for step in amu]
+    assert [step.loss for step in bank] == [step.loss for step in learned]

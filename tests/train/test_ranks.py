@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 
 from aia.config import overlay
 from aia.dropout import Dropout, StepDraws, draw_by
-from aia.ranks import ALONE, Ranks
+from aia.ranks import SINGLE_PROCESS, Ranks
 from tests.train.running import await_generation, finish, start
 
 STEPS = 20
@@ -206,7 +206,7 @@ def test_shares_are_consecutive_and_whole():
     for count in (1, 2, 3, 5):
         shares = [Ranks(rank=rank, count=count).share(7) for rank in range(count)]
         assert [i for share in shares for i in range(7)[share]] == list(range(7))
-    assert ALONE.share(7) == slice(0, 7)
+    assert SINGLE_PROCESS.share(7) == slice(0, 7)
 
 
 def test_dropout_of_a_share_is_the_share_of_the_dropout():
