@@ -237,7 +237,7 @@ def test_ids_and_pixels_need_something_that_says_what_they_mean(write, images):
         ({}, "expected id, movie, timestamp, width and height"),
         ({"movie": "../a"}, "video id is '../a'"),
         ({"width": 0}, "expected pixels"),
-        ({"width": 99}, "all frames of a film have one size"),
+        ({"width": 99}, "all frames of a video have one size"),
     ],
 )
 def test_what_is_wrong_with_the_annotations_is_named(write, image, message):
@@ -260,7 +260,7 @@ GOOD = "a-film,0902,0.1,0.2,0.5,0.75,,0.9\n"
         ("a-film,0902,10,20,50,75,,0.9\n", "line 2: x1 = 10 is outside 0..1"),
         ("a-film,0902,nan,0.2,0.5,0.75,,0.9\n", "line 2: x1 = nan is outside 0..1"),
         ("a-film,0902,0.6,0.2,0.5,0.75,,0.9\n", "line 2: x1 = 0.6 is above x2 = 0.5"),
-        ("a-film,0902,0.1,0.2,0.5,0.75,stand,0.9\n", "line 2: action is not a whole number"),
+        ("a-film,0902,0.1,0.2,0.5,0.75,stand,0.9\n", "line 2: action is 'stand', expected a whole number"),
         ("a-film,0902,0.1,0.2,0.5,0.75,12,3\n", "line 2: score is 3, expected 0 to 1; are these"),
         ("a-film,0902,0.1,0.2,0.5,0.75,,nan\n", "line 2: score is nan"),
         ("../a,0902,0.1,0.2,0.5,0.75,,0.9\n", "line 2: video id is '../a'"),
