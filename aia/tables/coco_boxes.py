@@ -21,7 +21,17 @@ from jaxtyping import Float
 from aia.errors import InputError
 from aia.tables import csv
 from aia.tables.lists import read_videos
-from aia.tables.schema import LONGEST_SEC, SIDES, VIDEO, Cells, Table, check_video_id, expect
+from aia.tables.schema import (
+    LONGEST_SEC,
+    SIDES,
+    VIDEO,
+    Cells,
+    Rows,
+    Table,
+    check_video_id,
+    expect,
+    is_probability,
+)
 
 _PIXELS = Cells(pa.float64(), expect(lambda side: (side > 0) & np.isfinite(side), "pixels"))
 _SIZES = Table("sizes of frames", {"video": VIDEO, "width": _PIXELS, "height": _PIXELS})
@@ -75,15 +85,11 @@ def read_images(images: Path | str | None, sizes: Path | str | None) -> Images:
         )
     keys: dict[int, tuple[str, float]] = {}
     sizes_wh: dict[str, tuple[float, float]] = {}
-    for place, image in enumerate(content["images"]):
-        where = f"{images}, images[{place}]"
-        try:
-            video, second = str(image["movie"]), float(image["timestamp"])
-            number, size_wh = int(image["id"]), (float(image["width"]), float(image["height"]))
-        except (KeyError, TypeError, ValueError, OverflowError):
-            raise InputError(
-                f"{where}: is {str(image)[:120]}, expected id, movie, timestamp, width and height"
-            ) from None
+    rows = Rows(lambda place: f"{images}, images[{place}]")
+    expected = "id, movie, timestamp, width and height"
+    for place, image in enumerate(_each(rows, content["images"], _image, expected)):
+        number, video, second, size_wh = image
+        where = rows.where(place)
         check_video_id(video, where)
         if not 0 <= second <= LONGEST_SEC:
             raise InputError(
@@ -119,15 +125,16 @@ def read_coco_boxes(
         raise InputError(
             f"{path}: is not a list of boxes; is it the annotations, whose place is --images?"
         )
-    located = _each(path, entries, lambda entry: _where_and_when(entry, images), _ENTRY)
-    xywh = np.array(_each(path, entries, _xywh, "bbox: [x, y, width, height] in pixels"))
+    rows = Rows(lambda place: f"{path}, box {place} (from 0)")
+    located = _each(rows, entries, lambda entry: _where_and_when(entry, images), _ENTRY)
+    xywh = np.array(_each(rows, entries, _xywh, "bbox: [x, y, width, height] in pixels"))
     xywh = xywh.reshape(-1, 4)
-    score = np.array(_each(path, entries, lambda entry: _number(entry["score"]), "a score"))
+    score = np.array(_each(rows, entries, lambda entry: _number(entry["score"]), "a score"))
     if label is None:
-        names = _each(path, entries, lambda entry: str(int(entry["category_id"])), "a category_id")
+        names = _each(rows, entries, lambda entry: str(int(entry["category_id"])), "a category_id")
     else:
         names = [label] * len(entries)
-    _check_boxes(path, xywh, score)
+    _check_boxes(rows, xywh, score)
 
     videos = np.array([found[0] if found else "" for found in located], dtype=object)
     for video in set(videos) - {""}:
@@ -169,22 +176,23 @@ def _starts_like_json(path: Path | str) -> bool:
         return file.read(64).removeprefix(b"\xef\xbb\xbf").lstrip()[:1] in (b"{", b"[")
 
 
-def _each(
-    path: Path | str, entries: list[Any], read: Callable[[Any], Any], expected: str
-) -> list[Any]:
-    """`read` of each entry; what it cannot read is named by its place in the list."""
-    place = 0
-    found = []
+def _each(rows: Rows, entries: list[Any], read: Callable[[Any], Any], expected: str) -> list[Any]:
+    """Read each entry; what cannot be read is named by its place in the list."""
+    found: list[Any] = []
     try:
-        for place, entry in enumerate(entries):  # noqa: B007 (the message needs the place)
-            found.append(read(entry))
+        for entry in entries:
+            found.append(read(entry))  # not by map: it would end at a StopIteration
     except (KeyError, TypeError, ValueError, StopIteration, OverflowError):
-        raise InputError(
-            f"{path}, box {place} (from 0): is {str(entries[place])[:120]}, expected {expected}"
-        ) from None
+        where, cut = rows.where(len(found)), str(entry)[:120]
+        raise InputError(f"{where}: is {cut}, expected {expected}") from None
     except InputError as problem:
-        raise InputError(f"{path}, box {place} (from 0): {problem}") from None
+        raise InputError(f"{rows.where(len(found))}: {problem}") from None
     return found
+
+
+def _image(image: Mapping[str, Any]) -> tuple[int, str, float, tuple[float, float]]:
+    size_wh = float(image["width"]), float(image["height"])
+    return int(image["id"]), str(image["movie"]), float(image["timestamp"]), size_wh
 
 
 def _where_and_when(entry: Mapping[str, Any], images: Images) -> tuple[str, float] | None:
@@ -227,22 +235,15 @@ def _number(value: Any) -> float:
     return float(value)
 
 
-def _check_boxes(path: Path | str, xywh: np.ndarray, score: np.ndarray) -> None:
+def _check_boxes(rows: Rows, xywh: np.ndarray, score: np.ndarray) -> None:
     for wrong, message in (
-        (~np.isfinite(xywh).all(axis=1), "bbox has a side that is not a number"),
-        ((np.abs(xywh) > _LARGEST).any(axis=1), "bbox is larger than any picture; expected pixels"),
-        (
-            (xywh[:, 2:] < 0).any(axis=1),
-            "bbox has a negative width or height; expected [x, y, width, height]",
-        ),
-        (~((score >= 0) & (score <= 1)), "score is outside 0..1"),
+        (~np.isfinite(xywh), "bbox has a side that is not a number"),
+        (np.abs(xywh) > _LARGEST, "bbox is larger than any picture; expected pixels"),
+        (xywh[:, 2:] < 0, "bbox has a negative width or height; expected [x, y, width, height]"),
+        (~is_probability(score)[:, None], "score is outside 0..1"),
     ):
-        if wrong.any():
-            place = int(wrong.argmax())
-            raise InputError(
-                f"{path}, box {place} (from 0): {message} "
-                f"(bbox {xywh[place].tolist()}, score {score[place]:g})"
-            )
+        sides = "(bbox [{}, {}, {}, {}], score {})"
+        rows.refuse(wrong.any(axis=1), f"{message} {sides}", *xywh.T, score)
 
 
 def _size_of(path: Path | str, video: str, images: Images) -> tuple[float, float]:

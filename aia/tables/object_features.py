@@ -120,13 +120,11 @@ def _check_span(path: Path | str, table: pa.Table, seen: ObjectsSeen) -> None:
         if other != seen.video:
             raise InputError(f"{path}: is of {seen.video}, but has objects of {other}")
     second = table["time_sec"].to_numpy().round()
-    outside = (second < first) | (second > last)
-    if outside.any():
-        row = int(outside.argmax())
-        raise InputError(
-            f"{path}, row {row}: an object of second {second[row]:g}, but what was looked at is "
-            f"{first} to {last}"
-        )
+    parquet.rows_of(path).refuse(
+        (second < first) | (second > last),
+        f"an object of second {{}}, but what was looked at is {first} to {last}",
+        second,
+    )
 
 
 def _features_of(path: Path | str, table: pa.Table, d: int) -> Float[np.ndarray, "boxes d"]:
@@ -137,9 +135,8 @@ def _features_of(path: Path | str, table: pa.Table, d: int) -> Float[np.ndarray,
             "numbers for each box; is it damaged?"
         )
     features = found[0].reshape(len(table), d)
-    wrong = ~np.isfinite(features).all(axis=1)
-    if wrong.any():
-        raise InputError(
-            f"{path}, row {int(wrong.argmax())}: a feature is not a number; is the detector sound?"
-        )
+    parquet.rows_of(path).refuse(
+        ~np.all(np.isfinite(features), axis=1),
+        "a feature is not a number; is the detector sound?",
+    )
     return features

@@ -7,7 +7,7 @@ way where a wrong row is, in a line of text or a row of a column store.
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -26,7 +26,7 @@ LONGEST_NAME = 180
 """Characters of a video's name: a file's may have 255, with its ending and, while it is written,
 the host's name and more."""
 
-Data = pa.Table | pa.RecordBatch
+Data: TypeAlias = pa.Table | pa.RecordBatch
 
 
 class Rows(NamedTuple):
@@ -211,7 +211,7 @@ def plain_kind(kind: pa.DataType) -> pa.DataType:
     return kind.value_type if pa.types.is_dictionary(kind) else kind
 
 
-def text_of(value: object) -> str:
+def text_of(value: Any) -> str:
     """A value for a message: a number as short as it can be written, or a quoted text."""
     if isinstance(value, pa.Scalar):
         value = value.as_py()

@@ -74,7 +74,7 @@ def read_scores(path: Path | str, *, check: bool = True) -> ScoreTable:
     if (lengths != len(class_ids)).any():
         raise InputError(f"{path}: rows do not have {len(class_ids)} scores each; is it damaged?")
     scores = numbers.astype(np.float32).reshape(-1, len(class_ids))
-    wrong = ~((scores >= 0) & (scores < np.inf)).all(axis=1)
+    wrong = ~np.all((scores >= 0) & (scores < np.inf), axis=1)
     if check and wrong.any():
         parquet.rows_of(path).refuse(
             wrong,
