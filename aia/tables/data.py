@@ -83,8 +83,8 @@ def write_annotations(path: Path | str, actions: pd.DataFrame) -> None:
     Where nothing happens the box and the class are null; an unknown person is null, too.
     """
     ids = actions[["action", "person"]].astype("Int64")
-    ids = ids.mask(ids == _NONE).rename(columns={"action": "class_id"})
-    _write(path, actions.drop(columns=["action", "person"]).join(ids), _ANNOTATIONS)
+    ids = ids.mask(ids == _NONE)
+    _write(path, actions.assign(class_id=ids["action"], person=ids["person"]), _ANNOTATIONS)
 
 
 def read_annotations(path: Path | str, *, labels: ClassList | None = None) -> pd.DataFrame:
@@ -113,13 +113,11 @@ def read_annotations(path: Path | str, *, labels: ClassList | None = None) -> pd
     full = Rows(lambda row: rows.where(numbers[row]))
     checks = [] if labels is None else [among(labels, "class_id")]
     _ANNOTATIONS.extended({}, *checks).check(data.filter(pa.array(~empty)), full)
-    frame = data.select(list(_ANNOTATIONS.columns)).to_pandas(
-        types_mapper={pa.int64(): pd.Int64Dtype()}.get
-    )
-    frame = frame.set_axis(list(annotations.ACTION_COLUMNS), axis=1)
-    return frame.fillna({"action": _NONE, "person": _NONE}).astype(
-        {"action": "int64", "person": "int64"}
-    )
+    ids = ("class_id", "person")
+    columns = [
+        data[name].fill_null(_NONE) if name in ids else data[name] for name in _ANNOTATIONS.columns
+    ]
+    return pa.table(columns, names=list(annotations.ACTION_COLUMNS)).to_pandas()
 
 
 def write_segment_table(path: Path | str, segments: pd.DataFrame) -> None:
