@@ -243,7 +243,7 @@ def _check_boxes(rows: Rows, xywh: np.ndarray, score: np.ndarray) -> None:
         (~is_probability(score)[:, None], "score is outside 0..1"),
     ):
         sides = "(bbox [{}, {}, {}, {}], score {})"
-        rows.refuse(wrong.any(axis=1), f"{message} {sides}", *xywh.T, score)
+        rows.refuse(np.any(wrong, axis=1), f"{message} {sides}", *xywh.T, score)
 
 
 def _size_of(path: Path | str, video: str, images: Images) -> tuple[float, float]:
