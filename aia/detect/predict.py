@@ -30,7 +30,7 @@ from aia.tables import (
     read_segments,
     write_boxes,
 )
-from aia.tables.parquet_reader import read_description
+from aia.tables.parquet import read_description
 from aia.video.layout import skipped_reason
 from aia.video.store import FrameStore
 

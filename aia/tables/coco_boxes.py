@@ -2,9 +2,9 @@
 
     [{"image_id": 10902, "category_id": 1, "bbox": [x, y, width, height], "score": 0.95}, ...]
 
-An image id is a film's place in a list of films times 10000, plus the second. Which film that is,
+An image id is a video's place in a list of videos times 10000, plus the second. Which that is,
 and how large its key frames are, stands in the annotations that AlphAction makes of AVA's (their
-"images"); or in the list of films, with the sizes as a CSV. An entry may name its film instead:
+"images"); or in the list of videos, with the sizes as a CSV. An entry may name its video instead:
 "video" (or "video_id", "movie") and "second" (or "timestamp", "time_sec").
 """
 
@@ -19,13 +19,26 @@ import pyarrow as pa
 from jaxtyping import Float
 
 from aia.errors import InputError
-from aia.tables.csv_files import LONGEST_SEC, NAME, check_video_id
-from aia.tables.csv_reader import Layout, Rows, check_file, read_table
-from aia.tables.lists import read_films
+from aia.tables import csv
+from aia.tables.lists import read_videos
+from aia.tables.schema import (
+    LONGEST_SEC,
+    SIDES,
+    VIDEO,
+    Cells,
+    Rows,
+    Table,
+    check_video_id,
+    expect,
+    is_probability,
+)
 
-_PER_FILM = 10_000
+_PIXELS = Cells(pa.float64(), expect(lambda side: (side > 0) & np.isfinite(side), "pixels"))
+_SIZES = Table("sizes of frames", {"video": VIDEO, "width": _PIXELS, "height": _PIXELS})
+_ENTRY = "image_id (a whole number), or video and second"
+_PER_VIDEO = 10_000
 _LARGEST = 1e6  # pixels
-_FILM_KEYS = ("video", "video_id", "movie")
+_VIDEO_KEYS = ("video", "video_id", "movie")
 _TIME_KEYS = ("second", "timestamp", "time_sec")
 
 
@@ -34,13 +47,13 @@ class Images(NamedTuple):
 
     source: str
     keys: Mapping[int, tuple[str, float]] | None
-    """Film and second of each id; None: by the place in `films`."""
-    films: tuple[str, ...]
+    """Video and second of each id; None: by the place in `videos`."""
+    videos: tuple[str, ...]
     sizes_wh: Mapping[str, tuple[float, float]]
 
 
 class CocoBoxes(NamedTuple):
-    """Boxes of some films, not yet cut at the frame's edge."""
+    """Boxes of some videos, not yet cut at the frame's edge."""
 
     boxes: pd.DataFrame
     """Columns video, time_sec, x1, y1, x2, y2 (fractions), score, label."""
@@ -48,52 +61,48 @@ class CocoBoxes(NamedTuple):
     unlisted: int
     """Boxes on images that the annotations do not have."""
     foreign: Collection[str]
-    """Other films that the file has boxes of."""
+    """Other videos that the file has boxes of."""
 
 
 def read_images(images: Path | str | None, sizes: Path | str | None) -> Images:
-    """Read AlphAction's annotations (JSON), or a list of films and the sizes (CSV) of their frames.
+    """Read AlphAction's annotations (JSON), or a list of videos and their frames' sizes (CSV).
 
     Args:
-        images: either of them; None where every box names its film.
+        images: either of them; None where every box names its video.
         sizes: a CSV of video,width,height in pixels; wins over the annotations'.
     """
     given = _read_sizes(sizes) if sizes is not None else {}
     if images is None:
         return Images("", {}, (), given)
-    check_file(images, "AlphAction's annotations or a list of films")
+    csv.check_file(images, "AlphAction's annotations or a list of videos")
     if not _starts_like_json(images):
-        return Images(str(images), None, tuple(read_films(images)), given)
+        return Images(str(images), None, tuple(read_videos(images)), given)
     content = load_json(images)
     if not isinstance(content, dict) or not isinstance(content.get("images"), list):
         raise InputError(
             f'{images}: has no "images"; expected the annotations that AlphAction makes of '
-            "AVA's (ava_val_v2.2.json), or a list of films"
+            "AVA's (ava_val_v2.2.json), or a list of videos"
         )
     keys: dict[int, tuple[str, float]] = {}
     sizes_wh: dict[str, tuple[float, float]] = {}
-    for place, image in enumerate(content["images"]):
-        where = f"{images}, images[{place}]"
-        try:
-            film, second = str(image["movie"]), float(image["timestamp"])
-            number, size_wh = int(image["id"]), (float(image["width"]), float(image["height"]))
-        except (KeyError, TypeError, ValueError, OverflowError):
-            raise InputError(
-                f"{where}: is {str(image)[:120]}, expected id, movie, timestamp, width and height"
-            ) from None
-        check_video_id(film, where)
+    rows = Rows(lambda place: f"{images}, images[{place}]")
+    expected = "id, movie, timestamp, width and height"
+    for place, image in enumerate(_each(rows, content["images"], _image, expected)):
+        number, video, second, size_wh = image
+        where = rows.where(place)
+        check_video_id(video, where)
         if not 0 <= second <= LONGEST_SEC:
             raise InputError(
-                f"{where}: timestamp is {second}, expected seconds of the film, 0 to "
+                f"{where}: timestamp is {second}, expected seconds of the video, 0 to "
                 f"{LONGEST_SEC:.0f}"
             )
         if not (min(size_wh) > 0 and max(size_wh) <= _LARGEST):
             raise InputError(f"{where}: width and height are {size_wh}, expected pixels")
-        keys[number] = (film, second)
-        if sizes_wh.setdefault(film, size_wh) != size_wh:
+        keys[number] = (video, second)
+        if sizes_wh.setdefault(video, size_wh) != size_wh:
             raise InputError(
-                f"{where}: {film} is {size_wh} here and {sizes_wh[film]} before; "
-                "all frames of a film have one size"
+                f"{where}: {video} is {size_wh} here and {sizes_wh[video]} before; "
+                "all frames of a video have one size"
             )
     return Images(str(images), keys, tuple(sizes_wh), {**sizes_wh, **given})
 
@@ -101,7 +110,7 @@ def read_images(images: Path | str | None, sizes: Path | str | None) -> Images:
 def read_coco_boxes(
     path: Path | str, images: Images, *, films: Collection[str], label: str | None
 ) -> CocoBoxes:
-    """Boxes of `films`, as fractions of the frame.
+    """Read boxes of `films`, as fractions of the frame.
 
     The last pixel belongs to a box, so that its right edge is x + width.
 
@@ -116,15 +125,16 @@ def read_coco_boxes(
         raise InputError(
             f"{path}: is not a list of boxes; is it the annotations, whose place is --images?"
         )
-    located = _each(path, entries, lambda entry: _where_and_when(entry, images), _ENTRY)
-    xywh = np.array(_each(path, entries, _xywh, "bbox: [x, y, width, height] in pixels"))
+    rows = Rows(lambda place: f"{path}, box {place} (from 0)")
+    located = _each(rows, entries, lambda entry: _where_and_when(entry, images), _ENTRY)
+    xywh = np.array(_each(rows, entries, _xywh, "bbox: [x, y, width, height] in pixels"))
     xywh = xywh.reshape(-1, 4)
-    score = np.array(_each(path, entries, lambda entry: _number(entry["score"]), "a score"))
+    score = np.array(_each(rows, entries, lambda entry: _number(entry["score"]), "a score"))
     if label is None:
-        names = _each(path, entries, lambda entry: str(int(entry["category_id"])), "a category_id")
+        names = _each(rows, entries, lambda entry: str(int(entry["category_id"])), "a category_id")
     else:
         names = [label] * len(entries)
-    _check_boxes(path, xywh, score)
+    _check_boxes(rows, xywh, score)
 
     videos = np.array([found[0] if found else "" for found in located], dtype=object)
     for video in set(videos) - {""}:
@@ -139,7 +149,7 @@ def read_coco_boxes(
         {
             "video": pd.Series(videos[keep], dtype=str),
             "time_sec": times[keep].astype(float),
-            **{side: edges[:, i] for i, side in enumerate(("x1", "y1", "x2", "y2"))},
+            **{side: edges[:, i] for i, side in enumerate(SIDES)},
             "score": score[keep],
             "label": pd.Series(np.array(names, dtype=object)[keep], dtype=str),
         }
@@ -153,7 +163,7 @@ def read_coco_boxes(
 
 
 def load_json(path: Path | str) -> Any:
-    """The content of a JSON file."""
+    """Read a JSON file."""
     try:
         with open(path, encoding="utf-8-sig") as file:
             return json.load(file)
@@ -161,40 +171,38 @@ def load_json(path: Path | str) -> Any:
         raise InputError(f"{path}: is not JSON or is cut off ({problem})") from None
 
 
-_ENTRY = "image_id (a whole number), or video and second"
-
-
 def _starts_like_json(path: Path | str) -> bool:
     with open(path, "rb") as file:
         return file.read(64).removeprefix(b"\xef\xbb\xbf").lstrip()[:1] in (b"{", b"[")
 
 
-def _each(
-    path: Path | str, entries: list[Any], read: Callable[[Any], Any], expected: str
-) -> list[Any]:
-    """`read` of each entry; what it cannot read is named by its place in the list."""
-    place = 0
-    found = []
+def _each(rows: Rows, entries: list[Any], read: Callable[[Any], Any], expected: str) -> list[Any]:
+    """Read each entry; what cannot be read is named by its place in the list."""
+    found: list[Any] = []
     try:
-        for place, entry in enumerate(entries):  # noqa: B007 (the message needs the place)
-            found.append(read(entry))
+        for entry in entries:
+            found.append(read(entry))  # not by map: it would end at a StopIteration
     except (KeyError, TypeError, ValueError, StopIteration, OverflowError):
-        raise InputError(
-            f"{path}, box {place} (from 0): is {str(entries[place])[:120]}, expected {expected}"
-        ) from None
+        where, cut = rows.where(len(found)), str(entry)[:120]
+        raise InputError(f"{where}: is {cut}, expected {expected}") from None
     except InputError as problem:
-        raise InputError(f"{path}, box {place} (from 0): {problem}") from None
+        raise InputError(f"{rows.where(len(found))}: {problem}") from None
     return found
 
 
+def _image(image: Mapping[str, Any]) -> tuple[int, str, float, tuple[float, float]]:
+    size_wh = float(image["width"]), float(image["height"])
+    return int(image["id"]), str(image["movie"]), float(image["timestamp"]), size_wh
+
+
 def _where_and_when(entry: Mapping[str, Any], images: Images) -> tuple[str, float] | None:
-    """Film and second of a box; None: of an image that the annotations do not have."""
+    """Video and second of a box; None: of an image that the annotations do not have."""
     if "image_id" in entry:
         return _meaning_of(entry["image_id"], images)
     second = _number(next(entry[key] for key in _TIME_KEYS if key in entry))
     if not 0 <= second <= LONGEST_SEC:
         raise ValueError
-    return next(str(entry[key]) for key in _FILM_KEYS if key in entry), second
+    return next(str(entry[key]) for key in _VIDEO_KEYS if key in entry), second
 
 
 def _meaning_of(image_id: Any, images: Images) -> tuple[str, float] | None:
@@ -202,18 +210,18 @@ def _meaning_of(image_id: Any, images: Images) -> tuple[str, float] | None:
         raise ValueError
     if not images.source:
         raise InputError(
-            "names its film by an image_id; --images has to say what it means: AlphAction's "
-            "annotations (ava_val_v2.2.json), or its list of films with --frame-sizes"
+            "names its video by an image_id; --images has to say what it means: AlphAction's "
+            "annotations (ava_val_v2.2.json), or its list of videos with --frame-sizes"
         )
     if images.keys is not None:
         return images.keys.get(image_id)
-    place, second = divmod(image_id, _PER_FILM)
-    if place >= len(images.films):
+    place, second = divmod(image_id, _PER_VIDEO)
+    if place >= len(images.videos):
         raise InputError(
-            f"image_id {image_id} is second {second} of film {place}, counted from 0, but "
-            f"{images.source} has {len(images.films)} films; is it the list the ids were made with?"
+            f"image_id {image_id} is second {second} of video {place}, counted from 0, but "
+            f"{images.source} has {len(images.videos)} videos; is it the list that the ids are of?"
         )
-    return images.films[place], float(second)
+    return images.videos[place], float(second)
 
 
 def _xywh(entry: Mapping[str, Any]) -> list[float]:
@@ -227,22 +235,15 @@ def _number(value: Any) -> float:
     return float(value)
 
 
-def _check_boxes(path: Path | str, xywh: np.ndarray, score: np.ndarray) -> None:
+def _check_boxes(rows: Rows, xywh: np.ndarray, score: np.ndarray) -> None:
     for wrong, message in (
-        (~np.isfinite(xywh).all(axis=1), "bbox has a side that is not a number"),
-        ((np.abs(xywh) > _LARGEST).any(axis=1), "bbox is larger than any picture; expected pixels"),
-        (
-            (xywh[:, 2:] < 0).any(axis=1),
-            "bbox has a negative width or height; expected [x, y, width, height]",
-        ),
-        (~((score >= 0) & (score <= 1)), "score is outside 0..1"),
+        (~np.isfinite(xywh), "bbox has a side that is not a number"),
+        (np.abs(xywh) > _LARGEST, "bbox is larger than any picture; expected pixels"),
+        (xywh[:, 2:] < 0, "bbox has a negative width or height; expected [x, y, width, height]"),
+        (~is_probability(score)[:, None], "score is outside 0..1"),
     ):
-        if wrong.any():
-            place = int(wrong.argmax())
-            raise InputError(
-                f"{path}, box {place} (from 0): {message} "
-                f"(bbox {xywh[place].tolist()}, score {score[place]:g})"
-            )
+        sides = "(bbox [{}, {}, {}, {}], score {})"
+        rows.refuse(np.any(wrong, axis=1), f"{message} {sides}", *xywh.T, score)
 
 
 def _size_of(path: Path | str, video: str, images: Images) -> tuple[float, float]:
@@ -256,16 +257,6 @@ def _size_of(path: Path | str, video: str, images: Images) -> tuple[float, float
 
 
 def _read_sizes(path: Path | str) -> dict[str, tuple[float, float]]:
-    columns = {"video": NAME, "width": pa.float64(), "height": pa.float64()}
-    rows = Rows(path, Layout("sizes of frames", columns))
-    table = read_table(path, rows.layout)
-    for side in ("width", "height"):
-        values = table[side].to_numpy()
-        rows.refuse(
-            ~((values > 0) & np.isfinite(values)), f"{side} is {{}}, expected pixels", values
-        )
-    names = table["video"].to_pylist()
-    for video in names:
-        check_video_id(video, path)
-    sides = zip(table["width"].to_pylist(), table["height"].to_pylist(), strict=True)
-    return dict(zip(names, sides, strict=True))
+    frame = csv.read_frame(path, _SIZES)
+    sides = zip(frame["width"].tolist(), frame["height"].tolist(), strict=True)
+    return dict(zip(frame["video"].tolist(), sides, strict=True))

@@ -14,23 +14,16 @@ import pyarrow as pa
 from jaxtyping import Float, Int
 
 from aia.errors import InputError
-from aia.tables.csv_files import NAME, check_actions, check_boxes, check_videos_and_times
-from aia.tables.csv_reader import Layout, Rows, read_blocks
-from aia.tables.parquet_files import read_scores
+from aia.tables import csv
+from aia.tables.annotations import ACTIONS
+from aia.tables.schema import SIDES, Cells, Data, Rows, Table, expect
+from aia.tables.scores import read_scores
 
-_LAYOUT = Layout(
-    "detections",
-    {
-        "video": NAME,
-        "second": pa.float64(),
-        "x1": pa.float64(),
-        "y1": pa.float64(),
-        "x2": pa.float64(),
-        "y2": pa.float64(),
-        "action": pa.int64(),
-        "score": pa.float64(),
-    },
+_SCORE = expect(
+    lambda score: (score >= 0) & (score < np.inf),
+    "a number from 0 on; is it a logit, before the sigmoid?",
 )
+_DETECTIONS = Table("detections", {**ACTIONS.columns, "score": Cells(pa.float64(), _SCORE)})
 _BOXES = 4096  # of a table of scores at once
 
 
@@ -49,7 +42,7 @@ class DetectionBlock(NamedTuple):
 def read_detections(
     path: Path | str, *, actions: Collection[int] | None = None
 ) -> Iterator[DetectionBlock]:
-    """Blocks of a CSV file of AVA's form, or (named *.parquet) of a table of scores.
+    """Read blocks of a CSV file of AVA's form, or (named *.parquet) of a table of scores.
 
     Args:
         path: the file.
@@ -62,34 +55,22 @@ def read_detections(
 
 
 def _from_csv(path: Path | str, actions: Collection[int] | None) -> Iterator[DetectionBlock]:
-    start = 0
-    for batch in read_blocks(path, _LAYOUT):
-        rows = Rows(path, _LAYOUT, start)
-        check_videos_and_times(batch, rows)
-        check_boxes(batch, rows, inverted_is_wrong=False)
-        check_actions(batch, rows)
+    def check_actions(data: Data, rows: Rows) -> None:
         if actions:
-            action = batch["action"].to_numpy()
+            action = data["action"].to_numpy()
             beyond = (action < min(actions)) | (action > max(actions))
             rows.refuse(beyond, f"action {{}} {_beyond(actions)}", action)
-        score = batch["score"].to_numpy()
-        rows.refuse(
-            ~((score >= 0) & (score < np.inf)),
-            "score is {}, expected a number from 0 on; is it a logit, before the sigmoid?",
-            score,
-        )
+
+    for batch in csv.read_blocks(path, _DETECTIONS.extended({}, check_actions)):
         video = batch["video"]
         yield DetectionBlock(
             videos=tuple(video.dictionary.to_pylist()),
             video=video.indices.to_numpy(),
             time_sec=batch["second"].to_numpy(),
-            xyxy=np.stack([batch[side].to_numpy() for side in ("x1", "y1", "x2", "y2")], axis=1),
+            xyxy=np.stack([batch[side].to_numpy() for side in SIDES], axis=1),
             action=batch["action"].to_numpy(),
-            score=score,
+            score=batch["score"].to_numpy(),
         )
-        start += len(batch)
-    if start == 0:
-        raise InputError(f"{path}: is empty; expected lines of {_LAYOUT.form}")
 
 
 def _from_parquet(path: Path | str, actions: Collection[int] | None) -> Iterator[DetectionBlock]:
@@ -102,7 +83,7 @@ def _from_parquet(path: Path | str, actions: Collection[int] | None) -> Iterator
                 raise InputError(f"{path}: class {action} {_beyond(actions)}")
     video, names = pd.factorize(boxes["video"])
     time_sec = boxes["time_sec"].to_numpy()
-    xyxy = boxes[["x1", "y1", "x2", "y2"]].to_numpy(np.float64)
+    xyxy = boxes[list(SIDES)].to_numpy(np.float64)
     classes = len(class_ids)
     for start in range(0, len(boxes), _BOXES):
         some = slice(start, start + _BOXES)

@@ -7,24 +7,24 @@ from typing import Any
 import pandas as pd
 
 from aia.labels import ClassList
-from aia.tables import csv_files, data, segments
+from aia.tables import annotations, data, segments
 
 
 def read_actions(path: Path | str, *, labels: ClassList | None = None) -> pd.DataFrame:
-    """Read who does what: `aia.tables.csv_files.read_actions` says how it is given."""
-    return _either(path, data.read_annotations, csv_files.read_actions)(path, labels=labels)
+    """Read who does what: `aia.tables.annotations.read_actions` says how it is given."""
+    return _either(path, data.read_annotations, annotations.read_actions)(path, labels=labels)
 
 
 def read_objects(path: Path | str) -> pd.DataFrame:
-    """Read boxes of objects: `aia.tables.csv_files.read_objects` says how they are given."""
-    return _either(path, data.read_object_table, csv_files.read_objects)(path)
+    """Read boxes of objects: `aia.tables.annotations.read_objects` says how they are given."""
+    return _either(path, data.read_object_table, annotations.read_objects)(path)
 
 
 def read_excluded(path: Path | str | None) -> set[tuple[str, int]]:
     """Read seconds that are neither trained nor scored; none where there is no file or no line."""
     if path is None:
         return set()
-    return _either(path, data.read_excluded_table, csv_files.read_excluded)(path)
+    return _either(path, data.read_excluded_table, annotations.read_excluded)(path)
 
 
 def read_segments(

@@ -1,4 +1,4 @@
-"""Lists, one entry a line: films of a split without labels, seconds that are its key frames.
+"""Lists, one entry a line: videos of a split without labels, seconds that are its key frames.
 
 AVA's own are ava_test_v2.2.txt, ava_file_names_trainval_v2.1.txt and
 ava_included_timestamps_v2.2.txt.
@@ -8,35 +8,38 @@ import re
 from pathlib import Path
 
 from aia.errors import InputError
-from aia.tables.csv_files import LONGEST_SEC, check_video_id
-from aia.tables.csv_reader import check_file
+from aia.tables.csv import check_file
+from aia.tables.schema import LONGEST_SEC, check_video_id
 
 _ENDING = re.compile(r"\.(mp4|mkv|webm|avi|mov|m4v|mpe?g)$", re.IGNORECASE)
 
 
-def read_films(path: Path | str) -> list[str]:
-    """Films in file order, by their ids: the ending of a film's file is left out.
+def read_videos(path: Path | str) -> list[str]:
+    """Read the ids of videos in file order; the ending of a video's file is left out.
 
     Raises:
-        InputError: no such file, no line, an id that could not be a file's name, one given twice.
+        InputError: No such file, no line, an id that could not be a file's name, one given twice.
     """
-    films: dict[str, int] = {}
-    for number, line in _lines(path, "a list of films"):
-        film = _ENDING.sub("", line)
-        check_video_id(film, f"{path}, line {number}")
-        if film in films:
+    videos: dict[str, int] = {}
+    for number, line in _lines(path, "a list of videos"):
+        video = _ENDING.sub("", line)
+        check_video_id(video, f"{path}, line {number}")
+        if video in videos:
             raise InputError(
-                f"{path}, line {number}: {film} is already the film of line {films[film]}"
+                f"{path}, line {number}: {video} is already the video of line {videos[video]}"
             )
-        films[film] = number
-    return list(films)
+        videos[video] = number
+    return list(videos)
+
+
+read_films = read_videos  # the name before; its callers go over to the new one
 
 
 def read_seconds(path: Path | str) -> list[float]:
-    """Seconds of a film, rising.
+    """Read seconds of a video, rising.
 
     Raises:
-        InputError: no such file, no line, or one that is no number of seconds.
+        InputError: No such file, no line, or one that is no number of seconds.
     """
     seconds = set()
     for number, line in _lines(path, "a list of seconds"):
@@ -46,7 +49,7 @@ def read_seconds(path: Path | str) -> list[float]:
             second = -1.0
         if not 0 <= second <= LONGEST_SEC:
             raise InputError(
-                f"{path}, line {number}: {line[:40]!r} is not a second of a film, "
+                f"{path}, line {number}: {line[:40]!r} is not a second of a video, "
                 "expected one number a line, such as 0902"
             )
         seconds.add(second)
@@ -54,7 +57,7 @@ def read_seconds(path: Path | str) -> list[float]:
 
 
 def _lines(path: Path | str, what: str) -> list[tuple[int, str]]:
-    """Lines with their numbers; the place of a film is its line's, so none between may be empty."""
+    """Lines with their numbers, which are the videos' places: none between may be empty."""
     check_file(path, what)
     try:
         text = Path(path).read_text(encoding="utf-8-sig").rstrip()

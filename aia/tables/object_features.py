@@ -1,10 +1,11 @@
-"""What the detector saw of a film's objects, second by second: boxes with the features of its head.
+"""Objects that the detector saw in a video, second by second: boxes with their RoI features.
 
-A Parquet table of boxes with one more column, `features`; float16, since they are remembered and
-not computed with any further. What the film spans and who saw it stands in the file's metadata.
+A Parquet table of boxes with one more column, `features`; float16, since they are stored and not
+computed with any further. What the video spans and who saw it stands in the file's metadata.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,10 +15,11 @@ import pyarrow as pa
 from jaxtyping import Float
 
 from aia.errors import InputError
-from aia.tables.csv_files import LONGEST_SEC, check_video_id
-from aia.tables.parquet_files import BOX_COLUMNS, read_table, write_table
-from aia.tables.parquet_reader import number_lists, read_description
+from aia.tables import parquet
+from aia.tables.boxes import BOX_COLUMNS, BOXES, with_track
+from aia.tables.schema import LONGEST_SEC, check_video_id
 
+_OBJECTS = replace(BOXES, what="objects with features")
 _DETECTOR = "detector_weights"
 
 
@@ -31,7 +33,7 @@ class ObjectsSeen(NamedTuple):
 
 
 class ObjectFeatures(NamedTuple):
-    """Objects of one film."""
+    """Objects of one video."""
 
     video: str
     seconds: tuple[int, int]
@@ -51,11 +53,12 @@ def write_object_features(
     if seen.features.shape != (len(seen.boxes), seen.d):
         raise ValueError(f"features {seen.features.shape}, {len(seen.boxes)} boxes, d = {seen.d}")
     flat = pa.array(seen.features.astype(np.float16).ravel())
-    write_table(
+    parquet.write_table(
         path,
-        seen.boxes,
-        {"features": pa.FixedSizeListArray.from_arrays(flat, seen.d)},
-        {
+        with_track(seen.boxes),
+        BOXES,
+        more={"features": pa.FixedSizeListArray.from_arrays(flat, seen.d)},
+        ours={
             "video": seen.video,
             "seconds": list(seen.seconds),
             "d": seen.d,
@@ -70,12 +73,12 @@ def read_object_features(path: Path | str) -> ObjectFeatures:
     Raises:
         InputError: It is no such file.
     """
-    table, ours = read_table(path, "objects with features", more=("features",))
+    table, ours = parquet.read_table(path, _OBJECTS, more=["features"])
     seen = _seen(path, ours)
     _check_span(path, table, seen)
     return ObjectFeatures(
         **seen._asdict(),
-        boxes=table.select(BOX_COLUMNS).to_pandas(types_mapper={pa.int32(): pd.Int32Dtype()}.get),
+        boxes=parquet.frame_of(table, BOX_COLUMNS),
         features=_features_of(path, table, seen.d),
     )
 
@@ -86,7 +89,7 @@ def read_objects_seen(path: Path | str) -> ObjectsSeen:
     Raises:
         InputError: It is no such file.
     """
-    return _seen(path, read_description(path, ["features"], "objects with features"))
+    return _seen(path, parquet.read_description(path, ["features"], _OBJECTS.what))
 
 
 def _seen(path: Path | str, ours: Mapping[str, Any]) -> ObjectsSeen:
@@ -96,13 +99,13 @@ def _seen(path: Path | str, ours: Mapping[str, Any]) -> ObjectsSeen:
         detector = str(ours["provenance"][_DETECTOR])
     except (KeyError, TypeError, ValueError):
         raise InputError(
-            f"{path}: says nothing of its film and detector; was it written by `aia detect` with "
+            f"{path}: says nothing of its video and detector; was it written by `aia detect` with "
             "--object-features?"
         ) from None
     check_video_id(video, path)
     if not 0 <= first <= last <= LONGEST_SEC:
         raise InputError(
-            f"{path}: its seconds are {first} to {last}, expected those of a film, from 0 to "
+            f"{path}: its seconds are {first} to {last}, expected those of a video, from 0 to "
             f"{LONGEST_SEC:.0f}"
         )
     if d < 1:
@@ -111,32 +114,29 @@ def _seen(path: Path | str, ours: Mapping[str, Any]) -> ObjectsSeen:
 
 
 def _check_span(path: Path | str, table: pa.Table, seen: ObjectsSeen) -> None:
-    """Stop at objects of another film, or of a second that was not looked at."""
+    """Stop at objects of another video, or of a second that was not looked at."""
     first, last = seen.seconds
     for other in table["video"].unique().to_pylist():
         if other != seen.video:
             raise InputError(f"{path}: is of {seen.video}, but has objects of {other}")
     second = table["time_sec"].to_numpy().round()
-    outside = (second < first) | (second > last)
-    if outside.any():
-        row = int(outside.argmax())
-        raise InputError(
-            f"{path}, row {row}: an object of second {second[row]:g}, but what was looked at is "
-            f"{first} to {last}"
-        )
+    parquet.rows_of(path).refuse(
+        (second < first) | (second > last),
+        f"an object of second {{}}, but what was looked at is {first} to {last}",
+        second,
+    )
 
 
 def _features_of(path: Path | str, table: pa.Table, d: int) -> Float[np.ndarray, "boxes d"]:
-    found = number_lists(path, table, "features")
+    found = parquet.number_lists(table, "features")
     if found is None or (found[1] != d).any():
         raise InputError(
             f"{path}: its features are {table['features'].type}, expected {d} "
             "numbers for each box; is it damaged?"
         )
     features = found[0].reshape(len(table), d)
-    wrong = ~np.isfinite(features).all(axis=1)
-    if wrong.any():
-        raise InputError(
-            f"{path}, row {int(wrong.argmax())}: a feature is not a number; is the detector sound?"
-        )
+    parquet.rows_of(path).refuse(
+        ~np.all(np.isfinite(features), axis=1),
+        "a feature is not a number; is the detector sound?",
+    )
     return features

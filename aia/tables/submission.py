@@ -10,7 +10,7 @@ from pathlib import Path
 from aia.errors import InputError
 from aia.files import atomic_path
 from aia.labels import ClassList
-from aia.tables.parquet_files import ScoreTable
+from aia.tables.scores import ScoreTable
 
 
 def write_submission(

@@ -195,11 +195,11 @@ def test_films_that_the_annotations_do_not_name_are_counted(write, images):
         ([coco(bbox=[1, 2, "3", 4])], "expected bbox: [x, y, width, height] in pixels"),
         ([coco(bbox=[1, 2, float("nan"), 4])], "bbox has a side that is not a number"),
         ([coco(bbox=[1, 2, -3, 4])], "negative width or height"),
-        ([coco(score=1.5)], "score is outside 0..1 (bbox [10.0, 5.0, 20.0, 30.0], score 1.5)"),
+        ([coco(score=1.5)], "score is outside 0..1 (bbox [10, 5, 20, 30], score 1.5)"),
         ([coco(score=None)], "expected a score"),
         ([coco(image_id="10902")], "expected image_id (a whole number), or video and second"),
         ([{"video": "a-film", "bbox": [1, 2, 3, 4], "score": 1}], "expected image_id"),
-        ([coco(40902)], "image_id 40902 is second 902 of film 4, counted from 0"),
+        ([coco(40902)], "image_id 40902 is second 902 of video 4, counted from 0"),
         (
             [{"video": "../x", "second": 1, "bbox": [1, 2, 3, 4], "score": 1}],
             "video id is '../x'",
@@ -237,7 +237,7 @@ def test_ids_and_pixels_need_something_that_says_what_they_mean(write, images):
         ({}, "expected id, movie, timestamp, width and height"),
         ({"movie": "../a"}, "video id is '../a'"),
         ({"width": 0}, "expected pixels"),
-        ({"width": 99}, "all frames of a film have one size"),
+        ({"width": 99}, "all frames of a video have one size"),
     ],
 )
 def test_what_is_wrong_with_the_annotations_is_named(write, image, message):
@@ -260,7 +260,7 @@ GOOD = "a-film,0902,0.1,0.2,0.5,0.75,,0.9\n"
         ("a-film,0902,10,20,50,75,,0.9\n", "line 2: x1 = 10 is outside 0..1"),
         ("a-film,0902,nan,0.2,0.5,0.75,,0.9\n", "line 2: x1 = nan is outside 0..1"),
         ("a-film,0902,0.6,0.2,0.5,0.75,,0.9\n", "line 2: x1 = 0.6 is above x2 = 0.5"),
-        ("a-film,0902,0.1,0.2,0.5,0.75,stand,0.9\n", "line 2: action is not a whole number"),
+        ("a-film,0902,0.1,0.2,0.5,0.75,stand,0.9\n", "line 2: action is 'stand', expected"),
         ("a-film,0902,0.1,0.2,0.5,0.75,12,3\n", "line 2: score is 3, expected 0 to 1; are these"),
         ("a-film,0902,0.1,0.2,0.5,0.75,,nan\n", "line 2: score is nan"),
         ("../a,0902,0.1,0.2,0.5,0.75,,0.9\n", "line 2: video id is '../a'"),
@@ -299,7 +299,7 @@ def test_rounded_slivers_are_left_out_and_counted(write):
         ({"score": [np.nan]}, "column score has empty cells"),
         ({"score": [7.0]}, "has a score outside 0..1"),
         ({"video": ["a/b"]}, "video id is 'a/b'"),
-        ({"time_sec": [-1.0]}, "time_sec is -1.0, expected seconds"),
+        ({"time_sec": [-1.0]}, "time_sec is -1, expected seconds"),
         ({"x1": ["left"]}, "column x1 holds large_string, expected double"),
     ],
 )

@@ -137,7 +137,7 @@ def test_the_linkers_frames_are_times(tmp_path):
 @pytest.mark.parametrize(
     ("rows", "header", "message"),
     [
-        (["a,1,0,5,5,4,9,0.5"], None, "line 2: x2 is 4, less than x1, 5; are these width"),
+        (["a,1,0,5,5,4,9,0.5"], None, "line 2: x1 = 5 is above x2 = 4; .*width, height"),
         (["a,1.5,0,5,5,6,9,0.5"], None, "line 2: frame is '1.5', expected a whole number"),
         (["a,-1,0,5,5,6,9,0.5"], None, "line 2: frame is -1, expected 0 or more"),
         (["a,1,0,5,5,6,9,nan"], None, "line 2: score is nan"),

@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from aia.errors import InputError
-from aia.tables import csv_reader, read_detections, write_scores
+from aia.tables import csv, read_detections, write_scores
 
 ROW = "film,902,0.1,0.2,0.5,0.75,7,0.25\n"
 
@@ -50,7 +50,7 @@ def test_what_is_wrong_with_detections_is_named_by_line(write, bad, message):
 
 
 def test_lines_are_counted_across_blocks(write, monkeypatch):
-    monkeypatch.setattr(csv_reader, "_BLOCK_BYTES", 1000)
+    monkeypatch.setattr(csv, "_BLOCK_BYTES", 1000)
     path = write(ROW * 997 + ROW.replace("0.25", "-1"))
     with pytest.raises(InputError, match="line 998: score is -1"):
         list(read_detections(path))

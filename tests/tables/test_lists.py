@@ -1,22 +1,22 @@
 import pytest
 
 from aia.errors import InputError
-from aia.tables import read_films, read_seconds
+from aia.tables import read_films, read_seconds, read_videos
 
 
 def test_films_are_ids_with_or_without_an_ending_in_file_order(tmp_path):
     path = tmp_path / "films.txt"
     path.write_text("--205wugM18\r\nzz.mkv\naA_-.MP4\nv1.2\n\n")
-    assert read_films(path) == ["--205wugM18", "zz", "aA_-", "v1.2"]
+    assert read_videos(path) == ["--205wugM18", "zz", "aA_-", "v1.2"]
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "is empty; a list of films expected"),
+        ("", "is empty; a list of videos expected"),
         ("a\n\nb\n", "line 2: is empty"),
         ("a\n../b.mp4\n", "line 2: video id is '../b'"),
-        ("a.mp4\nb\na.mkv\n", "line 3: a is already the film of line 1"),
+        ("a.mp4\nb\na.mkv\n", "line 3: a is already the video of line 1"),
         ("a,902\n", "line 1: video id is 'a,902'"),
     ],
 )
@@ -24,7 +24,7 @@ def test_what_is_wrong_with_a_list_of_films_is_named_by_line(tmp_path, text, mes
     path = tmp_path / "films.txt"
     path.write_text(text)
     with pytest.raises(InputError, match=message):
-        read_films(path)
+        read_videos(path)
 
 
 def test_seconds_rise_and_are_each_listed_once(tmp_path):
@@ -37,12 +37,13 @@ def test_seconds_rise_and_are_each_listed_once(tmp_path):
 def test_what_is_no_second_is_refused(tmp_path, line):
     path = tmp_path / "seconds.txt"
     path.write_text(f"0902\n{line}\n")
-    with pytest.raises(InputError, match="line 2: .* is not a second of a film"):
+    with pytest.raises(InputError, match="line 2: .* is not a second of a video"):
         read_seconds(path)
 
 
 def test_avas_own_lists_are_read(shared_data):
-    films = read_films(shared_data / "ava" / "ava_test_v2.2.txt")
+    films = read_videos(shared_data / "ava" / "ava_test_v2.2.txt")
     assert len(films) == 131
+    assert read_films is read_videos
     seconds = read_seconds(shared_data / "ava" / "ava_included_timestamps_v2.2.txt")
     assert seconds == [float(t) for t in range(902, 1799)]

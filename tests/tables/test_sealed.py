@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from aia.errors import InputError
-from aia.tables.parquet_reader import load_parquet
+from aia.tables.parquet import load_parquet
 from aia.tables.sealed import check_seal, write_parquet
 
 

@@ -52,7 +52,7 @@ def test_segments_may_overlap(write):
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("7,P01_01,4,5,2,8", "line 4: segment 7 is on a line before"),
+        ("7,P01_01,4,5,2,8", "line 4: segment 7 is there twice"),
         ("-1,P01_01,4,5,2,8", "line 4: segment is -1"),
         ("x,P01_01,4,5,2,8", "line 4: segment is 'x', expected a whole number"),
         ("8,../P01,4,5,2,8", r"line 4: video id is '\.\./P01'"),

@@ -1,4 +1,3 @@
-import numpy as np
 import pytest
 
 from aia.errors import InputError
@@ -7,10 +6,8 @@ from aia.tables import (
     check_video_id,
     read_actions,
     read_excluded,
-    read_metrics,
     read_objects,
     read_tracks,
-    write_metrics,
 )
 
 ROW = "film-1,0902,0.1,0.2,0.5,0.75,7,3\n"
@@ -71,7 +68,7 @@ def test_windows_line_ends_and_a_byte_order_mark_do_no_harm(write):
         ("a,1,.1,.1,.2,.2,7,x\n", "person is 'x', expected a whole number"),
         ("a,1,.1,,.2,.2,7,0\n", "y1 is empty, expected a number"),
         ("a,1,.1,.1,.2,.2,7.5,0\n", "action is '7.5', expected a whole number"),
-        ("a,1,.1,.1,.2,.2,-7,0\n", "action is -7, expected 0 or more"),
+        ("a,1,.1,.1,.2,.2,-7,0\n", "action is -7, expected a class id, 0 or more"),
         ("a,1,.1,.1,.2,.2,8,0\n", "action 8 is not a class; the list has 2, with ids 1 to 7"),
         ("a,1,10,.1,812.5,.2,7,0\n", "boxes are fractions of the frame, these look like pixels"),
         ("a,1,-.25,.1,.5,.2,7,0\n", "x1 = -0.25 is outside 0..1"),
@@ -81,8 +78,8 @@ def test_windows_line_ends_and_a_byte_order_mark_do_no_harm(write):
         ("films/a,1,.1,.1,.2,.2,7,0\n", "video id is 'films/a', expected letters, digits"),
         ("..,1,.1,.1,.2,.2,7,0\n", "video id is '..'"),
         (",1,.1,.1,.2,.2,7,0\n", "video id is empty"),
-        ("a,-1,.1,.1,.2,.2,7,0\n", "second is -1, expected seconds of the film"),
-        ("a,inf,.1,.1,.2,.2,7,0\n", "second is inf, expected seconds of the film"),
+        ("a,-1,.1,.1,.2,.2,7,0\n", "second is -1, expected seconds of the video"),
+        ("a,inf,.1,.1,.2,.2,7,0\n", "second is inf, expected seconds of the video"),
         ("a,late\n", "second is 'late', expected a number"),
     ],
 )  # fmt: skip
@@ -169,23 +166,3 @@ def test_the_real_annotations_are_read(shared_data):
     assert read_actions(pets / "train.csv")["video"].unique().tolist() == ["vtest"]
     assert read_tracks(pets / "tracks.csv")["frame"].max() == 794
     assert len(read_excluded(shared_data / "ava" / "ava_val_excluded_timestamps_v2.2.csv")) > 0
-
-
-def test_metrics_keep_every_digit(tmp_path):
-    path = tmp_path / "metrics.csv"
-    write_metrics(path, [("mAP@0.5", None, "", 1 / 3), ("AP@0.5", 7, 'a, "b"', np.nan)])
-    assert path.read_text() == (
-        'metric,class_id,class_name,value\nmAP@0.5,,,0.3333333333333333\nAP@0.5,7,"a, ""b""",nan\n'
-    )
-    table = read_metrics(path)
-    assert table["value"].iloc[0] == 1 / 3
-    assert table["class_id"].isna().tolist() == [True, False]
-    assert table["class_name"].tolist() == ["", 'a, "b"']
-    assert np.isnan(table["value"].iloc[1])
-
-
-def test_metrics_of_another_form_are_refused(write):
-    with pytest.raises(InputError, match="the header is 'a,b'"):
-        read_metrics(write("a,b\n1,2\n"))
-    with pytest.raises(InputError, match="class_id is 'x'"):
-        read_metrics(write("metric,class_id,class_name,value\nm,x,,1\n"))

@@ -79,8 +79,8 @@ def test_a_score_that_is_no_number_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("column", "value", "message"),
     [
-        ("x2", 640.0, "row 0: box .* is outside 0..1"),
-        ("time_sec", -1.0, "row 0: time_sec is -1.0, expected seconds"),
+        ("x2", 640.0, "row 0: x2 = 640 is outside 0..1; .*look like pixels"),
+        ("time_sec", -1.0, "row 0: time_sec is -1, expected seconds"),
         ("video", "../film", "video id is '../film'"),
         ("score", np.nan, "column score has empty cells"),
     ],

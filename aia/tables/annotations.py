@@ -1,0 +1,111 @@
+"""The CSV files of data sets in AVA's format, and tracks.
+
+annotations   video,second,x1,y1,x2,y2,action[,person]    no header; §4.1
+excluded      video,second
+key times     video,second
+objects       video,second,x1,y1,x2,y2,label
+tracks        frame,id,x1,y1,x2,y2                        with this header
+"""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from aia.labels import ClassList
+from aia.tables import csv
+from aia.tables.schema import (
+    BOX,
+    CLASS_ID,
+    COUNT,
+    HAS_AREA,
+    INTEGER,
+    LONGEST_SEC,
+    SECONDS,
+    VIDEO,
+    Cells,
+    Table,
+    among,
+    expect,
+    matching,
+)
+
+_WHOLE_SECONDS = expect(
+    lambda second: (second >= 0) & (second <= LONGEST_SEC) & (second == np.floor(second)),
+    f"a whole number of seconds, 0 to {LONGEST_SEC:.0f}",
+)
+_NAMED = Cells(pa.string(), matching(r"(?s).*\S.*", "the name of a class"))
+
+KEY_TIMES = Table("key times", {"video": VIDEO, "second": SECONDS})
+EXCLUDED = Table(
+    "excluded seconds",
+    {"video": VIDEO, "second": Cells(pa.float64(), _WHOLE_SECONDS)},
+    may_be_empty=True,
+)
+_BOXES = {**KEY_TIMES.columns, **BOX}
+ACTIONS = Table("annotations", {**_BOXES, "action": CLASS_ID}, HAS_AREA, markers=True)
+PERSON = {"person": INTEGER}
+OBJECTS = Table("boxes of objects", {**_BOXES, "label": _NAMED}, HAS_AREA, may_be_empty=True)
+TRACKS = Table("tracks", {"frame": COUNT, "id": INTEGER, **BOX}, HAS_AREA, header=True)
+
+ACTION_COLUMNS = ("video", "time_sec", *BOX, "action", "person")
+
+
+def read_actions(path: Path | str, *, labels: ClassList | None = None) -> pd.DataFrame:
+    """Read who does what: one row per box and action, in file order.
+
+    Args:
+        path: Annotations in AVA's format.
+        labels: The classes there are; an action that is not among them is an error.
+
+    Returns:
+        Columns video, time_sec, x1, y1, x2, y2, action, person. A line of two columns marks a key
+        frame without any action: its box is NaN, its action -1; these rows come last. Person is
+        -1 where the file has no such column.
+    """
+    csv.check_file(path, ACTIONS.what)
+    table = ACTIONS
+    if len(csv.first_cells(path)) != len(table.columns):
+        table = table.extended(PERSON)
+    if labels is not None:
+        table = table.extended({}, among(labels, "action", " AVA counts from 1"))
+    markers: list[list[str]] = []
+    data = csv.read_table(path, table, markers)
+    frame = csv.frame_of(data, ACTION_COLUMNS[: data.num_columns])
+    if "person" not in frame:
+        frame["person"] = -1
+    if not markers:
+        return frame
+    empty = pa.table(
+        {"video": [video for video, _ in markers], "second": [float(text) for _, text in markers]}
+    )
+    KEY_TIMES.check(empty, csv.rows_of(path, table, markers=True))
+    rows = csv.frame_of(empty, ("video", "time_sec")).reindex(columns=list(ACTION_COLUMNS))
+    rows = rows.fillna({"action": -1, "person": -1}).astype(frame.dtypes)
+    return pd.concat([frame, rows], ignore_index=True) if len(frame) else rows
+
+
+def read_excluded(path: Path | str | None) -> set[tuple[str, int]]:
+    """Read seconds that are neither trained nor scored; none without a file or a line."""
+    if path is None:
+        return set()
+    frame = csv.read_frame(path, EXCLUDED)
+    return set(zip(frame["video"].tolist(), frame["second"].astype(int).tolist(), strict=True))
+
+
+def read_key_times(path: Path | str) -> dict[str, list[float]]:
+    """Read the moments of videos that are asked for, in rising order, at least one."""
+    frame = csv.read_frame(path, KEY_TIMES)
+    groups = frame.groupby("video", sort=False)["second"]
+    return {str(video): sorted(set(seconds.tolist())) for video, seconds in groups}
+
+
+def read_objects(path: Path | str) -> pd.DataFrame:
+    """Read boxes of objects on key frames: video, time_sec, x1, y1, x2, y2, label, if any."""
+    return csv.read_frame(path, OBJECTS).rename(columns={"second": "time_sec"})
+
+
+def read_tracks(path: Path | str) -> pd.DataFrame:
+    """Read boxes of persons on every frame of one video: frame (from 0), id, x1, y1, x2, y2."""
+    return csv.read_frame(path, TRACKS)
