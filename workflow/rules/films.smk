@@ -2,19 +2,19 @@
 
 import csv
 
-from aia.datasets import ava_files, sources, ucf101_24_files
+from aia.datasets import sources
 from aia.datasets.playhouse import video_names
 from aia.fetch import NOT_YET
+from aia.fetch import sources as publishers
 
 AVA_TABLES = [
-    *ava_files.tables("{version}").values(),
-    *map(ava_files.film_list, ava_files.FILM_PARTS),
+    *publishers.ava_tables("{version}"),
+    *publishers.AVA_LISTS.values(),
 ]
-EPIC_TABLES = ("train_action_labels", "verb_classes", "noun_classes", "video_info")
 PUBLISHED = {  # the tables that say what there is, by publisher
     "ava_v{version}": [f"{AVA}/v{{version}}/{name}" for name in AVA_TABLES],
-    "ucf101_24": [f"{UCF}/{name}" for name in ucf101_24_files.TABLES],
-    "epic55": [f"{EPIC}/EPIC_{name}.csv" for name in EPIC_TABLES],
+    "ucf101_24": [f"{UCF}/{name}" for name in publishers.UCF101_24_TABLES],
+    "epic55": [f"{EPIC}/{name}" for name in publishers.EPIC55_TABLES],
 }
 
 
@@ -136,14 +136,14 @@ def fetched_table(dataset, path):
 def film_list(dataset, part):
     """The names of AVA's films by their ids, of one part: trainval or test."""
     folder = f"{AVA}/{settings(dataset).data.fetch[4:]}"
-    return ava_files.films_of(
-        fetched_table(dataset, f"{folder}/{ava_files.film_list(part)}")
+    return publishers.read_ava_list(
+        fetched_table(dataset, f"{folder}/{publishers.AVA_LISTS[part]}")
     )
 
 
 def fetched_film(dataset, video):
     """A film's name with its ending, which differs among AVA's."""
-    for part in ava_files.FILM_PARTS:
+    for part in publishers.AVA_LISTS:
         if video in film_list(dataset, part):
             return film_list(dataset, part)[video]
     raise InputError(
@@ -156,14 +156,14 @@ def film_address(wildcards, input):
     """A film's address; another mirror is no reason to fetch it anew."""
     base = config["fetch"]["address"].rstrip("/")
     for version in ("2.2", "2.1"):
-        for part in ava_files.FILM_PARTS:
-            path = f"{AVA}/v{version}/{ava_files.film_list(part)}"
+        for part in publishers.AVA_LISTS:
+            path = f"{AVA}/v{version}/{publishers.AVA_LISTS[part]}"
             if os.path.exists(path):
-                if wildcards.film in ava_files.films_of(path).values():
+                if wildcards.film in publishers.read_ava_list(path).values():
                     return f"{base}/{part}/{wildcards.film}"
     raise WorkflowError(
         f"{wildcards.film}: is in none of the lists of AVA's films under {AVA}; fetch these first: "
-        f"`snakemake {AVA}/v2.2/{ava_files.film_list('trainval')}`"
+        f"`snakemake {AVA}/v2.2/{publishers.AVA_LISTS['trainval']}`"
     )
 
 
