@@ -98,16 +98,6 @@ def test_ava_is_fetched_and_its_films_are_looked_at(site: Site, tmp_path: Path) 
     assert "Nothing to be done" in moved.stdout + moved.stderr
     assert site.requests == []
 
-    # the film stays when its part of the pipeline is made anew, and is checked against the list
-    known = tmp_path / "known.csv"
-    (tmp_path / TARGET).rename(known)
-    late = film_bytes(tmp_path / "films", "late.mkv", list(range(15, 255)))
-    (tmp_path / "data" / "ava" / "films" / VIDEOS["-a_bCdEfGhI"]).write_bytes(late)
-    wanted = overlay(tmp_path / "known.yaml", {"check": {"fingerprints": "known.csv"}})
-    said = message(snakemake(TARGET, "--configfile", "mini.yaml", wanted, cwd=tmp_path))
-    assert "-a_bCdEfGhI: is shifted by -0.500 s against its fingerprint" in said
-    assert not (tmp_path / TARGET).exists()
-
 
 def test_a_test_film_that_lacks_seconds_to_score_stops_before_anything_is_trained(
     site: Site, tmp_path: Path

@@ -99,9 +99,9 @@ def add_parsers(commands: Any) -> None:
     command.add_argument("--frames", type=Path, nargs="+", required=True, help="frame stores")
     command.add_argument("--annotations", type=Path, nargs="*", default=[])
     command.add_argument(
-        "--seconds", type=Path, help="key frames of films that no annotation names, one a line"
+        "--seconds", type=Path, help="key frames of videos that no annotation names, one a line"
     )
-    command.add_argument("--output", type=Path, required=True, help="CSV of fingerprints")
+    command.add_argument("--output", type=Path, required=True, help="CSV of the videos")
 
 
 def playhouse(options: argparse.Namespace) -> None:
@@ -295,10 +295,10 @@ def _film(path: Path) -> Path:
 
 
 def check_films(options: argparse.Namespace) -> None:
-    """See that all films are cut as their annotations expect, and write their fingerprints."""
-    from aia.datasets.films import check_films as check
+    """Check that all videos are cut as their annotations expect, and write a list of them."""
+    from aia.datasets.videos import check_videos
 
-    check(
+    check_videos(
         stores=options.frames,
         annotations=options.annotations,
         seconds=options.seconds,

@@ -175,7 +175,6 @@ class CheckConfig:
     missing_frames: int | None
     clock_start_sec: float | None
     as_annotated: bool
-    fingerprints: str | None
 
     def __post_init__(self) -> None:
         for name in ("frames", "source_fps", "missing_frames", "clock_start_sec"):
@@ -183,8 +182,8 @@ class CheckConfig:
                 raise ValueError(f"{name} = {getattr(self, name)} is less than 0")
 
     @property
-    def asks(self) -> bool:
-        """Whether there is anything that a film could be wrong in."""
+    def enabled(self) -> bool:
+        """True if any check is configured."""
         return self.as_annotated or any(
             value is not None
             for value in (
@@ -192,7 +191,6 @@ class CheckConfig:
                 self.source_fps,
                 self.missing_frames,
                 self.clock_start_sec,
-                self.fingerprints,
             )
         )
 

@@ -268,14 +268,9 @@ def clip_frames(wildcards, input):
     return max(chosen.backbones[run.backbone].span for run in runs)
 
 
-def known_fingerprints(wildcards):
-    """The list of right films, where there is one."""
-    return settings(wildcards.dataset).check.fingerprints or []
-
-
 def checked(wildcards):
     """What is there once all films were looked at; a newer list is no reason to train anew."""
-    if not settings(wildcards.dataset).check.asks:
+    if not settings(wildcards.dataset).check.enabled:
         return []
     return ancient(f"results/{wildcards.dataset}/films.csv")
 

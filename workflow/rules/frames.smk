@@ -27,14 +27,13 @@ rule store_frames:
 
 
 rule check_films:
-    """All films' frames -> that they are cut as the annotations expect; and their fingerprints."""
+    """All films' frames -> that they are cut as the annotations expect; and a list of them."""
     input:
         train=per_video("frames/{video}.h5", "train"),
         val=per_video("frames/{video}.h5", "val"),
         test=when_tested(per_video("frames/{video}.h5", "test")),
         annotations=key_frames("train", "val"),
         seconds=when_tested(data_file("seconds")),
-        fingerprints=known_fingerprints,
     output:
         films="results/{dataset}/films.csv",
     log:
