@@ -23,38 +23,20 @@ import urllib3
 
 from aia.config import FetchConfig
 from aia.errors import InputError
-from aia.files import file_digest, sync, write_text
+from aia.fetch.content import (
+    NOT_YET,
+    Wanted,
+    check_content,
+    check_file,
+    refuse_page,
+)
+from aia.files import sync, write_text
 from aia.log import Pace, say
 
-NOT_YET = (".part", ".part.json", ".fetched.json")
-"""Endings of the files that lie beside a downloaded one."""
 LONGEST_WAIT_SEC = 60.0
 PIECE_BYTES = 1 << 20
 _TEMPORARY = (408, 425, 429)
 """Client errors that are worth another attempt, as all server errors (5xx) are."""
-_SIGNATURES: dict[str, tuple[int, tuple[bytes, ...]]] = {  # at which byte, one of which
-    **dict.fromkeys((".mkv", ".webm"), (0, (b"\x1a\x45\xdf\xa3",))),
-    **dict.fromkeys((".mp4", ".mov"), (4, (b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide"))),
-    ".avi": (0, (b"RIFF",)),
-    ".zip": (0, (b"PK\x03\x04", b"PK\x05\x06")),
-    ".rar": (0, (b"Rar!\x1a\x07",)),
-    ".gz": (0, (b"\x1f\x8b",)),
-}
-_PAGES = (".html", ".htm", ".xml", ".svg")
-
-
-class Wanted(NamedTuple):
-    """A file to download, and what is known of it."""
-
-    address: str
-    path: Path
-    size: int | None = None
-    """Bytes, where they are published."""
-    sha256: str | None = None
-
-    def beside(self, ending: str) -> Path:
-        """Path of a companion file, one of `NOT_YET`."""
-        return self.path.with_name(self.path.name + ending)
 
 
 class Version(NamedTuple):
@@ -139,35 +121,13 @@ def fetch(wanted: Wanted, *, config: FetchConfig, stop: threading.Event | None =
             download.run()
 
 
-def check_content(source: str, name: str, start: bytes) -> None:
-    """Raise an InputError where a file's first bytes do not fit its name's ending."""
-    if re.match(rb"(\xef\xbb\xbf)?\s*<(!doctype html|html|\?xml|error)", start[:200], re.I):
-        _refuse_page(source, name)
-    ending = Path(name).suffix.lower()
-    at, marks = _SIGNATURES.get(ending, (0, (b"",)))
-    if not start[at:].startswith(marks):
-        raise InputError(
-            f"{source}: {name} does not begin as a {ending} file does (but with {start[:8]!r}); "
-            "it was refused, is the address right?"
-        )
-
-
-def _refuse_page(source: str, name: str) -> None:
-    if Path(name).suffix.lower() not in _PAGES:
-        raise InputError(
-            f"{source}: a web page came instead of {name}; it was refused. Is the address right, "
-            "or is there a page to log in before?"
-        )
-
-
 class _Download:
     """One file during its download."""
 
     def __init__(self, wanted: Wanted, config: FetchConfig, stop: threading.Event) -> None:
         self.wanted, self.config, self.stop = wanted, config, stop
         self.name = wanted.path.name
-        self.part, self.note, self.record = map(wanted.beside, NOT_YET)
-        self.known_size, self.known_sha256 = _read_record(self.record)
+        self.part, self.note, _ = map(wanted.beside, NOT_YET)
         self.version = _read_version(self.note)
         if self.version.address != wanted.address:  # a mirror may have another version
             self.version = Version(wanted.address)
@@ -188,7 +148,7 @@ class _Download:
         for last in (False, True):
             joined = self._complete_part() or resumed
             try:
-                size, sha256 = self._checked(self.part, "it was refused")
+                size, sha256 = check_file(self.wanted, part=self.part, ask=self._stated_size)
                 break
             except InputError as error:
                 self._forget()
@@ -208,8 +168,7 @@ class _Download:
         Raises:
             InputError: It is not what was published, or not what was downloaded.
         """
-        advice = "was it cut off, changed or damaged? Remove it to fetch it again"
-        size, sha256 = self._checked(self.wanted.path, advice)
+        size, sha256 = check_file(self.wanted, ask=self._stated_size)
         say(f"{self.name}: is there, {size / 1e6:.1f} MB, sha256 {sha256[:16]}…")
 
     def _complete_part(self) -> bool:
@@ -275,7 +234,7 @@ class _Download:
                 "was asked for; is something in between, such as a proxy?"
             )
         if re.match("text/html|application/xhtml", headers.get("Content-Type", ""), re.I):
-            _refuse_page(address, self.name)
+            refuse_page(address, self.name)
         if status == 206:
             return self.have
         stated = headers.get("Content-Length", "")
@@ -323,42 +282,6 @@ class _Download:
             return f"broke off at {self.have:,}{of} bytes"
         return f"cannot be reached ({' '.join(str(error).split())[:200]})"
 
-    def _checked(self, path: Path, advice: str) -> tuple[int, str]:
-        """Compute size and SHA-256 of a complete file, after checking all that is known of it.
-
-        Where nothing was recorded before, they are.
-
-        Raises:
-            InputError: It is not what was published, stated by the server, or downloaded before.
-        """
-        wanted, have = self.wanted, path.stat().st_size
-        where = f"{wanted.address if path == self.part else path}: {self.name}"
-        if not have:
-            raise InputError(f"{where} is empty; {advice}")
-        first = f"the first fetch ({self.record.name}; remove it to take the new one)"
-        known = wanted.size or wanted.sha256 or self.known_sha256
-        sizes = {
-            "published": wanted.size,
-            "that the server states": None if known else self._stated_size(),
-            f"those of {first}": self.known_size,
-        }
-        for whose, size in sizes.items():
-            if size is not None and have != size:
-                raise InputError(f"{where} has {have:,} bytes, not the {size:,} {whose}; {advice}")
-        with open(path, "rb") as file:
-            check_content(wanted.address, self.name, file.read(200))
-        sha256 = file_digest(path)
-        for whose, digest in {"published": wanted.sha256, f"of {first}": self.known_sha256}.items():
-            if digest and sha256 != digest.lower():
-                raise InputError(
-                    f"{where} has the SHA-256 {sha256}, not the one {whose}, {digest.lower()}; "
-                    f"{advice}"
-                )
-        if not self.record.exists():
-            about = {"address": wanted.address, "size": have, "sha256": sha256}
-            write_text(self.record, json.dumps(about, indent=1) + "\n")
-        return have, sha256
-
     def _stated_size(self) -> int | None:
         """Ask the server for the file's size; None: it does not say, or does not answer."""
         try:
@@ -397,19 +320,6 @@ def _exclusive(part: Path, wanted: Wanted) -> Iterator[None]:
             if part.exists() and not part.stat().st_size:
                 part.unlink()
                 part.with_name(f"{part.name}.json").unlink(missing_ok=True)
-
-
-def _read_record(path: Path) -> tuple[int | None, str | None]:
-    """Read size and SHA-256 as they were at the first download; None: there was none."""
-    if not path.exists():
-        return None, None
-    try:
-        about = json.loads(path.read_text(encoding="utf-8"))
-        return int(about["size"]), str(about["sha256"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(
-            f"{path}: not a record of a fetched file ({error!r}); remove it to note the file anew"
-        ) from None
 
 
 def _read_version(note: Path) -> Version:

@@ -10,7 +10,7 @@
 | EPIC-55   | fetch.epic55_annotations         | EPIC_*.csv                                      |
 |           | fetch.epic55_films               | train/P01/P01_01.MP4: videos with labels        |
 
-None of them publishes digests, so each file's first download decides (download.py).
+None of them publishes digests, so each file's first download decides (content.py).
 """
 
 import re
@@ -21,7 +21,8 @@ from typing import Literal
 from aia.config import FetchConfig
 from aia.datasets.epic55 import participant_of, read_classes, read_films_info, read_lines
 from aia.errors import InputError
-from aia.fetch.download import NOT_YET, fetch, fetch_all, wanted_file
+from aia.fetch.content import NOT_YET
+from aia.fetch.download import fetch, fetch_all, wanted_file
 from aia.fetch.unpack import take_files
 from aia.files import write_text
 from aia.log import say

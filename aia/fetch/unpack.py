@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from aia.errors import InputError
-from aia.fetch.download import check_content
+from aia.fetch.content import check_content
 from aia.files import atomic_path
 from aia.log import Pace, say
 
