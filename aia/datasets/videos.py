@@ -1,20 +1,21 @@
-"""All films of a data set, looked at before anything is trained on them."""
+"""Checks of all videos of a data set, before anything is trained on them."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from aia.config import CheckConfig, FramesConfig
+from aia.files import write_text
 from aia.log import say
 from aia.tables import read_actions, read_seconds
-from aia.video.check import faults, fingerprint_of, known_films, stop_or_say
-from aia.video.fingerprints import write_fingerprints
+from aia.video.check import faults, stop_or_say
 from aia.video.store import FrameStore, readable_stores
 
 CLIP_EDGE_SEC = 0.5
-"""A key frame may lie so far beyond the last stored frame."""
+"""Largest distance of a key frame beyond the last stored frame."""
+COLUMNS = "video,start_sec,fps,frames,source_frames,duration_sec,sha256"
 
 
-def check_films(
+def check_videos(
     *,
     stores: Sequence[Path],
     annotations: Sequence[Path],
@@ -23,30 +24,26 @@ def check_films(
     output: Path | str,
     seconds: Path | None = None,
 ) -> None:
-    """See that every film is what it must be, and write the list of their fingerprints.
-
-    The list, kept or published, is what `check.fingerprints` compares films against.
+    """Check every video of a data set, and write a list of them.
 
     Args:
-        stores: The films' frames; skipped films are named and left out.
-        annotations: Whose seconds the films must hold.
+        stores: The videos' frames; skipped videos are named and left out.
+        annotations: Whose seconds the videos must hold.
         frames: How the stores must have been made.
-        check: What the films must be.
-        output: The list.
-        seconds: Key frames of films that no annotation names, such as those of the test split;
-            None: those films need not hold any.
+        check: Requirements on the videos.
+        output: CSV of the videos: which part, how many frames, the source's SHA-256.
+        seconds: Key frames of videos that no annotation names, such as those of the test split;
+            None: those videos need not hold any.
 
     Raises:
-        InputError: What is wrong with which films, all of them in one message.
+        InputError: What is wrong with which videos, all of them in one message.
     """
-    known = known_films(check)
     needed = _seconds_of(annotations)
     scored = read_seconds(seconds) if seconds else []
-    lines, fingerprints = [], []
+    problems, rows = [], [COLUMNS]
     for video, store in sorted(readable_stores(stores).items()):
         store.check_settings(frames)
-        looks = store.looks
-        words = faults(video, store.about, looks, check=check, known=known)
+        words = faults(video, store.about, len(store), check=check)
         if video in needed:
             words += _outside(store, needed[video], "is annotated")
         elif scored:
@@ -54,17 +51,19 @@ def check_films(
         if check.as_annotated:
             words += _other_count(store, needed.get(video))
         if words:
-            lines.append(f"{video}: {'; '.join(words)}")
-        if looks is not None and "source_fps" in store.about:
-            fingerprints.append(fingerprint_of(video, store.about, looks))
-    if lines:
-        stop_or_say(lines, check)
-    write_fingerprints(output, fingerprints)
-    say(f"{output}: {len(fingerprints)} films, {_in_words(lines)}")
+            problems.append(f"{video}: {'; '.join(words)}")
+        names = ("start_sec", "fps", "source_frames", "source_duration_sec", "source_sha256")
+        start, fps, *source = (str(store.about.get(name, "")) for name in names)
+        rows.append(",".join([video, start, fps, str(len(store)), *source]))
+    if problems:
+        stop_or_say(problems, check)
+    write_text(output, "\n".join(rows) + "\n")
+    said = f"{len(problems)} of them not what they must be" if problems else "all as they must be"
+    say(f"{output}: {len(rows) - 1} videos, {said}")
 
 
 def _seconds_of(annotations: Sequence[Path]) -> Mapping[str, tuple[float, float]]:
-    """First and last annotated second of each video."""
+    """Find the first and last annotated second of each video."""
     spans: dict[str, tuple[float, float]] = {}
     for path in annotations:
         times = read_actions(path).groupby("video", observed=True)["time_sec"]
@@ -87,7 +86,7 @@ def _outside(store: FrameStore, needed: tuple[float, float], what: str) -> list[
 
 
 def _other_count(store: FrameStore, needed: tuple[float, float] | None) -> list[str]:
-    """Whether every frame of a film is a key frame, the last one too."""
+    """Check that every frame of a video is a key frame, the last one too."""
     if needed is None:
         return []
     annotated = round((needed[1] - float(store.times_sec[0])) * store.fps) + 1
@@ -95,9 +94,5 @@ def _other_count(store: FrameStore, needed: tuple[float, float] | None) -> list[
         return []
     return [
         f"has {len(store)} frames, but {annotated} are annotated (check.as_annotated); is it "
-        "another encoding of the film, or cut?"
+        "another encoding of the video, or cut?"
     ]
-
-
-def _in_words(lines: Sequence[str]) -> str:
-    return f"{len(lines)} of them not what they must be" if lines else "all as they must be"
