@@ -24,7 +24,7 @@ import os
 import pickle
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, TextIO
@@ -99,14 +99,24 @@ def exclusive_lock(work: Path) -> Iterator[Lock]:
         yield Lock(work, file)
 
 
-def open_work_dir(work: Path, fingerprint: dict[str, Any]) -> str:
+def open_work_dir(
+    work: Path, fingerprint: dict[str, Any], *, sources: Mapping[str, str] | None = None
+) -> str:
     """Reuse the checkpoints in `work` if their fingerprint matches, else delete them.
+
+    Args:
+        work: The run's work folder.
+        fingerprint: What the run is made of: "run", its settings; "data", digests of its inputs.
+        sources: Digests of the files that the inputs were prepared from, by path. Version 0.1
+            read those itself, so they are what its fingerprints have.
 
     Returns:
         The digest of the fingerprint, which stands in each of the run's generations.
     """
     path = work / "fingerprint.json"
     text = json.dumps(fingerprint, sort_keys=True, indent=1)
+    if _is_of_version_0_1(path, fingerprint, sources or {}):
+        text = path.read_text(encoding="utf-8")
     run = hashlib.sha256(text.encode()).hexdigest()
     known = path.read_bytes() == text.encode() if path.exists() else False
     own: list[Path] = []
@@ -127,6 +137,17 @@ def open_work_dir(work: Path, fingerprint: dict[str, Any]) -> str:
     if not known:
         write_text(path, text)
     return run
+
+
+def _is_of_version_0_1(path: Path, fingerprint: dict[str, Any], sources: Mapping[str, str]) -> bool:
+    """Return True if a fingerprint of version 0.1 is of this run and of the same sources."""
+    try:
+        known = json.loads(path.read_bytes())
+        now, then = fingerprint["data"], known["data"]
+        same = then.items() <= {**sources, **now}.items() and len(then) == len(now)
+        return known["run"] == fingerprint["run"] and same
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return False
 
 
 class Writer:

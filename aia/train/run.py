@@ -48,6 +48,7 @@ def train_run(
     output: Path,
     validate: Callable[[Network], float] | None = None,
     bank: ObjectBank | None = None,
+    sources: Mapping[str, str] | None = None,
     ranks: Ranks = SINGLE_PROCESS,
 ) -> None:
     """Train the run, resuming from the work folder's checkpoint where there is one.
@@ -62,6 +63,7 @@ def train_run(
         output: Folder that gets model.safetensors, metrics.jsonl and config.yaml.
         validate: Gives the mAP for the curve, every `validate_every` steps.
         bank: The memory of a run that remembers objects.
+        sources: Digests of the files that the inputs were prepared from (see `open_work_dir`).
         ranks: The processes that train it together; each calls this.
     """
     config = run.train
@@ -92,7 +94,7 @@ def train_run(
             fingerprint = {"run": run.identity(), "data": dict(sorted(data_digests.items()))}
             writer = checkpoint.Writer(
                 work,
-                run=checkpoint.open_work_dir(work, fingerprint),
+                run=checkpoint.open_work_dir(work, fingerprint, sources=sources),
                 lock=lock,
                 keep=config.keep_checkpoints,
             )
