@@ -1,4 +1,4 @@
-"""A name before: `aia.tables.schema`."""
+"""The old name of `aia.tables.schema`."""
 
 from aia.tables.schema import LONGEST_NAME, LONGEST_SEC, NAME, check_video_id
 
