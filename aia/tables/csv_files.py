@@ -1,4 +1,4 @@
-"""A name before: `aia.tables.schema`."""
+"""The old name of `aia.tables.schema`."""
 
 from aia.config import LONGEST_NAME
 from aia.tables.schema import LONGEST_SEC, NAME, check_video_id
