@@ -90,7 +90,7 @@ def test_a_film_that_is_missing_ends_with_2_and_leaves_nothing(tmp_path, capsys)
     assert (
         main(["frames", str(tmp_path / "a.mp4"), "--output", str(out), "--settings", CONFIG]) == 2
     )
-    assert "there is no such film" in capsys.readouterr().err
+    assert "there is no such video" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
 
 

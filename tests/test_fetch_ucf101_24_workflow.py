@@ -12,7 +12,7 @@ import pytest
 from tests.fetch.archives import zipped
 from tests.serving import Served, Site, serving
 from tests.test_workflow import message, overlay, planned, snakemake
-from tests.video.films import moving, write_film
+from tests.video.videos import moving, write_video
 
 FRAMES = {"Biking/v_Biking_g01_c01": 23, "Diving/v_Diving_g02_c03": 31}
 TARGET = "results/ucf101_24/films.csv"
@@ -20,7 +20,7 @@ NTSC = Fraction(30000, 1001)
 
 
 def film_bytes(folder: Path, video: str, frames: int) -> bytes:
-    film = write_film(
+    film = write_video(
         folder / f"{video}.avi",
         moving(range(frames)),
         times_sec=[k / NTSC for k in range(frames)],

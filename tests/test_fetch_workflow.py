@@ -11,7 +11,7 @@ import pytest
 from tests.fetch.archives import zipped
 from tests.serving import Served, Site, serving
 from tests.test_workflow import message, overlay, planned, snakemake
-from tests.video.films import moving, write_film
+from tests.video.videos import moving, write_video
 
 VIDEOS = {"-a_bCdEfGhI": "-a_bCdEfGhI.mkv", "b0123456789": "b0123456789.mp4"}
 UNLABELLED = "zz.mkv"  # a test film: nobody annotated it
@@ -20,7 +20,7 @@ TARGET = "results/ava_v22/films.csv"
 
 
 def film_bytes(folder: Path, name: str, numbers: list[int]) -> bytes:
-    film = write_film(
+    film = write_video(
         folder / name,
         moving(numbers),
         times_sec=[k / 30 for k in range(len(numbers))],

@@ -85,14 +85,14 @@ class Facts:
         return self._films[path]
 
     def _read_film(self, path: Path) -> FilmFacts:
-        from aia.video.decode import Film
+        from aia.video.decode import VideoFile
 
         if len(self._headers) == LOOKED_AT:
             self._note(f"the headers of {LOOKED_AT} films were read, the others are taken as these")
             seconds = sum(film.seconds for film in self._headers) / LOOKED_AT
             return self._headers[0]._replace(seconds=seconds)
         try:
-            film = Film(path)
+            film = VideoFile(path)
             if film.stated_sec:
                 found = FilmFacts(film.stated_sec, film.stated_fps or 30.0, film.size_hw)
                 self._headers.append(found)

@@ -37,7 +37,7 @@ from aia.playhouse import draw_playhouse
 from aia.run import Run
 from aia.train.cost import Problem, Work, median_times
 from aia.train.start import pick_device
-from aia.video.decode import Film, open_container
+from aia.video.decode import VideoFile, open_container
 from aia.video.store import FrameStore, make_store
 
 FILM_SEC = 30.0
@@ -125,7 +125,7 @@ def _film_rates(film: Path, config: FramesConfig) -> dict[str, float]:
             )
             draw_playhouse(folder, config=drawn, processes=1)
             cut = next((folder / "films").glob("*.mp4"))
-        source = Film(cut)
+        source = VideoFile(cut)
         start = time.process_time()
         source.count_frames()
         decoding = max(time.process_time() - start, 1e-9)

@@ -265,7 +265,7 @@ def table(options: argparse.Namespace) -> None:
     """Put the metrics of runs together as a table."""
     from aia.evaluate.paper import PaperNumbers
     from aia.evaluate.result_table import table_from_json
-    from aia.video.store import skipped_films
+    from aia.video.store import skipped_videos
 
     if options.rows is None:
         of_part = {"table": options.table}
@@ -281,6 +281,6 @@ def table(options: argparse.Namespace) -> None:
         labels=options.labels,
         output=options.output,
         persons=options.persons,
-        skipped=skipped_films(options.maybe_skipped),
+        skipped=skipped_videos(options.maybe_skipped),
         paper=PaperNumbers(options.paper_table, options.paper_data),
     )

@@ -159,7 +159,7 @@ def fetch_epic55_films(options: argparse.Namespace) -> None:
 
 def fetch_ucf101_24(options: argparse.Namespace) -> None:
     """Download UCF101-24's annotations; or, given these, its videos, of which some may exist."""
-    from aia.datasets.ucf101_24 import read_annotations, split_films, video_id
+    from aia.datasets.ucf101_24 import read_annotations, split_videos, video_id
     from aia.fetch import sources
 
     config = _fetch_config(options)
@@ -169,7 +169,7 @@ def fetch_ucf101_24(options: argparse.Namespace) -> None:
     known = read_annotations(options.annotations)
     names = list(known.frames)
     if options.val:
-        split = split_films(known, val=options.val, train=options.train)
+        split = split_videos(known, val=options.val, train=options.train)
         names = list(dict.fromkeys(name for names in split.values() for name in names))
     folder = options.folder / "films"
     paths = sources.fetch_ucf101_videos([video_id(name) for name in names], folder, config=config)
@@ -268,7 +268,7 @@ def _store(
     skip: bool,
 ) -> None:
     """Make one frame store; leave a note in its place where a video is unreadable and skipped."""
-    from aia.video.store import make_store, skip_film
+    from aia.video.store import make_store, skip_video
 
     try:
         info = make_store(_film(path), output, config=config, min_frames=min_frames, check=check)
@@ -278,7 +278,7 @@ def _store(
                 f"{error} (data.bad_films: skip would go on without this film)"
             ) from None
         log.say(f"skipped: {error}")
-        skip_film(output, why=str(error))
+        skip_video(output, why=str(error))
         return
     height, width = info.size_hw
     log.say(

@@ -1,11 +1,12 @@
-"""Films in, clips out: the v_t of the paper, before any network sees them.
+"""Video files to the frames of clips: the v_t of the paper, before any network.
 
-    decode      any film -> RGB frames at k / fps seconds, upright, at one size
-    picture     one frame's colours, turned upright and scaled
-    store       those frames, compressed, in one HDF5 file a film; windows of them at random
-    layout      what lies where in that file
-    codecs      JPEG or H.264 of its frames
-    transforms  sizes, padding, and the boxes that go with the frames
+    decode      video -> RGB frames at k / fps seconds, upright, at one size
+    picture     colours of one frame, rotated upright and resized
+    check       checks that a video is cut as its annotations expect
+    store       frames of a video, compressed, in one HDF5 file; random access to windows of them
+    layout      the layout of that file
+    codecs      JPEG or H.264 compression of its frames
+    transforms  resizing, padding, colours, and jitter of boxes
 
-Pixels stay uint8 up to the device: normalising them there costs a third of moving float32 around.
+Pixels stay uint8 up to the device: normalising there costs a third of moving float32 around.
 """

@@ -1,6 +1,6 @@
-"""Checks that a video is cut as its annotations expect; a wrong cut costs points silently.
+"""Checks that a video is cut as its annotations expect; a wrong cut costs accuracy silently.
 
-They run when a video is decoded, and again before training, on what its frame store says of it.
+They run when a video is decoded, and again before training, on the attributes of its frame store.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,17 +13,17 @@ from aia.errors import InputError
 from aia.log import say
 
 RATES = (24000 / 1001, 24.0, 25.0, 30000 / 1001, 30.0, 50.0, 60000 / 1001, 60.0)
-"""Frames per second that videos have."""
-GAP = 1.5  # lengths of a frame; a longer step leaves one out
-STEADY = 0.9  # share of steps that are as long as a frame, in a video of steady rate
+"""Common frame rates of videos, in frames per second."""
+GAP = 1.5  # frame durations; a longer step means that a frame is missing
+STEADY = 0.9  # least share of steps of the usual length in a video of constant rate
 NOTED_GAPS = 5
 
 
 def source_facts(starts_sec: Sequence[float], *, film_start_sec: float) -> dict[str, Any]:
-    """Derive a video's rate, its steadiness and its gaps from the times of its frames.
+    """Derive a video's frame rate, whether it is constant, and its gaps from the frame times.
 
     Args:
-        starts_sec: When each frame begins, from the video's first on.
+        starts_sec: Start of each frame, relative to the first one.
         film_start_sec: Time of the video's first frame in the annotations.
     """
     starts = np.asarray(starts_sec, dtype=np.float64)
@@ -32,7 +32,7 @@ def source_facts(starts_sec: Sequence[float], *, film_start_sec: float) -> dict[
     if not np.isfinite(steps).any():
         return {"source_fps": 0.0, "steady": True, "missing_frames": 0, "missing_at_sec": []}
     usual_sec = float(np.nanmedian(steps))
-    # files round to their clock's ticks, so the median of all steps is only nearly the length
+    # files round times to clock ticks, so the median step is only close to the frame duration
     alike = np.abs(steps - usual_sec) < 0.25 * usual_sec
     lasts_sec = float(steps[alike].mean())
     gaps = np.flatnonzero(steps > GAP * lasts_sec)
@@ -46,16 +46,16 @@ def source_facts(starts_sec: Sequence[float], *, film_start_sec: float) -> dict[
 
 
 def faults(video: str, about: Mapping[str, Any], frames: int, *, check: CheckConfig) -> list[str]:
-    """Find what is wrong with a video, in words.
+    """Describe what is wrong with a video.
 
     Args:
         video: Its id.
-        about: What its store says of it.
+        about: Attributes of its frame store.
         frames: Number of stored frames.
         check: Requirements.
     """
     if "source_fps" not in about:
-        return ["its frame store is from before videos were checked; make it again"]
+        return ["its frame store was made before videos were checked; make it again"]
     found = [
         _count(about, frames, check.frames),
         _length(about),
@@ -67,25 +67,25 @@ def faults(video: str, about: Mapping[str, Any], frames: int, *, check: CheckCon
 
 
 def remarks(about: Mapping[str, Any]) -> list[str]:
-    """Find what is worth knowing of a video, though not wrong."""
-    said = []
+    """Describe what is unusual about a video, though not wrong."""
+    notes = []
     fps, source_fps = float(about["fps"]), float(about["source_fps"])
     if about.get("numbered"):
         if source_fps and abs(source_fps - fps) > 0.002 * fps:
-            said.append(f"it has {source_fps:.5g} frames a second; they are counted as {fps:g}")
-        return said
+            notes.append(f"it has {source_fps:.5g} frames a second; they are counted as {fps:g}")
+        return notes
     if not about["steady"]:
-        said.append(f"its rate varies; the {fps:g} frames a second are chosen by their time")
+        notes.append(f"its rate varies; the {fps:g} frames a second are chosen by their time")
     elif source_fps and abs(source_fps - fps) > 0.002 * fps:
-        said.append(
+        notes.append(
             f"it has {source_fps:.5g} frames a second; the {fps:g} that are kept are chosen by "
             "their time"
         )
-    return said
+    return notes
 
 
 def refuse_video(video: str, about: Mapping[str, Any], frames: int, *, check: CheckConfig) -> None:
-    """Raise an InputError if a video does not meet the requirements, or only log it (`warn`)."""
+    """Raise an InputError if a video does not meet the requirements, or log it (`warn`)."""
     if not check.enabled:
         return
     for remark in remarks(about):
@@ -102,7 +102,7 @@ def stop_or_say(lines: Sequence[str], check: CheckConfig) -> None:
             say(f"wrong video: {line}")
         return
     advice = (
-        "A wrong cut costs points without a word. Cut the video anew; if it is right as it is, "
+        "A wrong cut costs accuracy silently. Cut the video again; if it is right as it is, "
         "change the section `check` of the settings (wrong_films: warn lets all of them pass)"
     )
     if len(lines) == 1:
@@ -112,6 +112,7 @@ def stop_or_say(lines: Sequence[str], check: CheckConfig) -> None:
 
 
 def _count(about: Mapping[str, Any], frames: int, right: int | None) -> str | None:
+    """Check the number of stored frames, and name the likely cause of a wrong one."""
     if right is None or frames == right:
         return None
     said, fps = f"has {frames:,} frames, {right:,} are expected", float(about["fps"])
@@ -129,7 +130,7 @@ def _count(about: Mapping[str, Any], frames: int, right: int | None) -> str | No
 
 
 def _length(about: Mapping[str, Any]) -> str | None:
-    """Check a video that was cut before: it must last as long as the part."""
+    """Check that a video that was already cut lasts as long as the part to store."""
     part_sec = float(about["end_sec"]) - float(about["start_sec"])
     was_cut = about["film_start_sec"] == about["start_sec"] > 0
     stated_sec, fps = float(about["stated_sec"]), float(about["fps"])
@@ -142,7 +143,7 @@ def _length(about: Mapping[str, Any]) -> str | None:
 
 
 def _rate_of(found: float, fps: float, *, frames: int) -> float | None:
-    """Find a usual rate near `found`, unless that is simply `fps` with some frames lost."""
+    """Return the common rate near `found`, unless it is `fps` with some frames missing."""
     rate = min(RATES, key=lambda known: abs(known - found))
     if abs(found - rate) > max(0.0005 * rate, 1.5 * fps / frames):
         return None

@@ -1,11 +1,11 @@
-"""Any film as upright RGB frames at a steady rate and one size.
+"""Decode any video to upright RGB frames at a constant rate and one size.
 
-Frames are chosen by their time, not by their number: at k / fps seconds stands the frame that a
-player would show then. So films of variable frame rate stay in step with annotations in seconds.
-Time 0 is the film's first frame. Where annotations count frames instead, they can be taken one
-after another whatever their own times (`numbered`): the k-th then stands at k / fps seconds.
+Frames are chosen by their time, not by their number: the frame at k / fps seconds is the one that
+a player would show then. So videos of variable frame rate stay aligned with annotations in seconds.
+Time 0 is the video's first frame. Where annotations count frames instead, frames can be numbered
+regardless of their own times (`numbered`): the k-th then gets the time k / fps seconds.
 
-How one frame becomes colours is told in picture.py.
+picture.py converts the colours of one frame.
 """
 
 import contextlib
@@ -28,74 +28,76 @@ KINDS = (
     "rm", "wtv", "dv", "nut", "dhav", "gif", "apng", "ivf", "obu", "av1", "h264", "hevc", "vc1",
     "m4v", "mjpeg", "yuv4mpegpipe",
 )  # fmt: skip
-"""FFmpeg's names of the kinds of film that are read, mp4 and webm among them.
+"""FFmpeg's names of the container formats that are read, including mp4 and webm.
 
-Each is whole in itself. FFmpeg knows others that name further files or servers (playlists of HLS
-and DASH, lists of films to join, SDP) and takes a text for one whatever its ending: such a film
-from outside would show what lies anywhere on this machine.
+Each is self-contained. FFmpeg knows others that refer to further files or servers (playlists of HLS
+and DASH, lists of videos to join, SDP), and detects them by content, whatever the file's ending:
+such a file from outside could show the content of any file of this machine.
 """
 
 SEEK_SEC = 30.0
-"""A part that begins later is sought, from this long before it; up to there films are decoded."""
+"""Parts that begin later are reached by seeking, to this long before them."""
 
 LONGEST_GAP_SEC = 600.0
-"""A longer jump between two frames is a broken clock, not a still picture."""
+"""A longer jump between two frames means a broken clock, not a still image."""
 
 
-class FilmInfo(NamedTuple):
-    """A film in four numbers."""
+class VideoInfo(NamedTuple):
+    """Duration, number of frames, size and average rate of a video."""
 
     duration_sec: float
     frames: int
-    size_hw: tuple[int, int]  # as shown: upright, with square pixels
-    fps: float  # on average
+    size_hw: tuple[int, int]
+    """As displayed: upright, with square pixels."""
+    fps: float
+    """Average."""
 
 
 class TimedFrame(NamedTuple):
-    """A frame and the time at which it is shown."""
+    """A frame and the time at which it is displayed."""
 
     time_sec: float
     rgb: UInt8[np.ndarray, "height width 3"]
 
 
-def probe(path: Path | str) -> FilmInfo:
-    """What a film says of itself; what it does not say is counted.
+def probe(path: Path | str) -> VideoInfo:
+    """Read a video's properties from its header; count what the header does not state.
 
     Raises:
-        InputError: There is no such film, or it is not one.
+        InputError: The video is missing, or the file is not a video.
     """
-    film = Film(path)
-    if not film.stated_sec:
-        film.count_frames()
-        rate = film.source_frames / film.end_sec if film.end_sec else 0.0
-        return FilmInfo(film.end_sec, film.source_frames, film.size_hw, rate)
-    frames = film.stated_frames or film.count_packets()
-    return FilmInfo(film.stated_sec, frames, film.size_hw, frames / film.stated_sec)
+    video = VideoFile(path)
+    if not video.stated_sec:
+        video.count_frames()
+        rate = video.source_frames / video.end_sec if video.end_sec else 0.0
+        return VideoInfo(video.end_sec, video.source_frames, video.size_hw, rate)
+    frames = video.stated_frames or video.count_packets()
+    return VideoInfo(video.stated_sec, frames, video.size_hw, frames / video.stated_sec)
 
 
 def decode(path: Path | str, *, fps: float, short_side: int) -> Iterator[TimedFrame]:
-    """The frames at 0, 1 / fps, 2 / fps, … seconds up to the film's end.
+    """Yield the frames at 0, 1 / fps, 2 / fps, … seconds up to the video's end.
 
     Raises:
-        InputError: There is no such film, or it is not one.
+        InputError: The video is missing, or the file is not a video.
     """
-    return Film(path).frames(fps=fps, short_side=short_side)
+    return VideoFile(path).frames(fps=fps, short_side=short_side)
 
 
-class Film:
-    """A film that is read from start to end, and what is found on the way.
+class VideoFile:
+    """A video that is decoded from start to end, and statistics collected meanwhile.
 
     Attributes:
-        size_hw: As shown, upright and with square pixels.
-        stated_sec, stated_frames, stated_fps: As the file states them; 0 where it does not.
-        clock_start_sec: What the film's own clock says at its first frame.
-        source_frames: Frames decoded so far.
-        starts_sec: When each frame begins that `frames` has shown so far.
-        bad_packets: Pieces that could not be decoded.
-        end_sec: When the last frame ends.
+        size_hw: As displayed, upright and with square pixels.
+        stated_sec, stated_frames, stated_fps: As stated in the file; 0 where they are not.
+        clock_start_sec: Timestamp of the first frame in the file.
+        source_frames: Number of frames decoded so far.
+        starts_sec: Start of each frame that `frames` has used so far.
+        bad_packets: Number of packets that could not be decoded.
+        end_sec: End of the last frame.
 
     Raises:
-        InputError: There is no such film, or it is not one.
+        InputError: The video is missing, or the file is not a video.
     """
 
     def __init__(self, path: Path | str) -> None:
@@ -112,7 +114,7 @@ class Film:
                 break
             else:
                 raise InputError(
-                    f"{self.path}: no frame of it can be decoded; is it damaged, or cut off?"
+                    f"{self.path}: none of its frames can be decoded; is it damaged, or cut off?"
                 )
 
     def frames(
@@ -124,15 +126,15 @@ class Film:
         end_sec: float = math.inf,
         numbered: bool = False,
     ) -> Iterator[TimedFrame]:
-        """The frames at start_sec + k / fps, before `end_sec` and the film's end.
+        """Yield the frames at start_sec + k / fps, before `end_sec` and the video's end.
 
-        One that is shown twice comes twice, as the same array. If `numbered`, every frame comes
-        once: each is taken to be shown 1 / fps seconds after the one before it.
+        A repeated frame is yielded again as the same array. If `numbered`, every frame is yielded
+        once, as if each were displayed 1 / fps seconds after the one before it.
         """
         size_hw = resize_size_hw(self.size_hw, short_side)
         self.starts_sec = []
         with self._open() as (container, stream):
-            # half a tick of the film's clock: files round a frame's time to whole ticks
+            # half a tick of the video's clock: files round frame times to whole ticks
             slack_sec = min(float(stream.time_base) / 2, 5e-4) + 1e-9
             last_sec = end_sec - slack_sec
             k, shown, rgb = 0, None, None
@@ -144,14 +146,14 @@ class Film:
                     yield TimedFrame(start_sec + k / fps, rgb)
                     k += 1
 
-            part_sec = 0.0 if numbered else start_sec  # who counts must begin at the first
+            part_sec = 0.0 if numbered else start_sec  # counting must begin at the first frame
             source = self._source_frames(container, stream, part_sec=part_sec)
             for number, (begins_sec, frame) in enumerate(source):
                 shown_sec = number / fps if numbered else begins_sec
                 yield from due(min(shown_sec, last_sec + slack_sec))
                 if shown_sec >= last_sec:
                     return
-                if shown_sec <= start_sec + slack_sec:  # so the frames before it are not shown
+                if shown_sec <= start_sec + slack_sec:  # the frames before it are not used
                     self.starts_sec.clear()
                 self.starts_sec.append(begins_sec)
                 shown, rgb = frame, None
@@ -159,46 +161,46 @@ class Film:
             yield from due(min(ends_sec, last_sec + slack_sec))
 
     def count_frames(self) -> None:
-        """Decode everything, to know `source_frames` and `end_sec`."""
+        """Decode everything, to determine `source_frames` and `end_sec`."""
         with self._open() as (container, stream):
             for _ in self._source_frames(container, stream):
                 pass
 
     def count_packets(self) -> int:
-        """Pieces of the film, each a frame as a rule; they are not decoded."""
+        """Count the video's packets, usually one a frame, without decoding them."""
         with self._open() as (container, stream), contextlib.suppress(av.FFmpegError):
             return sum(packet.size > 0 for packet in container.demux(stream))
         return 0
 
     @contextlib.contextmanager
     def _open(self) -> Iterator[tuple[Any, Any]]:
-        """The film's container and its picture, or a clear word on why there is none."""
+        """Open the container and select its video stream."""
         with open_container(self.path) as container:
             moving = [stream for stream in container.streams.video if _is_moving(stream)]
             if not moving:
                 found = ", ".join(sorted({s.type for s in container.streams})) or "nothing"
                 raise InputError(
-                    f"{self.path}: a film is expected, but the file holds {found} and no moving "
-                    "picture; is it a sound file?"
+                    f"{self.path}: expected a video, but the file has {found} and no video stream; "
+                    "is it an audio file?"
                 )
             best = container.streams.best("video")
             stream = best if best in moving else moving[0]
             if stream.codec_context is None:
                 raise InputError(
-                    f"{self.path}: its picture is in a form that FFmpeg does not know; is the "
-                    "file damaged, or was its download cut off?"
+                    f"{self.path}: its video codec is unknown to FFmpeg; is the file damaged, or "
+                    "was its download cut off?"
                 )
             yield container, stream
 
     def _source_frames(
         self, container: Any, stream: Any, *, part_sec: float = 0.0
     ) -> Iterator[tuple[float, Any]]:
-        """Every frame that decodes, with its start; counts as it goes.
+        """Yield every decodable frame with its start, and update the statistics.
 
-        Those long before `part_sec` may be left out.
+        Frames long before `part_sec` may be skipped.
         """
         self.source_frames, self.bad_packets, self.end_sec = 0, 0, 0.0
-        stream.codec_context.thread_count = 1  # films are decoded side by side, by the workflow
+        stream.codec_context.thread_count = 1  # the workflow decodes videos in parallel
         zero_sec, last_sec = None, None
         sought_sec = self._seek(container, stream, part_sec) if part_sec > SEEK_SEC else None
         if sought_sec is not None:
@@ -206,7 +208,7 @@ class Film:
         lasts_sec = 1 / self.stated_fps if self.stated_fps else 0.0
         for frame in self._decodable(container, stream):
             time_sec = _time_sec(frame, container.format.name)
-            if time_sec is None:  # such frames follow each other as those before them did
+            if time_sec is None:  # without a timestamp: assume that it follows the frame before it
                 time_sec = self.end_sec + (zero_sec or 0.0)
             if zero_sec is None:
                 zero_sec = self.clock_start_sec = time_sec
@@ -214,7 +216,8 @@ class Film:
             if start_sec > self.end_sec + LONGEST_GAP_SEC:
                 raise InputError(
                     f"{self.path}: frame {self.source_frames} is at {start_sec:.1f} s, after one "
-                    f"that ends at {self.end_sec:.1f} s; the film's clock is broken, encode it anew"
+                    f"that ends at {self.end_sec:.1f} s; the video's clock is broken, encode it "
+                    "again"
                 )
             if frame.duration:
                 lasts_sec = float(frame.duration * frame.time_base)
@@ -226,14 +229,14 @@ class Film:
             yield start_sec, frame
 
     def _seek(self, container: Any, stream: Any, part_sec: float) -> float | None:
-        """Go to a place before a part and return it; None: no place can be relied on."""
+        """Seek to a time before a part and return it; None if seeking is not reliable."""
         wanted_sec = self.clock_start_sec + part_sec
         with contextlib.suppress(av.FFmpegError):
             ticks = round((wanted_sec - SEEK_SEC / 3) / stream.time_base)
             container.seek(ticks, stream=stream)
             first = next(self._decodable(container, stream), None)
             found_sec = None if first is None else _time_sec(first, container.format.name)
-            in_order = container.format.name != "avi"  # whose clock starts anew where it is sought
+            in_order = container.format.name != "avi"  # seeking resets the clock of an AVI
             if in_order and found_sec is not None and found_sec <= wanted_sec:
                 container.seek(ticks, stream=stream)
                 return found_sec - self.clock_start_sec
@@ -241,16 +244,16 @@ class Film:
         return None
 
     def _decodable(self, container: Any, stream: Any) -> Iterator[Any]:
-        """What decodes of the film: damaged pieces are counted and left out."""
+        """Yield the frames that can be decoded; count damaged packets and skip them."""
         packets = container.demux(stream)
         broken = False
         while not broken:
             try:
-                packet = next(packets)  # the last one is empty: it asks for what is still inside
+                packet = next(packets)  # the last one is empty and flushes the decoder
             except StopIteration:
                 return
-            except (av.FFmpegError, IndexError):  # PyAV's word for a stream that turns up late
-                packet, broken = None, True  # the file breaks off: ask for what is still inside
+            except (av.FFmpegError, IndexError):  # IndexError: a stream that appears late
+                packet, broken = None, True  # the file is truncated: flush the decoder
                 self.bad_packets += 1
             try:
                 yield from stream.decode(packet)
@@ -261,36 +264,36 @@ class Film:
 
 
 def open_container(path: Path) -> Any:
-    """A film's file, opened by FFmpeg as one of `KINDS` and as nothing else.
+    """Open a video as one of `KINDS` and nothing else.
 
     Raises:
-        InputError: There is no such film, or it is not one.
+        InputError: The video is missing, or the file is not a video.
     """
     if not path.is_file():
-        raise InputError(f"{path}: there is no such film; is the path right?")
+        raise InputError(f"{path}: there is no such video; is the path right?")
     if path.stat().st_size == 0:
         raise InputError(f"{path}: the file is empty; was its download cut off?")
     try:
         return av.open(
-            f"file:{path}",  # or a colon in its name ends the name of a protocol
+            f"file:{path}",  # else a colon in its name would end a protocol's name
             metadata_errors="replace",
             options={"format_whitelist": ",".join(KINDS), "protocol_whitelist": "file"},
         )
-    except av.ArgumentError:  # FFmpeg's word for a kind that it knows, but that is not of these
+    except av.ArgumentError:  # a format that FFmpeg knows, but that is not allowed
         raise InputError(
-            f"{path}: not a film of a kind that is read (mp4, mkv, webm, avi, mpeg and "
-            "others that are whole in themselves); is it a playlist, which names other files, "
-            "a sound file, a photograph or a text, or is it damaged?"
+            f"{path}: not a video of a supported format (mp4, mkv, webm, avi, mpeg and other "
+            "self-contained ones); is it a playlist, which names other files, an audio file, a "
+            "photograph or a text, or is it damaged?"
         ) from None
     except (av.FFmpegError, ValueError) as error:
         raise InputError(
-            f"{path}: not a film that FFmpeg can open ({_reason(error)}); is it another "
+            f"{path}: not a video that FFmpeg can open ({_reason(error)}); is it another "
             "kind of file, or was its download cut off?"
         ) from None
 
 
 def _stated_sec(container: Any, stream: Any, first: av.VideoFrame) -> float:
-    """Length of the picture as the file states it; 0 if it does not."""
+    """Return the stream's duration as stated in the file; 0 if it is not."""
     if stream.duration:
         stated_sec = float(stream.duration * stream.time_base)
     else:
@@ -301,16 +304,16 @@ def _stated_sec(container: Any, stream: Any, first: av.VideoFrame) -> float:
 
 
 def _time_sec(frame: av.VideoFrame, container_name: str) -> float | None:
-    """When a frame is shown, if the file says so."""
+    """Return when a frame is displayed, if the file states it."""
     if container_name == "avi":
-        # its clock counts pieces of the file, which come in another order than frames; the piece
-        # that made the decoder give out a frame is right
+        # an AVI numbers packets, whose order differs from that of frames; the timestamp of the
+        # packet that completed the frame is right
         return None if frame.dts is None else float(frame.dts * frame.time_base)
     return frame.time
 
 
 def _is_moving(stream: Any) -> bool:
-    """Whether a stream of pictures is a film, and not the picture on a sound file's sleeve."""
+    """Return True for a video stream that is not the cover image of an audio file."""
     return not stream.disposition & Disposition.attached_pic
 
 

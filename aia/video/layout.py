@@ -1,14 +1,14 @@
-"""How a frame store lies in its HDF5 file.
+"""HDF5 layout of a frame store.
 
-    data          every frame, compressed (codecs.py), one after the other: flat bytes, contiguous
-    offsets       where each frame begins; one more than there are frames
-    crc32         of each frame's bytes, so that damage is found by whoever reads them
-    times_sec     when each frame is shown
-    codec_header  what the H.264 decoder must know beforehand
-    attributes    the settings it was made with, the source's fingerprint, a checksum of the above
+    data          compressed frames (codecs.py), concatenated: flat bytes, contiguous
+    offsets       start of each frame, and the end of the last one
+    crc32         checksum of each frame's bytes, compared on every read
+    times_sec     time of each frame
+    codec_header  parameter sets of the H.264 decoder
+    attributes    settings of the store, fingerprint of the source, checksum of the above
 
-The bytes of `data` lie in the file as they are: HDF5 is asked once, for the index and where they
-begin.
+`data` is neither chunked nor filtered, so frames are read without HDF5: it is used once, for the
+index and the offset of `data` in the file.
 """
 
 import contextlib
@@ -28,28 +28,28 @@ from aia.video.codecs import H264Codec, JpegCodec, build_codec
 
 FORMAT, VERSION = "aia frames", 1
 LONGEST_SIDE = 1 << 15
-"""Pixels of a frame's side; more is no picture, but a file made to fill the memory."""
+"""Largest side of a frame in pixels; a larger one is an attempt to exhaust memory."""
 
 _DAMAGED = (OSError, KeyError, ValueError, TypeError, RuntimeError, MemoryError)
-"""What HDF5 raises over a file that is none, or damaged."""
+"""Errors that HDF5 raises for damaged and other files."""
 
 
 class Index(NamedTuple):
-    """What a store's file says besides the frames themselves."""
+    """Contents of a store except the frames."""
 
     about: dict[str, Any]
     codec: JpegCodec | H264Codec
     offsets: Int[np.ndarray, " frames+1"]
     crc32: np.ndarray
     times_sec: Float[np.ndarray, " frames"]
-    data_at: int  # where the frames' bytes begin in the file
+    data_at: int  # offset of `data` in the file
 
 
 def write_store(
     path: Path, index: dict[str, np.ndarray], about: dict[str, Any], spool: BinaryIO
 ) -> None:
-    """Write a store: `spool` holds the bytes of all frames, `about` becomes the attributes."""
-    # This version of HDF5 checks its own headers.
+    """Write a store: `spool` has the bytes of all frames, `about` becomes the attributes."""
+    # this version of the HDF5 format has checksums of its headers
     with _created(path, libver=("v110", "v110")) as file:
         file.attrs.update(about)
         file.attrs.update(format=FORMAT, version=VERSION, index_crc32=_index_crc32(index, about))
@@ -64,17 +64,17 @@ def write_store(
 
 
 def write_skipped(path: Path, why: str) -> None:
-    """Write a store without frames, in place of a film that cannot be read."""
+    """Write a store without frames in place of an unreadable video."""
     with _created(path) as file:
         file.attrs.update(format=FORMAT, version=VERSION, skipped=why)
 
 
 @contextlib.contextmanager
 def _created(path: Path, **options: Any) -> Iterator[h5py.File]:
-    """A new HDF5 file; of a full disk HDF5 hears nothing, for it may crash when it closes the file.
+    """Create an HDF5 file, and hide write errors from HDF5, which may crash on a full disk.
 
-    A store is written by one process, under another name, so that it needs no lock; not every
-    cluster's file system has them.
+    One process writes a store, under a temporary name, so no lock is needed; the file systems of
+    some clusters have none.
     """
     with _Disk(path) as disk:
         try:
@@ -86,7 +86,7 @@ def _created(path: Path, **options: Any) -> Iterator[h5py.File]:
 
 
 class _Disk(io.RawIOBase):
-    """A file whose first error is kept, and after which nothing more is written."""
+    """File that keeps its first error instead of raising it, and then writes nothing more."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -94,7 +94,7 @@ class _Disk(io.RawIOBase):
         self.error: OSError | None = None
 
     def write(self, content: Any) -> int:
-        """All of it, or so HDF5 is told."""
+        """Write all bytes, and report success even after an error."""
         left = memoryview(content).cast("B")
         size = len(left)
         try:
@@ -113,15 +113,15 @@ class _Disk(io.RawIOBase):
             return size or 0
 
     def readinto(self, buffer: Any) -> int:
-        """Read what was written."""
+        """Read bytes that were written before."""
         return self._file.readinto(buffer) or 0
 
     def seek(self, offset: int, whence: int = 0) -> int:
-        """Go to a place."""
+        """Move to an offset."""
         return self._file.seek(offset, whence)
 
     def tell(self) -> int:
-        """The place."""
+        """Return the current offset."""
         return self._file.tell()
 
     def close(self) -> None:
@@ -138,7 +138,7 @@ class _Disk(io.RawIOBase):
 
 
 def skipped_reason(path: Path) -> str | None:
-    """Why a store has no frames; None: it has some, or is no store at all."""
+    """Return why a store has no frames; None if it has some, or is not a store."""
     try:
         with h5py.File(path, "r", locking=False) as file:
             return file.attrs.get("skipped")
@@ -147,14 +147,14 @@ def skipped_reason(path: Path) -> str | None:
 
 
 def load_index(path: Path) -> Index:
-    """What a store's file says, checked.
+    """Read and check the index of a store.
 
     Raises:
-        InputError: It is no store, of another version, damaged or cut off.
+        InputError: The file is not a store, of another version, damaged or truncated.
     """
     if not path.is_file():
         raise InputError(
-            f"{path}: there is no such frame store; was `aia frames` run for this film?"
+            f"{path}: there is no such frame store; was `aia frames` run for this video?"
         )
     try:
         with h5py.File(path, "r", locking=False) as file:
@@ -163,10 +163,10 @@ def load_index(path: Path) -> Index:
             if file.attrs["version"] != VERSION:
                 raise InputError(
                     f"{path}: a frame store of version {file.attrs['version']}, this program reads "
-                    f"{VERSION}; make the store again"
+                    f"version {VERSION}; make the store again"
                 )
             if "skipped" in file.attrs:
-                raise InputError(f"{path}: its film was skipped: {file.attrs['skipped']}")
+                raise InputError(f"{path}: its video was skipped: {file.attrs['skipped']}")
             found = {name: _dataset(path, file, name) for name in file}
             index = {name: values[()] for name, values in found.items() if name != "data"}
             about = {name: np.asarray(value).tolist() for name, value in file.attrs.items()}
@@ -195,14 +195,14 @@ _ABOUT: dict[str, type | tuple[type, ...]] = {
     "fps": float, "short_side": int, "size_hw": list, "codec": str, "quality": int,
     "source_name": str, "source_sha256": str, "source_frames": int, "source_duration_sec": float,
 }  # fmt: skip
-"""What every store says of itself, of whatever age it is."""
+"""Attributes of every store, and their types."""
 
 
 def _dataset(path: Path, file: h5py.File, name: str) -> h5py.Dataset:
-    """Numbers that lie in the file, one after the other, as `write_store` writes them.
+    """Return a dataset whose values lie contiguously in this file, as `write_store` writes them.
 
-    HDF5 also knows numbers that lie in other files: links, external storage, virtual datasets. A
-    store from outside would show what lies anywhere on this machine; so they are refused unopened.
+    HDF5 can also refer to other files: links, external storage, virtual datasets. A store from
+    outside could show the content of any file of this machine, so these are rejected unopened.
     """
     plain = isinstance(file.get(name, getlink=True), h5py.HardLink)
     if plain:
@@ -223,12 +223,12 @@ def _lies_inside(dataset: h5py.h5d.DatasetID, file_bytes: int) -> bool:
         or made.get_external_count()
     ):
         return False
-    # what was never written takes no place in a file, and any amount of memory
+    # data that were never written take no space in a file, and any amount of memory
     return dataset.get_space().get_simple_extent_npoints() * dataset.dtype.itemsize <= file_bytes
 
 
 def _check_form(path: Path, index: dict[str, np.ndarray], about: dict[str, Any]) -> None:
-    """Stop at an index that is whole, but not one that `write_store` wrote."""
+    """Raise an InputError if an intact index is not one that `write_store` wrote."""
     numbers = {"offsets": "i", "crc32": "u", "times_sec": "f", "codec_header": "u"}
     wrong = [
         name
@@ -253,7 +253,7 @@ def _check_form(path: Path, index: dict[str, np.ndarray], about: dict[str, Any])
         wrong = [name for name, right in ordered.items() if not right]
     if wrong:
         raise InputError(
-            f"{path}: its {wrong[0]} is missing, or not what a store has; was it written by "
+            f"{path}: its {wrong[0]} is missing, or not that of a store; was it written by "
             "another program? Make the store again"
         )
 

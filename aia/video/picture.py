@@ -1,8 +1,8 @@
-"""One decoded frame as a viewer sees it: its colours, upright, with square pixels, at one size.
+"""Convert a decoded frame to what a viewer sees: RGB, upright, with square pixels, at one size.
 
-Phones write upright films lying, with a turn to be applied; some cameras write pixels that are not
-square. Both are undone, so that a box as fractions of the frame means what a viewer sees.
-Interlaced films are not de-interlaced, HDR is not mapped.
+Phones store upright videos sideways, with a rotation to apply; some cameras have non-square pixels.
+Both are undone, so that a box as fractions of the frame matches what a viewer sees. Interlaced
+videos are not de-interlaced, and HDR is not tone-mapped.
 """
 
 from fractions import Fraction
@@ -17,15 +17,15 @@ from jaxtyping import UInt8
 from aia.video.transforms import resize
 
 TELEVISION = (2, 5, 6)
-"""Colour matrices that OpenCV's conversion is right for: BT.601's two names, and "unknown", which
-players take for it."""
+"""Colour matrices for which OpenCV's conversion is right: the two names of BT.601, and "unknown",
+which players treat as BT.601."""
 
 
 def shown_size_hw(frame: av.VideoFrame, aspect: Fraction | None) -> tuple[int, int]:
-    """Height and width of a frame as a player shows it: upright, with square pixels.
+    """Return height and width of a frame as displayed: upright, with square pixels.
 
-    `aspect` is a pixel's width by its height; players change the picture's width. Aspects beyond
-    1:4 and 4:1 are taken for mistakes and left out.
+    `aspect` is a pixel's width divided by its height; players change the width. Aspects beyond
+    1:4 and 4:1 are ignored as mistakes.
     """
     stretch = aspect if aspect and Fraction(1, 4) <= aspect <= 4 else Fraction(1)
     size_hw = frame.height, max(round(frame.width * stretch), 1)
@@ -35,7 +35,7 @@ def shown_size_hw(frame: av.VideoFrame, aspect: Fraction | None) -> tuple[int, i
 def upright_rgb(
     frame: av.VideoFrame, size_hw: tuple[int, int]
 ) -> UInt8[np.ndarray, "height width 3"]:
-    """A frame's colours, scaled to `size_hw` and turned upright."""
+    """Return a frame as RGB, upright and resized to `size_hw`."""
     turn = _turn(frame)
     height, width = size_hw[::-1] if turn.transposed else size_hw
     rgb = resize(full_rgb(frame), (height, width))
@@ -47,11 +47,10 @@ def upright_rgb(
 
 
 def full_rgb(frame: av.VideoFrame) -> UInt8[np.ndarray, "height width 3"]:
-    """A frame's colours at its own size.
+    """Return a frame as RGB at its own size.
 
-    OpenCV converts in half the time of FFmpeg's scaler, but only the usual kind of film: 8 bits,
-    colour at half the resolution, the colour matrix and range of television, even sides (odd ones
-    are made even for it).
+    OpenCV converts in half the time of FFmpeg's scaler, but only the usual format: 8 bits, colour
+    at half the resolution, matrix and range of television, even sides (odd ones are padded).
     """
     usual = frame.format.name == "yuv420p" and frame.color_range != 2
     if not usual or frame.colorspace not in TELEVISION:
@@ -69,7 +68,7 @@ def full_rgb(frame: av.VideoFrame) -> UInt8[np.ndarray, "height width 3"]:
 
 
 class _Turn(NamedTuple):
-    """How a picture is brought upright: transposed first, then flipped."""
+    """Transformation that turns a frame upright: a transposition, then flips."""
 
     transposed: bool
     upside_down: bool
@@ -77,9 +76,9 @@ class _Turn(NamedTuple):
 
 
 def _turn(frame: av.VideoFrame) -> _Turn:
-    """The turn that a film asks for; slanted ones are taken for the nearest quarter.
+    """Return the rotation that the video's metadata ask for, to the nearest quarter turn.
 
-    The matrix [[a, b], [c, d]] sends the point (x, y) to (a x + c y, b x + d y).
+    The matrix [[a, b], [c, d]] maps the point (x, y) to (a x + c y, b x + d y).
     """
     side = frame.side_data.get(SideData.DISPLAYMATRIX)
     if side is None:

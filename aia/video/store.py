@@ -1,9 +1,8 @@
-"""The frame store: one file a film, from which any window of frames can be read.
+"""Frame stores: one file for each video, with random access to windows of frames.
 
-Frames are decoded once and kept small, at a steady rate; layout.py says how they lie in the file. A
-window is one read of the operating system, and of its frames only those are decoded that are asked
-for. A file is opened for each read and not kept: thousands of stores can be in use at once, and a
-store travels to another process as its path.
+Frames are decoded once and stored small, at a constant rate; layout.py has the file's layout. A
+window takes one read of the file, and only the requested frames are decoded. The file is opened
+for each read, so thousands of stores can be in use at once, and a store is pickled as its path.
 """
 
 import math
@@ -23,7 +22,7 @@ from aia.files import atomic_path, file_digest
 from aia.log import say
 from aia.video.check import refuse_video, source_facts
 from aia.video.codecs import build_codec
-from aia.video.decode import Film
+from aia.video.decode import VideoFile
 from aia.video.layout import (
     Index,
     load_index,
@@ -34,57 +33,56 @@ from aia.video.layout import (
 from aia.video.transforms import resize_size_hw
 
 FARTHEST_BYTES = 1 << 18
-"""Frames of a window that lie farther apart than this are fetched by separate reads."""
-
+"""Frames of a window that lie farther apart than this in the file take separate reads."""
 
 FRAMES_AT_ONCE = 256
-"""That are read together when all are."""
+"""Frames of one read when all are verified."""
 
 MAX_OFF_SEC = 0.5
-"""A time further than this from any stored frame lies outside the video."""
+"""Largest distance of a requested time from a stored frame."""
 
 _OLDER = {"film_start_sec": 0.0, "start_sec": 0.0, "end_sec": math.inf, "numbered": False}
-"""What stores were made with that do not say."""
+"""Settings of old stores that lack these attributes."""
 
 
 class StoreInfo(NamedTuple):
-    """What `make_store` wrote."""
+    """Summary of a store that `make_store` wrote."""
 
     frames: int
     size_hw: tuple[int, int]
-    duration_sec: float  # of the film, as decoded
-    ends_early_sec: float  # how much shorter that is than the film said
-    bad_packets: int  # pieces of the film that could not be decoded
+    duration_sec: float  # of the video, as decoded
+    ends_early_sec: float  # how much shorter that is than stated in the video
+    bad_packets: int  # packets that could not be decoded
     bytes: int
 
 
 def make_store(
-    film: Path | str,
+    video: Path | str,
     output: Path | str,
     *,
     config: FramesConfig,
     min_frames: int = 1,
     check: CheckConfig | None = None,
 ) -> StoreInfo:
-    """Decode a film once and keep its frames, small and at a steady rate, in the file `output`.
+    """Decode a video once and store its frames, small and at a constant rate.
 
-    A film that breaks off is kept as far as it decodes; how early it ends is said and stored.
+    A truncated video is stored as far as it can be decoded; how early it ends is logged and stored.
 
     Args:
-        film: Any film of the kinds that decode.py reads.
-        output: The store; it appears when it is whole, or not at all.
-        config: The part that is kept, its rate, size and compression.
-        min_frames: What a clip needs; a film with fewer frames is refused.
-        check: What the film must be; None: any.
+        video: A video of any format that decode.py reads.
+        output: The store; it appears complete or not at all.
+        config: Part, frame rate, size and compression.
+        min_frames: Least number of frames, such as those of a clip.
+        check: Requirements on the video; None: none.
 
     Raises:
-        InputError: There is no film, it is none, too short, or not what it must be.
+        InputError: The video is missing, unreadable, too short, or fails the check.
     """
-    source, output = Film(film), Path(output)
+    source, output = VideoFile(video), Path(output)
     size_hw = resize_size_hw(source.size_hw, config.short_side)
     codec = build_codec(config.codec, size_hw=size_hw, quality=config.quality)
     output.parent.mkdir(parents=True, exist_ok=True)
-    # the bytes wait in a file without a name: HDF5 must know their number before it takes them
+    # bytes go to an unnamed file first: HDF5 must know their number before it stores them
     with tempfile.TemporaryFile(dir=output.parent) as spool:
         times_sec: list[float] = []
         lengths, checks = [0], []
@@ -94,41 +92,20 @@ def make_store(
             checks.append(zlib.crc32(piece))
         if len(checks) < min_frames:
             raise InputError(
-                f"{film}: {len(checks)} frames at {config.fps:g} a second, but a clip needs "
+                f"{video}: {len(checks)} frames at {config.fps:g} a second, but a clip needs "
                 f"{min_frames}; {_too_short(source)}"
             )
-        begins_sec, ends_sec = _part(config)
-        ends_early_sec = max(min(source.stated_sec, ends_sec) - source.end_sec, 0.0)
-        duration_sec = max(min(source.end_sec, ends_sec) - begins_sec, 0.0)
-        if ends_early_sec > 1:
+        about = _attributes(source, config, size_hw)
+        if about["ends_early_sec"] > 1:
             say(
-                f"{film}: breaks off at {source.end_sec:.2f} s of {source.stated_sec:.2f} s; "
-                "what there is was kept"
+                f"{video}: breaks off at {source.end_sec:.2f} s of {source.stated_sec:.2f} s; "
+                "the frames up to there were kept"
             )
         index: dict[str, np.ndarray] = {
             "offsets": np.cumsum(lengths, dtype=np.int64),
             "crc32": np.array(checks, dtype=np.uint32),
             "times_sec": np.array(times_sec, dtype=np.float64),
             "codec_header": np.frombuffer(codec.header, dtype=np.uint8),
-        }
-        about: dict[str, Any] = {
-            **part_settings(config),
-            "stage": STAGE_VERSIONS["frames"],
-            "fps": float(config.fps),
-            "numbered": config.numbered,
-            "short_side": config.short_side,
-            "size_hw": list(size_hw),
-            "codec": config.codec,
-            "quality": config.quality,
-            "source_name": source.path.name,
-            "source_sha256": file_digest(film),
-            "source_frames": len(source.starts_sec),
-            "source_duration_sec": duration_sec,
-            **source_facts(source.starts_sec, film_start_sec=config.film_start_sec),
-            "stated_sec": source.stated_sec,
-            "clock_start_sec": source.clock_start_sec,
-            "ends_early_sec": ends_early_sec,
-            "bad_packets": source.bad_packets,
         }
         if check is not None:
             refuse_video(output.stem, about, len(checks), check=check)
@@ -137,21 +114,47 @@ def make_store(
     return StoreInfo(
         frames=len(checks),
         size_hw=size_hw,
-        duration_sec=duration_sec,
-        ends_early_sec=ends_early_sec,
+        duration_sec=about["source_duration_sec"],
+        ends_early_sec=about["ends_early_sec"],
         bad_packets=source.bad_packets,
         bytes=output.stat().st_size,
     )
 
 
-def skip_film(output: Path | str, *, why: str) -> None:
-    """Leave a store without frames, so that the pipeline goes on without this film."""
+def _attributes(
+    source: VideoFile, config: FramesConfig, size_hw: tuple[int, int]
+) -> dict[str, Any]:
+    """Return the attributes of a store, once all frames are decoded."""
+    begins_sec, ends_sec = _part(config)
+    return {
+        **part_settings(config),
+        "stage": STAGE_VERSIONS["frames"],
+        "fps": float(config.fps),
+        "numbered": config.numbered,
+        "short_side": config.short_side,
+        "size_hw": list(size_hw),
+        "codec": config.codec,
+        "quality": config.quality,
+        "source_name": source.path.name,
+        "source_sha256": file_digest(source.path),
+        "source_frames": len(source.starts_sec),
+        "source_duration_sec": max(min(source.end_sec, ends_sec) - begins_sec, 0.0),
+        **source_facts(source.starts_sec, film_start_sec=config.film_start_sec),
+        "stated_sec": source.stated_sec,
+        "clock_start_sec": source.clock_start_sec,
+        "ends_early_sec": max(min(source.stated_sec, ends_sec) - source.end_sec, 0.0),
+        "bad_packets": source.bad_packets,
+    }
+
+
+def skip_video(output: Path | str, *, why: str) -> None:
+    """Write a store without frames, so that the pipeline ignores this video."""
     with atomic_path(output) as temporary:
         write_skipped(temporary, why)
 
 
-def skipped_films(paths: Iterable[Path | str]) -> dict[str, str]:
-    """Why films were skipped, by their videos; of those that were not, nothing."""
+def skipped_videos(paths: Iterable[Path | str]) -> dict[str, str]:
+    """Return why each skipped video was skipped."""
     reasons = {path.stem: skipped_reason(path) for path in map(Path, paths)}
     return {video: why for video, why in reasons.items() if why is not None}
 
@@ -170,10 +173,10 @@ def is_store_of(path: Path | str, video: Path | str, config: FramesConfig) -> bo
 
 
 def readable_stores(paths: Iterable[Path | str]) -> dict[str, "FrameStore"]:
-    """The stores by their videos, without those whose film was skipped; these are named.
+    """Return the stores by video, without skipped videos, which are logged.
 
     Raises:
-        InputError: None is left.
+        InputError: All videos were skipped.
     """
     stores = {}
     for path in map(Path, paths):
@@ -181,17 +184,17 @@ def readable_stores(paths: Iterable[Path | str]) -> dict[str, "FrameStore"]:
         if why is None:
             stores[path.stem] = FrameStore(path)
         else:
-            say(f"{path.stem}: goes on without this film, it was skipped ({why})")
+            say(f"{path.stem}: ignored, this video was skipped ({why})")
     if not stores:
-        raise InputError("no film is left: all of them were skipped, see above")
+        raise InputError("no video is left: all of them were skipped, see above")
     return stores
 
 
 class FrameStore:
-    """A film's frames; nothing is read before it is asked for.
+    """Stored frames of a video, read on access.
 
     Raises:
-        InputError: (On the first use) there is no such store, it is damaged, or another version's.
+        InputError: On first use: the store is missing, damaged, or of another version.
     """
 
     def __init__(self, path: Path | str) -> None:
@@ -200,12 +203,12 @@ class FrameStore:
 
     @property
     def video(self) -> str:
-        """The film's name in annotations: the file's, without its ending."""
+        """Video id in annotations: the file's name without its ending."""
         return self.path.stem
 
     @property
     def fps(self) -> float:
-        """Frames a second."""
+        """Frames per second."""
         return self._index.about["fps"]
 
     @property
@@ -215,18 +218,18 @@ class FrameStore:
 
     @property
     def times_sec(self) -> Float[np.ndarray, " frames"]:
-        """When each frame is shown."""
+        """Time of each frame."""
         return self._index.times_sec
 
     @property
     def fingerprint(self) -> dict[str, str | int | float]:
-        """Which film this is: its content's SHA-256, how many frames it has, how long it lasts."""
+        """Identity of the source: SHA-256 of its content, number of frames, duration."""
         about = self._index.about
         return {name: about[f"source_{name}"] for name in ("sha256", "frames", "duration_sec")}
 
     @property
     def about(self) -> dict[str, Any]:
-        """Everything the file says of itself and of its source."""
+        """All attributes of the store and of its source."""
         return dict(self._index.about)
 
     def __len__(self) -> int:
@@ -235,12 +238,12 @@ class FrameStore:
     def read(
         self, indices: Sequence[int] | Int[np.ndarray, " frames"]
     ) -> UInt8[np.ndarray, "frames height width 3"]:
-        """The frames at `indices`, in their order; a frame may be asked for more than once."""
+        """Read the frames at `indices`, in this order; indices may repeat."""
         index = self._index
         asked = np.asarray(indices, dtype=np.int64).reshape(-1)
         if len(asked) and (asked.min() < 0 or asked.max() >= len(self)):
             raise IndexError(
-                f"{self.path}: frames {asked.min()} to {asked.max()} were asked for, "
+                f"{self.path}: frames {asked.min()} to {asked.max()} were requested, "
                 f"but there are {len(self)}, numbered from 0"
             )
         out = np.empty((len(asked), *index.codec.size_hw, 3), dtype=np.uint8)
@@ -252,13 +255,13 @@ class FrameStore:
             except (ValueError, av.FFmpegError) as error:
                 raise InputError(f"{self.path}: damaged ({error}); make the store again") from None
         for place in np.flatnonzero(firsts[places] != np.arange(len(asked))):
-            out[place] = out[firsts[places[place]]]  # asked for more than once
+            out[place] = out[firsts[places[place]]]  # requested more than once
         return out
 
     def at(
         self, times_sec: Sequence[float] | Shaped[np.ndarray, " frames"]
     ) -> UInt8[np.ndarray, "frames height width 3"]:
-        """Read the frames that are nearest to some times, such as the key frames of a table.
+        """Read the frames nearest to some times, such as key frames.
 
         Raises:
             InputError: A time lies outside the video.
@@ -274,16 +277,16 @@ class FrameStore:
         return self.read(indices)
 
     def verify(self) -> None:
-        """Compare every frame's bytes with their checksum, without decoding any.
+        """Compare the bytes of every frame with their checksum, without decoding.
 
         Raises:
-            InputError: Some are damaged, or cannot be read.
+            InputError: A frame is damaged or cannot be read.
         """
         for first in range(0, len(self), FRAMES_AT_ONCE):
             self._pieces(self._index, np.arange(first, min(first + FRAMES_AT_ONCE, len(self))))
 
     def nearest(self, time_sec: float) -> int:
-        """The frame whose time is nearest; the earlier of two."""
+        """Return the index of the frame nearest to a time; the earlier of two."""
         times_sec = self._index.times_sec
         after = int(np.clip(np.searchsorted(times_sec, time_sec), 1, max(len(times_sec) - 1, 1)))
         before = after - 1
@@ -292,7 +295,7 @@ class FrameStore:
         return after if times_sec[after] - time_sec < time_sec - times_sec[before] else before
 
     def check_settings(self, config: FramesConfig) -> None:
-        """Raise an InputError if the store was made with other settings than these."""
+        """Raise an InputError if the store was made with other settings."""
         about = self._index.about
         now = part_settings(config) | {
             name: getattr(config, name)
@@ -309,7 +312,7 @@ class FrameStore:
                 )
 
     def close(self) -> None:
-        """Forget the index; the next use reads it again."""
+        """Discard the index; the next use reads it again."""
         self._loaded = None
 
     def __enter__(self) -> "FrameStore":
@@ -328,14 +331,14 @@ class FrameStore:
         return self._loaded
 
     def _pieces(self, index: Index, needed: Int[np.ndarray, " pieces"]) -> dict[int, memoryview]:
-        """The bytes of the `needed` frames (rising), checked."""
+        """Read the bytes of the `needed` frames (ascending) and compare their checksums."""
         starts, ends = index.offsets[needed], index.offsets[needed + 1]
         breaks = np.flatnonzero(starts[1:] - ends[:-1] > FARTHEST_BYTES) + 1
         pieces = {}
         try:
             file = open(self.path, "rb")  # noqa: SIM115 (the block follows)
         except OSError as error:
-            raise InputError(f"{self.path}: cannot be read any more ({error.strerror})") from None
+            raise InputError(f"{self.path}: can no longer be read ({error.strerror})") from None
         with file:
             for run in np.split(np.arange(len(needed)), breaks):
                 start, end = int(starts[run[0]]), int(ends[run[-1]])
@@ -354,7 +357,7 @@ class FrameStore:
 
 
 def part_settings(config: FramesConfig) -> dict[str, float]:
-    """Which part of the film is kept; an open end is infinite."""
+    """Return the part of the video that is stored; an open end is infinite."""
     return {
         "film_start_sec": float(config.film_start_sec),
         "start_sec": float(config.start_sec),
@@ -363,15 +366,15 @@ def part_settings(config: FramesConfig) -> dict[str, float]:
 
 
 def _part(config: FramesConfig) -> tuple[float, float]:
-    """The same, from the film's first frame on."""
+    """Return start and end of that part, relative to the video's first frame."""
     part = part_settings(config)
     return part["start_sec"] - part["film_start_sec"], part["end_sec"] - part["film_start_sec"]
 
 
 def _noting(
-    source: Film, config: FramesConfig, times_sec: list[float]
+    source: VideoFile, config: FramesConfig, times_sec: list[float]
 ) -> Iterator[UInt8[np.ndarray, "height width 3"]]:
-    """Yield the frames to keep, and append the time of each to `times_sec`."""
+    """Yield the frames to store, and append the time of each to `times_sec`."""
     begins_sec, ends_sec = _part(config)
     for time_sec, rgb in source.frames(
         fps=config.fps,
@@ -384,9 +387,9 @@ def _noting(
         yield rgb
 
 
-def _too_short(source: Film) -> str:
-    """Why a film may have too few frames."""
+def _too_short(source: VideoFile) -> str:
+    """Explain why a video may have too few frames."""
     lasts = f"it lasts {source.end_sec:.2f} s"
     if source.stated_sec > source.end_sec + 1:
-        return f"{lasts} but says {source.stated_sec:.2f} s, so it is damaged or cut off"
+        return f"{lasts} but states {source.stated_sec:.2f} s, so it is damaged or cut off"
     return lasts

@@ -1,7 +1,7 @@
-"""Sizes of frames, batches of clips, their colours, and the boxes that go with them.
+"""Resize, pad, mirror and recolour the frames of clips; jitter and extend boxes.
 
-Boxes are fractions of the frame, so resizing leaves them alone; what is left is how a box is
-jittered in training (§4.1) and extended at inference.
+Boxes are fractions of the frame, so resizing does not change them; they are jittered in training
+(§4.1) and extended at inference.
 """
 
 from collections.abc import Sequence
@@ -12,24 +12,24 @@ import numpy as np
 from jaxtyping import Float, Int, UInt8
 
 JITTER = ((-0.2, 0.1), (-0.1, 0.05), (-0.1, 0.2), (-0.05, 0.1))
-"""How far x1, y1, x2, y2 may move, as shares of the box's width and height: outwards rather than
-inwards, and sideways rather than up and down (the authors' code; §4.1 gives no numbers)."""
+"""Ranges in which x1, y1, x2, y2 move, as fractions of the box's width and height: outwards more
+than inwards, sideways more than up and down (the authors' code; §4.1 gives no numbers)."""
 
 COLOUR_SHIFT = (10, 26, 26)
-"""How far hue (of 180), saturation and value (of 255) of a clip move each way (the authors')."""
+"""Largest shift of hue (of 180), saturation and value (of 255), both ways (the authors')."""
 
 SMALLEST = 1e-3
-"""Least width and height of a jittered or extended box, as fractions of the frame."""
+"""Smallest width and height of a jittered or extended box, as fractions of the frame."""
 
 
 class View(NamedTuple):
-    """How a clip is shown to a trained network: multi-scale testing takes the mean of several."""
+    """Size and mirroring of a clip in testing; multi-scale testing averages several views."""
 
     short_side: int | None = None
-    """Pixels that the frames' short side is scaled to, from the size at which the store keeps them:
-    larger frames show larger persons, but no more detail. None: as they are kept."""
+    """Short side in pixels, to which stored frames are resized: larger frames show larger persons,
+    but no more detail. None: the stored size."""
     flip: bool = False
-    """Whether the frames are mirrored, and all boxes with them."""
+    """True if frames and boxes are mirrored."""
 
     def __str__(self) -> str:
         size = "size as kept" if self.short_side is None else f"short side {self.short_side}"
@@ -37,17 +37,16 @@ class View(NamedTuple):
 
 
 AS_KEPT = View()
-"""The frames as the store has them."""
+"""Frames as stored."""
 
 
 def resize_size_hw(
     size_hw: tuple[int, int], short_side: int, max_long: int | None = None
 ) -> tuple[int, int]:
-    """Size of a frame when its short side is scaled to `short_side`, the other by the same factor.
+    """Return a frame's size after scaling its short side to `short_side`, keeping the aspect.
 
-    Where that makes the long side longer than `max_long`, both are scaled to stay within it.
-    The authors' code cuts the long side to whole pixels where this rounds, so that it may differ by
-    one pixel.
+    Where the long side would exceed `max_long`, both sides are scaled further to fit. The authors'
+    code truncates the long side to whole pixels; this rounds, so it may differ by one pixel.
 
     >>> resize_size_hw((360, 640), 256), resize_size_hw((640, 272), 256, max_long=464)
     ((256, 455), (464, 197))
@@ -63,11 +62,11 @@ def resize_size_hw(
 def resize(
     rgb: UInt8[np.ndarray, "_h _w 3"], size_hw: tuple[int, int]
 ) -> UInt8[np.ndarray, "height width 3"]:
-    """A frame scaled to another size; the same frame where that is its own."""
+    """Resize a frame; return the same array if it has that size."""
     if rgb.shape[:2] == size_hw:
         return rgb
     height, width = size_hw
-    # where it shrinks to less than half, bilinear scaling would leave pixels out
+    # below half the size, bilinear interpolation would skip pixels
     shrinks = rgb.shape[0] > 2 * height or rgb.shape[1] > 2 * width
     how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
     return np.asarray(cv2.resize(rgb, (width, height), interpolation=how))
@@ -76,7 +75,7 @@ def resize(
 def view_frames(
     frames: UInt8[np.ndarray, "t _h _w 3"], view: View
 ) -> UInt8[np.ndarray, "t height width 3"]:
-    """A clip's frames in a view."""
+    """Resize and mirror the frames of a clip as the view says."""
     if view.short_side is not None:
         height, width = frames.shape[1:3]
         size_hw = resize_size_hw((height, width), view.short_side)
@@ -87,11 +86,11 @@ def view_frames(
 def pad_batch(
     clips: Sequence[UInt8[np.ndarray, "_frames _height _width 3"]], *, multiple: int = 16
 ) -> tuple[UInt8[np.ndarray, "clips frames height width 3"], Int[np.ndarray, "clips 2"]]:
-    """Clips of one length and any size as one batch, with the height and width of each.
+    """Stack clips of one length and any size; return the batch, and height and width of each clip.
 
-    Smaller clips are filled with zeros at the bottom and on the right, up to the largest height and
-    width of the batch and on to a `multiple` (the authors' code: 16, the backbone's stride). It
-    fills after normalisation, where zero is the mean colour; the sizes say where to do so.
+    Smaller clips are zero-padded at the bottom and on the right, up to the largest height and width
+    of the batch, rounded up to a `multiple` (the authors' code: 16, the backbone's stride). The
+    authors pad after normalisation, where zero is the mean colour; the sizes allow the same later.
     """
     if not clips:
         raise ValueError("pad_batch: a batch needs at least one clip")
@@ -106,11 +105,11 @@ def pad_batch(
 def shift_colours(
     frames: UInt8[np.ndarray, "t h w 3"], shift: tuple[int, int, int]
 ) -> UInt8[np.ndarray, "t h w 3"]:
-    """RGB frames with hue, saturation and value moved, all frames alike.
+    """Shift hue, saturation and value of RGB frames, all frames alike.
 
     Args:
         frames: A clip.
-        shift: In OpenCV's units: hue of 180, which goes round; the others of 255, which end there.
+        shift: In OpenCV's units: hue of 180, which wraps around; the others of 255, clipped.
     """
     t, height, width, _ = frames.shape
     tall = np.ascontiguousarray(frames).reshape(t * height, width, 3)  # one call for all frames
@@ -121,7 +120,7 @@ def shift_colours(
 
 
 def draw_shift(rng: np.random.Generator) -> tuple[int, int, int]:
-    """A shift of hue, saturation and value within `COLOUR_SHIFT`."""
+    """Draw a shift of hue, saturation and value within `COLOUR_SHIFT`."""
     hue, saturation, value = (int(rng.integers(-most, most + 1)) for most in COLOUR_SHIFT)
     return hue, saturation, value
 
@@ -137,7 +136,7 @@ def jitter_boxes(
 def extend_boxes(
     xyxy: Float[np.ndarray, "boxes 4"], by: tuple[float, float]
 ) -> Float[np.ndarray, "boxes 4"]:
-    """Boxes that are wider by a share `by[0]` and taller by a share `by[1]`, half on each side.
+    """Extend boxes by fractions `by` of their width and height, half on each side.
 
     >>> extend_boxes(np.array([[0.25, 0.25, 0.75, 0.75]]), (0.5, 0.0))
     array([[0.125, 0.25 , 0.875, 0.75 ]])
@@ -149,7 +148,7 @@ def extend_boxes(
 def move_sides(
     xyxy: Float[np.ndarray, "boxes 4"], shares: Float[np.ndarray, "boxes 4"]
 ) -> Float[np.ndarray, "boxes 4"]:
-    """Move x1, y1, x2, y2 by shares of the box's size; boxes stay in the frame and not empty."""
+    """Move x1, y1, x2, y2 by fractions of the box's size; keep boxes inside and non-empty."""
     size = np.tile(xyxy[:, 2:] - xyxy[:, :2], 2)
     moved = xyxy + size * shares
     low = np.clip(moved[:, :2], 0, 1 - SMALLEST)

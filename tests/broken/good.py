@@ -13,7 +13,7 @@ from aia.config import overlay, read_yaml
 from aia.detect.model import build_detector, save_detector
 from aia.tables import ObjectFeatures, write_boxes, write_object_features, write_scores
 from tests.conftest import REPOSITORY
-from tests.video.films import grey, write_film
+from tests.video.videos import grey, write_video
 
 RUN = "slowfast_tiny-serial-PM-amu-s0"
 ACTIONS = "kitchen,1,0.1,0.1,0.5,0.9,1,0\nkitchen,2,0.1,0.1,0.5,0.9,2,0\n"
@@ -54,7 +54,7 @@ def make_good(folder: Path) -> None:
     (folder / "pyannot.pkl").write_bytes(pickle.dumps(UCF, protocol=2))
     (folder / "settings.yaml").write_text(yaml.safe_dump(settings()))
     frames = [grey(number, (48, 64)) for number in range(32)]
-    film = write_film(folder / "kitchen.mp4", frames, times_sec=[k / 8 for k in range(32)], rate=8)
+    film = write_video(folder / "kitchen.mp4", frames, times_sec=[k / 8 for k in range(32)], rate=8)
     typed(folder, "frames", film, "--output", folder / "kitchen.h5")
     _write_tables(folder)
     detector = build_detector("small", classes=("person", "cup"), short_side=48)

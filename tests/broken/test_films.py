@@ -13,7 +13,7 @@ import pytest
 
 from tests.broken.case import Case, cut, damaged, flipped, written
 from tests.broken.conftest import Refuses
-from tests.video.films import write_sound
+from tests.video.videos import write_audio
 
 FRAMES = "frames {} --output out/film.h5 --settings good/settings.yaml"
 CHECK = (
@@ -141,28 +141,28 @@ def virtual(file: h5py.File, name: str, other: str) -> None:
 
 CASES = [
     Case("film that is not there", lambda: None, FRAMES.format("no.mp4"),
-         r"no\.mp4: there is no such film"),
+         r"no\.mp4: there is no such video"),
     Case("film of no bytes", written("film.mp4", b""), FRAMES.format("film.mp4"),
          r"film\.mp4: the file is empty; was its download cut off"),
     Case("film that is cut off", damaged("film.mp4", cut, source="kitchen.mp4"),
-         FRAMES.format("film.mp4"), r"film\.mp4: not a film that FFmpeg can open .*cut off"),
+         FRAMES.format("film.mp4"), r"film\.mp4: not a video that FFmpeg can open .*cut off"),
     Case("text called a film", written("film.mp4", "To be fetched.\n" * 99),
-         FRAMES.format("film.mp4"), r"film\.mp4: not a film that FFmpeg can open .*another kind"),
+         FRAMES.format("film.mp4"), r"film\.mp4: not a video that FFmpeg can open .*another kind"),
     Case("page called a film", written("film.mkv", "<!DOCTYPE html><html>404</html>"),
-         FRAMES.format("film.mkv"), r"film\.mkv: not a film that FFmpeg can open"),
+         FRAMES.format("film.mkv"), r"film\.mkv: not a video that FFmpeg can open"),
     Case("playlist of a film elsewhere called a film", playlist("film.mp4"),
-         FRAMES.format("film.mp4"), r"film\.mp4: not a film "),
+         FRAMES.format("film.mp4"), r"film\.mp4: not a video "),
     Case("playlist of a film elsewhere", playlist("film.m3u8"), FRAMES.format("film.m3u8"),
-         r"film\.m3u8: not a film of a kind that is read .*a playlist, which names other files"),
+         r"film\.m3u8: not a video of a supported format .*a playlist, which names other files"),
     Case("list of films elsewhere called a film",
          written("film.mp4", "ffconcat version 1.0\nfile good/kitchen.mp4\n"),
          FRAMES.format("film.mp4"),
-         r"film\.mp4: not a film of a kind that is read .*a playlist, which names other files"),
-    Case("film without a picture", lambda: write_sound(Path("film.mp4")),
-         FRAMES.format("film.mp4"), r"film\.mp4: a film is expected, but .*audio.*a sound file"),
+         r"film\.mp4: not a video of a supported format .*a playlist, which names other files"),
+    Case("film without a picture", lambda: write_audio(Path("film.mp4")),
+         FRAMES.format("film.mp4"), r"film\.mp4: expected a video, but .*audio.*an audio file"),
     Case("photograph called a film", photograph, FRAMES.format("film.mp4"), r"film\.mp4: "),
     Case("folder called a film", lambda: Path("film.mp4").mkdir(), FRAMES.format("film.mp4"),
-         r"film\.mp4: there is no such film"),
+         r"film\.mp4: there is no such video"),
     Case("film too short for a clip", lambda: None,
          FRAMES.format("good/kitchen.mp4") + " --min-frames 99",
          r"good/kitchen\.mp4: 32 frames at 8 a second, but a clip needs 99"),
@@ -212,7 +212,7 @@ CASES = [
          "more", shape=(1 << 50,), dtype="f8")), CHECK,
          r"kitchen\.h5: its more is expected to lie in the file itself"),
     Case("store of another version", stored(attribute("version", 7)), CHECK,
-         r"kitchen\.h5: a frame store of version 7, this program reads 1; [Mm]ake the store again"),
+         r"kitchen\.h5: a frame store of version 7, this program reads version 1"),
     Case("HDF5 that is no store", other_hdf5, CHECK,
          r"kitchen\.h5: an HDF5 file, but not a frame store; is the path right"),
     Case("store made with other settings", stored(attribute("short_side", 47), sealed=True), CHECK,

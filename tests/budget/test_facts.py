@@ -10,7 +10,7 @@ from aia.budget.facts import FilmFacts, KeyFrames, StoreFacts, counted_key_frame
 from aia.budget.jobs import Job
 from aia.budget.rates import packaged_rates
 from aia.cli import _parser
-from aia.video.decode import Film
+from aia.video.decode import VideoFile
 
 FRAMES = {"fps": 5, "short_side": 30, "codec": "jpeg", "quality": 90}
 
@@ -45,7 +45,7 @@ def test_a_films_own_header_is_read(shared_data: Path):
     )
     rates = packaged_rates()
     found = account_of([job], parse=_parser().parse_args, rates=rates, cores=1, gpus=0)
-    source = Film(film)
+    source = VideoFile(film)
     pixels = source.stated_sec * 5 * 30 * round(30 * source.size_hw[1] / source.size_hw[0])
     assert found.rows[-1].disk_gb * 1e9 == pytest.approx(pixels * rates["bytes.jpeg90"])
     assert found.notes == []

@@ -116,9 +116,9 @@ with atomic_path(output) as temporary:
     write_store(temporary, {"offsets": numpy.arange(3)}, {"a": 1}, io.BytesIO())
 """,
     "skipped store": """
-from aia.video.store import skip_film
+from aia.video.store import skip_video
 filler.write_bytes(bytes(1 << 16))
-skip_film(output, why="broken")
+skip_video(output, why="broken")
 """,
     "weights": """
 import torch

@@ -5,11 +5,11 @@ import pytest
 
 from aia.errors import InputError
 from aia.figures.drawing import Films, by_name, crop
-from aia.video.store import skip_film
+from aia.video.store import skip_video
 
 
 def test_a_film_that_was_skipped_is_not_among_the_films(scene, tmp_path: Path) -> None:
-    skip_film(tmp_path / "broken.h5", why="no video stream")
+    skip_video(tmp_path / "broken.h5", why="no video stream")
     films = Films([tmp_path / "broken.h5", scene.folder / "red.h5"])
     assert "broken" not in films
     assert "red" in films

@@ -1,4 +1,4 @@
-"""What the tests of films share."""
+"""Shared fixtures of the tests of videos."""
 
 from collections.abc import Callable, Sequence
 from fractions import Fraction
@@ -7,18 +7,18 @@ from typing import Any
 
 import pytest
 
-from .films import grey, write_film
+from .videos import grey, write_video
 
 
 @pytest.fixture
-def film(tmp_path: Path) -> Callable[..., Path]:
-    """Makes a film of numbered grey frames: `film(frames, fps)` or `film(times_sec=…)`."""
+def make_video(tmp_path: Path) -> Callable[..., Path]:
+    """Make videos of numbered grey frames: `make_video(frames, fps)`, `make_video(times_sec=…)`."""
 
     def make(
         frames: int = 0,
         fps: float = 25,
         *,
-        name: str = "film.mp4",
+        name: str = "video.mp4",
         size_hw: tuple[int, int] = (34, 46),
         times_sec: Sequence[float] | None = None,
         **options: Any,
@@ -27,6 +27,6 @@ def film(tmp_path: Path) -> Callable[..., Path]:
             times_sec = [k / fps for k in range(frames)]
             options = {"rate": Fraction(fps).limit_denominator(1001)} | options
         pictures = [grey(number, size_hw) for number in range(len(times_sec))]
-        return write_film(tmp_path / name, pictures, times_sec=times_sec, **options)
+        return write_video(tmp_path / name, pictures, times_sec=times_sec, **options)
 
     return make

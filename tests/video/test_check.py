@@ -18,7 +18,7 @@ from aia.errors import InputError
 from aia.video.check import source_facts
 from aia.video.store import FrameStore, make_store
 
-from .films import moving, write_film
+from .videos import moving, write_video
 
 WHOLE = FramesConfig(
     film_start_sec=0.0, start_sec=5.0, end_sec=17.0,
@@ -42,34 +42,34 @@ def write(tmp_path: Path) -> Write:
         *,
         fps: float = 30,
         times_sec: Sequence[float] | None = None,
-        name: str = "film.mkv",
+        name: str = "video.mkv",
         **options: object,
     ) -> Path:
         times = [k / fps for k in range(len(numbers))] if times_sec is None else times_sec
         rate = Fraction(fps).limit_denominator(1001)
-        return write_film(tmp_path / name, moving(numbers), times_sec=times, rate=rate, **options)
+        return write_video(tmp_path / name, moving(numbers), times_sec=times, rate=rate, **options)
 
     return make
 
 
 def stored(
-    film: Path, config: FramesConfig = CUT, check: CheckConfig | None = None, name: str = "film"
+    video: Path, config: FramesConfig = CUT, check: CheckConfig | None = None, name: str = "video"
 ) -> Path:
-    output = film.parent / "frames" / f"{name}.h5"
-    make_store(film, output, config=config, check=check)
+    output = video.parent / "frames" / f"{name}.h5"
+    make_store(video, output, config=config, check=check)
     return output
 
 
-def refused(film: Path, *, config: FramesConfig = CUT, check: CheckConfig = RIGHT) -> str:
-    """What is said when a film is decoded, which must be what is said before training."""
+def refused(video: Path, *, config: FramesConfig = CUT, check: CheckConfig = RIGHT) -> str:
+    """Return the error of decoding a video, and compare it with the one before training."""
     with pytest.raises(InputError) as decoding:
-        stored(film, config, check)
-    assert not list(film.parent.glob("frames/*"))
-    output = stored(film, config)
+        stored(video, config, check)
+    assert not list(video.parent.glob("frames/*"))
+    output = stored(video, config)
     with pytest.raises(InputError) as training:
         listed(output, config=config, check=check)
     assert str(training.value) == str(decoding.value)
-    assert "film: " in str(decoding.value)
+    assert "video: " in str(decoding.value)
     return str(decoding.value)
 
 
@@ -80,27 +80,27 @@ def listed(*stores: Path, config: FramesConfig = CUT, check: CheckConfig = RIGHT
 
 
 def nearest(rgb: np.ndarray, frames: Sequence[np.ndarray]) -> int:
-    """Which of the frames a picture is."""
+    """Return the number of the frame that an image is."""
     return int(np.abs(rgb.astype(int) - np.stack(frames)).mean(axis=(1, 2, 3)).argmin())
 
 
 # The part that is kept
 
 
-@pytest.mark.parametrize("name", ["film.mkv", "film.mp4", "film.webm", "film.avi"])
+@pytest.mark.parametrize("name", ["video.mkv", "video.mp4", "video.webm", "video.avi"])
 @pytest.mark.parametrize("seconds_before", [5, 47])
-def test_a_part_of_a_film_is_what_a_cut_of_it_is(
+def test_a_part_of_a_video_is_what_a_cut_of_it_is(
     write: Write, name: str, seconds_before: int
 ) -> None:
     before = seconds_before * 30
     clock = {"avi": Fraction(1, 30), "mp4": Fraction(1, 90000)}.get(name[-3:], Fraction(1, 1000))
     codec = "libvpx" if name.endswith("webm") else "libx264"
     quick = {"deadline": "realtime", "cpu-used": "8"} if codec == "libvpx" else {}
-    film = write(range(before + 420), name=name, clock=clock, codec=codec, codec_options=quick)
+    video = write(range(before + 420), name=name, clock=clock, codec=codec, codec_options=quick)
     config = replace(
         WHOLE, start_sec=float(seconds_before), end_sec=seconds_before + 12.0, codec="jpeg"
     )
-    store = FrameStore(stored(film, config, RIGHT))
+    store = FrameStore(stored(video, config, RIGHT))
     expected = moving(range(before, before + 360))
     assert np.abs(store.times_sec - (seconds_before + np.arange(360) / 30)).max() < 1e-9
     for k in (0, 1, 46, 47, 200, 359):
@@ -109,7 +109,7 @@ def test_a_part_of_a_film_is_what_a_cut_of_it_is(
     assert store.fingerprint["duration_sec"] == pytest.approx(12, abs=0.002)
 
 
-def test_films_that_were_cut_before_have_the_annotations_seconds(write: Write) -> None:
+def test_videos_that_were_cut_before_have_the_annotations_seconds(write: Write) -> None:
     store = FrameStore(stored(write(range(360)), CUT, RIGHT))
     assert (store.times_sec[0], len(store)) == (5.0, 360)
     assert store.nearest(7.0) == 60
@@ -124,7 +124,7 @@ NUMBERED = replace(WHOLE, start_sec=0.0, end_sec=None, fps=25.0, numbered=True)
 
 
 @pytest.mark.parametrize("fps", [30000 / 1001, 25, 12])
-def test_frames_that_are_numbered_come_once_each_whatever_the_films_rate(
+def test_frames_that_are_numbered_come_once_each_whatever_the_videos_rate(
     write: Write, fps: float, capsys: pytest.CaptureFixture[str]
 ) -> None:
     store = FrameStore(stored(write(range(37), fps=fps), NUMBERED, replace(ANY, as_annotated=True)))
@@ -142,11 +142,11 @@ def test_a_part_of_numbered_frames_begins_at_its_number(write: Write) -> None:
 
 
 @pytest.mark.parametrize(("annotated", "right"), [(37, True), (36, False), (38, False)])
-def test_a_film_has_as_many_frames_as_are_annotated(
+def test_a_video_has_as_many_frames_as_are_annotated(
     write: Write, tmp_path: Path, annotated: int, right: bool
 ) -> None:
     store = stored(write(range(37), fps=30), NUMBERED)
-    lines = [f"film,{frame / 25:g}\n" for frame in range(annotated)]
+    lines = [f"video,{frame / 25:g}\n" for frame in range(annotated)]
     (tmp_path / "key.csv").write_text("".join(lines))
     given = {
         "stores": [store],
@@ -158,7 +158,7 @@ def test_a_film_has_as_many_frames_as_are_annotated(
     if right:
         check_videos(**given)
         return
-    with pytest.raises(InputError, match=f"film: has 37 frames, but {annotated} are annotated"):
+    with pytest.raises(InputError, match=f"video: has 37 frames, but {annotated} are annotated"):
         check_videos(**given)
 
 
@@ -167,7 +167,7 @@ def test_other_rates_are_resampled_by_time(
 ) -> None:
     store = FrameStore(stored(write(range(300), fps=25), CUT, RIGHT))
     assert len(store) == 360
-    assert "film: it has 25 frames a second; the 30 that are kept are chosen" in (
+    assert "video: it has 25 frames a second; the 30 that are kept are chosen" in (
         capsys.readouterr().err
     )
     expected = moving(range(300))
@@ -176,7 +176,7 @@ def test_other_rates_are_resampled_by_time(
 
 
 @pytest.mark.parametrize(("fps", "frames"), [(24000 / 1001, 288), (24, 288), (50, 600), (60, 720)])
-def test_no_rate_that_films_have_is_a_fault(write: Write, fps: float, frames: int) -> None:
+def test_no_rate_that_videos_have_is_a_fault(write: Write, fps: float, frames: int) -> None:
     listed(stored(write(range(frames), fps=fps), CUT, RIGHT))
 
 
@@ -185,7 +185,7 @@ def test_a_varying_rate_is_said_but_no_fault(
 ) -> None:
     times = np.cumsum(np.tile([1 / 30, 1 / 20, 1 / 15], 84))
     stored(write(range(252), times_sec=(times - times[0]).tolist()), CUT, RIGHT)
-    assert "film: its rate varies" in capsys.readouterr().err
+    assert "video: its rate varies" in capsys.readouterr().err
 
 
 # Wrong cuts
@@ -196,13 +196,13 @@ def test_a_missing_frame_is_counted(write: Write) -> None:
     assert "has 359 frames, 360 are expected: one frame is missing." in said
 
 
-def test_a_gap_in_the_films_clock_is_found(write: Write) -> None:
+def test_a_gap_in_the_videos_clock_is_found(write: Write) -> None:
     numbers = [k for k in range(360) if k != 100]
     said = refused(write(numbers, times_sec=[k / 30 for k in numbers]))
     assert "one frame is missing: its clock jumps after 8.30 s, where a frame lasts 0.033 s" in said
 
 
-def test_a_film_that_is_too_short_is_counted(write: Write) -> None:
+def test_a_video_that_is_too_short_is_counted(write: Write) -> None:
     assert "has 330 frames, 360 are expected: 30 frames are missing" in refused(write(range(330)))
 
 
@@ -224,28 +224,28 @@ def test_a_rate_can_be_asked_for(write: Write) -> None:
 
 
 def test_a_clock_that_begins_elsewhere_is_found(write: Write) -> None:
-    film = write(range(360), times_sec=[3.2 + k / 30 for k in range(360)])
-    assert "its own clock begins at 3.20 s instead of 0" in refused(film)
+    video = write(range(360), times_sec=[3.2 + k / 30 for k in range(360)])
+    assert "its own clock begins at 3.20 s instead of 0" in refused(video)
 
 
-def test_a_film_that_breaks_off_is_found(write: Write) -> None:
-    film = write(range(360), container_options={"reserve_index_space": "20000"})
-    data = film.read_bytes()
-    film.write_bytes(data[: len(data) * 3 // 4])
-    said = refused(film)
+def test_a_video_that_breaks_off_is_found(write: Write) -> None:
+    video = write(range(360), container_options={"reserve_index_space": "20000"})
+    data = video.read_bytes()
+    video.write_bytes(data[: len(data) * 3 // 4])
+    said = refused(video)
     assert "frames are missing, it breaks off" in said
 
 
-def test_a_wrong_film_passes_where_the_settings_let_it(
+def test_a_wrong_video_passes_where_the_settings_let_it(
     write: Write, capsys: pytest.CaptureFixture[str]
 ) -> None:
     warn = replace(RIGHT, wrong_films="warn")
     output = stored(write(range(359)), CUT, warn)
     listed(output, check=warn)
-    assert capsys.readouterr().err.count("wrong video: film: has 359 frames") == 2
+    assert capsys.readouterr().err.count("wrong video: video: has 359 frames") == 2
 
 
-def test_each_wrong_film_is_in_one_message(write: Write) -> None:
+def test_each_wrong_video_is_in_one_message(write: Write) -> None:
     stores = [
         stored(write(range(frames)), name=name)
         for name, frames in (("a", 359), ("b", 360), ("c", 300))
@@ -259,9 +259,9 @@ def test_each_wrong_film_is_in_one_message(write: Write) -> None:
     assert "wrong_films: warn" in said[3]
 
 
-def test_annotations_beyond_a_film_are_found(write: Write, tmp_path: Path) -> None:
+def test_annotations_beyond_a_video_are_found(write: Write, tmp_path: Path) -> None:
     store = stored(write(range(360)))
-    (tmp_path / "train.csv").write_text("film,6,0,0,1,1,1,0\nfilm,18,0,0,1,1,1,0\n")
+    (tmp_path / "train.csv").write_text("video,6,0,0,1,1,1,0\nvideo,18,0,0,1,1,1,0\n")
     with pytest.raises(InputError, match=r"annotated from 6 to 18 s, but .* 5\.00 to 17\.00 s"):
         check_videos(
             stores=[store],
@@ -273,11 +273,11 @@ def test_annotations_beyond_a_film_are_found(write: Write, tmp_path: Path) -> No
     assert not (tmp_path / "list.csv").exists()
 
 
-def test_films_that_no_annotation_names_must_hold_the_seconds_that_are_scored(
+def test_videos_that_no_annotation_names_must_hold_the_seconds_that_are_scored(
     write: Write, tmp_path: Path
 ) -> None:
     store = stored(write(range(360)))
-    (tmp_path / "train.csv").write_text("film,6,0,0,1,1,1,0\n")
+    (tmp_path / "train.csv").write_text("video,6,0,0,1,1,1,0\n")
     (tmp_path / "other.csv").write_text("other,99,0,0,1,1,1,0\n")
     seconds, output = tmp_path / "seconds.txt", tmp_path / "list.csv"
     seconds.write_text("0006\n0018\n")

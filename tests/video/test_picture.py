@@ -24,7 +24,7 @@ def plain_frame(yuv: tuple[int, int, int], pix_fmt: str = "yuv420p") -> av.Video
     ],
 )
 @pytest.mark.parametrize("pix_fmt", ["yuv420p", "yuv444p"])
-def test_colours_follow_the_films_matrix_and_range(
+def test_colours_follow_the_videos_matrix_and_range(
     colorspace: int, color_range: int, red_blue_weights: tuple[float, float], pix_fmt: str
 ) -> None:
     y, u, v = 120, 110, 150

@@ -30,7 +30,7 @@ def numbers(golden: Path) -> dict[str, Any]:
 
 
 def as_fractions(inclusive_xyxy: list[list[float]], size_hw: tuple[int, int]) -> np.ndarray:
-    """Boxes whose last pixel belongs to them, as fractions of the frame."""
+    """Convert boxes that include their last pixel to fractions of the frame."""
     height, width = size_hw
     return (np.array(inclusive_xyxy) + [0, 0, 1, 1]) / [width, height, width, height]
 

@@ -1,4 +1,4 @@
-"""Films for the tests, whose frame k is grey of level 30 + 3 k: a frame tells its number."""
+"""Videos for tests. Frame k is grey of level 30 + 3 k, so a frame shows its number."""
 
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
@@ -12,16 +12,16 @@ CLOCK = Fraction(1, 1000)
 
 
 def grey(number: int, size_hw: tuple[int, int]) -> np.ndarray:
-    """Frame `number` of a film."""
+    """Make frame `number` of a video."""
     return np.full((*size_hw, 3), 30 + 3 * number, dtype=np.uint8)
 
 
 def number_of(rgb: np.ndarray) -> int:
-    """Which frame a picture is."""
+    """Return the number of the frame that an image is."""
     return round((float(rgb.mean()) - 30) / 3)
 
 
-def write_film(
+def write_video(
     path: Path,
     frames: Sequence[np.ndarray],
     *,
@@ -35,20 +35,20 @@ def write_film(
     container_options: dict[str, str] | None = None,
     codec_options: dict[str, str] | None = None,
 ) -> Path:
-    """Write a film whose frames are shown at `times_sec`, rounded to ticks of `clock`.
+    """Write a video whose frames are displayed at `times_sec`, rounded to ticks of `clock`.
 
     Args:
-        path: The film; its ending says of which kind.
-        frames: RGB.
-        times_sec: When each is shown.
-        rate: Frames a second that the film states; the last frame lasts that long.
+        path: The video; its ending selects the container.
+        frames: RGB frames.
+        times_sec: Time of each frame.
+        rate: Stated frame rate; also the duration of the last frame.
         clock: Seconds of a tick.
-        codec: FFmpeg's name of it.
-        pix_fmt: FFmpeg's name of the form of pixels.
-        aspect: Width of a pixel by its height.
-        turn: Degrees against the clock, then whether mirrored, then whether upside down.
-        container_options: FFmpeg's.
-        codec_options: FFmpeg's.
+        codec: FFmpeg's name of the codec.
+        pix_fmt: FFmpeg's name of the pixel format.
+        aspect: Width of a pixel divided by its height.
+        turn: Degrees counterclockwise, then True if mirrored, then True if upside down.
+        container_options: FFmpeg's options of the container.
+        codec_options: FFmpeg's options of the codec.
     """
     with av.open(str(path), "w", options=container_options or {}) as container:
         options = {"g": "5"} | (codec_options or {})
@@ -69,8 +69,8 @@ def write_film(
     return path
 
 
-def write_sound(path: Path, *, sleeve: bool = False) -> Path:
-    """Write a file with a tenth of a second of silence, and a picture on its sleeve if asked."""
+def write_audio(path: Path, *, sleeve: bool = False) -> Path:
+    """Write an audio file with a tenth of a second of silence, optionally with a cover image."""
     with av.open(str(path), "w") as container:
         stream = container.add_stream("aac", rate=8000)
         if sleeve:
@@ -90,7 +90,7 @@ def write_sound(path: Path, *, sleeve: bool = False) -> Path:
 
 
 def moving(numbers: Iterable[int], size_hw: tuple[int, int] = (48, 64)) -> list[np.ndarray]:
-    """Frames of a film that moves and is cut every 47 frames; a frame looks like no other."""
+    """Make frames of a moving video with a cut every 47 frames; all frames differ."""
     height, width = size_hw
     frames = []
     for number in numbers:
