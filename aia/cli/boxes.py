@@ -143,7 +143,7 @@ def _detected(data: Any, kind: Any, video: str) -> Path | None:
 
 def extract_objects(options: argparse.Namespace) -> None:
     """Write what the detector sees of objects in every second of a video, as a memory (§6.1)."""
-    from aia.detect.remember import extract_to_files
+    from aia.detect.object_features import extract_to_files
 
     config = section(DetectorConfig, options.settings, "detector")
     outputs = [(options.frames, options.output)]
@@ -194,7 +194,7 @@ def boxes_import(options: argparse.Namespace) -> None:
     import_boxes(
         _files_in(options.files),
         kind=options.kind,
-        films=films,
+        videos=films,
         output_dir=options.output_dir,
         images=options.images,
         frame_sizes=options.frame_sizes,

@@ -1,6 +1,6 @@
-"""The detector itself: torchvision's Faster R-CNN with FPN, and what its file must tell (§4.1).
+"""The detector: torchvision's Faster R-CNN with FPN, and the metadata of its file (§4.1).
 
-model.py makes one and keeps it in a file; finetune.py trains it, predict.py runs it over films.
+model.py builds, saves and loads it; finetune.py trains it, predict.py runs it on videos.
 """
 
 from collections.abc import Iterator, Sequence
@@ -30,7 +30,7 @@ Frame: TypeAlias = UInt8[Tensor, "_h _w 3"]  # frames of one batch may differ in
 
 
 class Boxes(NamedTuple):
-    """What one frame holds: boxes as fractions, the position of each one's class, its score."""
+    """Boxes of one frame as fractions, the class index and the score of each."""
 
     xyxy: Float[Tensor, "boxes 4"]
     label: Int[Tensor, " boxes"]
@@ -38,21 +38,21 @@ class Boxes(NamedTuple):
 
 
 class Found(NamedTuple):
-    """What a frame holds, and what the network saw of each box."""
+    """Boxes of one frame and the features of each."""
 
     boxes: Boxes
     features: Float[Tensor, "boxes d"]
-    """Of the box head, before classes are told: what LFB remembers of objects."""
+    """Output of the box head before the classifier: LFB's memory of objects."""
 
 
 class Detector(nn.Module):
-    """A Faster R-CNN together with what its file must tell.
+    """A Faster R-CNN with its name, classes and input size.
 
     Args:
-        model: one of `MODELS`.
-        classes: names, the first is the person; the background is not among them.
-        short_side: pixels to which a frame's shorter side is resized.
-        norm_eps: None where BatchNorm learns; a number where it is frozen, with this ε.
+        model: One of `MODELS`.
+        classes: Class names without the background; the first is the person.
+        short_side: Pixels to which a frame's shorter side is resized.
+        norm_eps: The ε of frozen BatchNorm; None if BatchNorm is trained.
     """
 
     def __init__(
@@ -72,19 +72,19 @@ class Detector(nn.Module):
             )
         if norm_eps is not None:
             _freeze_norms(self.network, eps=norm_eps)
-        self.see(short_side)
+        self.resize_to(short_side)
 
-    def see(self, short_side: int) -> None:
-        """Have frames resized to `short_side` pixels from now on."""
+    def resize_to(self, short_side: int) -> None:
+        """Set the size in pixels to which a frame's shorter side is resized."""
         self.short_side = short_side
         self.network.transform.min_size = (short_side,)
-        # The longer side's limit, in torchvision's proportion of 800 to 1333.
+        # limit of the longer side, in torchvision's proportion of 800 to 1333
         self.network.transform.max_size = round(short_side * 1333 / 800)
 
     def forward(self, frames: list[Frame]) -> list[Boxes]:
-        """Boxes of each frame, best first; at most 100 a frame, with scores of at least 0.05.
+        """Detect boxes of each frame, best first: at most 100, with scores of at least 0.05.
 
-        Those of maskrcnn-benchmark's networks are its own, which include their last pixel.
+        Boxes of maskrcnn-benchmark's networks include their last pixel, as in its own code.
         """
         assert not self.training, "losses() is for training"
         if not frames:
@@ -94,11 +94,11 @@ class Detector(nn.Module):
 
     @property
     def d(self) -> int:
-        """Channels of a box's features."""
+        """Number of feature channels of a box."""
         return self.network.roi_heads.box_predictor.cls_score.in_features
 
     def find(self, frames: list[Frame]) -> list[Found]:
-        """The same boxes, each with the features of the box head at its final place."""
+        """Detect the same boxes, each with the box head's features at its final position."""
         assert not self.training, "losses() is for training"
         if not frames:
             return []
@@ -109,9 +109,9 @@ class Detector(nn.Module):
         ]
 
     def losses(self, frames: list[Frame], truth: list[Boxes]) -> dict[str, Float[Tensor, ""]]:
-        """The four losses of Faster R-CNN: objectness and boxes of the RPN, class and boxes.
+        """Compute the four losses: objectness and boxes of the RPN, classes and boxes of the RoIs.
 
-        A frame without boxes is a negative. Scores are not read.
+        A frame without boxes is a negative. Scores in `truth` are ignored.
         """
         targets = []
         for frame, boxes in zip(frames, truth, strict=True):
@@ -127,11 +127,11 @@ class Detector(nn.Module):
         *,
         features: bool = False,
     ) -> tuple[list[dict[str, Tensor]], dict[str, Tensor]]:
-        """Torchvision's flow, written out for the sake of one line: what runs in bfloat16.
+        """Run torchvision's forward pass, with the backbone alone in bfloat16 on a GPU.
 
-        A pixel position above 256 has no exact bfloat16, so anchors, proposals and boxes must
-        stay in float32; the backbone is where the time goes. Where the numbers are to be
-        maskrcnn-benchmark's, it stays in float32 too.
+        Pixel positions above 256 have no exact bfloat16, so anchors, proposals and boxes stay in
+        float32; the backbone takes most of the time. Networks of maskrcnn-benchmark run in float32
+        throughout, to reproduce its numbers.
         """
         network = self.network
         pixels = [frame.permute(2, 0, 1).float() / 255 for frame in frames]
@@ -146,10 +146,10 @@ class Detector(nn.Module):
             proposals, rpn_losses = network.rpn(images, maps, targets)
             found, box_losses = network.roi_heads(maps, proposals, images.image_sizes, targets)
             if features:
-                places = [boxes["boxes"] for boxes in found]
+                rois = [boxes["boxes"] for boxes in found]
                 heads = network.roi_heads
-                seen = heads.box_head(heads.box_roi_pool(maps, places, images.image_sizes))
-                for boxes, own in zip(found, seen.split([len(p) for p in places]), strict=True):
+                pooled = heads.box_head(heads.box_roi_pool(maps, rois, images.image_sizes))
+                for boxes, own in zip(found, pooled.split([len(r) for r in rois]), strict=True):
                     boxes["features"] = own
         sizes_hw = [(frame.shape[0], frame.shape[1]) for frame in frames]
         found = network.transform.postprocess(found, images.image_sizes, sizes_hw)
@@ -163,9 +163,9 @@ def _as_fractions(frame: Frame, boxes: dict[str, Tensor]) -> Boxes:
 
 
 def exchange_classes(detector: Detector, classes: Sequence[str]) -> None:
-    """Give the detector a class head for `classes`, in place.
+    """Replace the detector's class head by one for `classes`, in place.
 
-    What the old head knew about the background and about classes of the same name is kept.
+    Weights of the background and of classes of the same name are kept.
     """
     old = detector.network.roi_heads.box_predictor
     new = FastRCNNPredictor(old.cls_score.in_features, len(classes) + 1)
@@ -189,7 +189,7 @@ def exchange_classes(detector: Detector, classes: Sequence[str]) -> None:
 
 @contextmanager
 def _full_float32() -> Iterator[None]:
-    """Have a GPU's convolutions keep all of float32, which by default they round to TF32."""
+    """Disable TF32, to which a GPU's convolutions round float32 by default."""
     before = torch.backends.cudnn.allow_tf32
     torch.backends.cudnn.allow_tf32 = False
     try:
@@ -199,7 +199,7 @@ def _full_float32() -> Iterator[None]:
 
 
 def _freeze_norms(module: nn.Module, *, eps: float) -> None:
-    """Put a FrozenBatchNorm2d in the place of every BatchNorm2d, in place."""
+    """Replace every BatchNorm2d by a FrozenBatchNorm2d, in place."""
     for name, child in module.named_children():
         if isinstance(child, nn.BatchNorm2d):
             frozen: Any = FrozenBatchNorm2d(child.num_features, eps=eps)

@@ -1,7 +1,7 @@
-"""Fine-tuning of the detector on a data set's own boxes (§4.1).
+"""Fine-tuning of the detector on the boxes of a data set (§4.1).
 
-The paper fine-tunes on AVA's persons a network that knows COCO's; the small network starts from
-nothing. AdamW, a linear warm-up, then a cosine down to zero; half of the frames are mirrored.
+The paper fine-tunes a network of COCO on AVA's persons; the small network is trained from scratch.
+AdamW, linear warm-up, then cosine decay to zero; half of the frames are mirrored.
 """
 
 import json
@@ -39,12 +39,12 @@ from aia.video.store import FrameStore, readable_stores
 WARMUP_SHARE = 0.1  # of the steps; all of this is ours
 WEIGHT_DECAY = 1e-4
 CLIP_NORM = 5.0
-LOG_EVERY = 10  # steps between two lines of metrics
+LOG_EVERY = 10  # steps between lines of metrics
 
 
 @runtime_checkable
 class LabelledSource(Protocol):
-    """Anything that yields labelled frames by number, such as `LabelledFrames`."""
+    """Sequence of labelled frames, such as `LabelledFrames`."""
 
     def __len__(self) -> int: ...
 
@@ -52,7 +52,7 @@ class LabelledSource(Protocol):
 
 
 class Example(NamedTuple):
-    """A frame as the detector takes it, and what there is to be found."""
+    """Input frame of the detector and its ground truth."""
 
     frame: Tensor
     truth: Boxes
@@ -72,21 +72,21 @@ def finetune_on_files(
     threads: int = 1,
     read: Reader | None = None,
 ) -> None:
-    """Fine-tune on a split's files; with `config.finetune` false, write the weights as they are.
+    """Fine-tune on the files of a split; with `config.finetune` false, write the initial weights.
 
     Args:
-        stores: frames of the split's films.
-        annotations: the split's actions, whose boxes are the persons'; None: all boxes are among
-            the objects, those of the first class too.
-        excluded: seconds to leave out.
-        objects: boxes of objects on the key frames.
-        tracks: persons on every frame of the only film, instead of those on the key frames.
-        config: the detector's settings.
-        output: the weights, as safetensors.
-        metrics: see `finetune_detector`.
-        seed: see `finetune_detector`.
-        threads: of the arithmetic on a CPU; more than the machine has are not used.
-        read: see `load_detector`.
+        stores: Frame stores of the split's videos.
+        annotations: Actions of the split, whose boxes are those of persons; None: all boxes are
+            in `objects`, including those of the first class.
+        excluded: Seconds to leave out.
+        objects: Boxes of objects on the key frames.
+        tracks: Persons on every frame of the only video, instead of those on the key frames.
+        config: Settings of the detector.
+        output: The weights, as safetensors.
+        metrics: See `finetune_detector`.
+        seed: See `finetune_detector`.
+        threads: Threads on a CPU, at most the number of its cores.
+        read: See `load_detector`.
     """
     device = compute_on(threads=threads)
     if not config.finetune:
@@ -102,16 +102,16 @@ def finetune_on_files(
         if metrics:
             write_text(metrics, "")
         return
-    films = readable_stores(stores)
+    videos = readable_stores(stores)
     labels = _labels_of(
-        films,
+        videos,
         annotations=annotations,
         excluded=read_excluded(excluded),
         objects=read_objects(objects) if objects else None,
         tracks=tracks,
         person=config.classes[0],
     )
-    source = LabelledFrames(films, labels, classes=config.classes, max_images=config.max_images)
+    source = LabelledFrames(videos, labels, classes=config.classes, max_images=config.max_images)
     finetune_detector(
         source,
         config=config,
@@ -124,7 +124,7 @@ def finetune_on_files(
 
 
 def _labels_of(
-    films: Mapping[str, FrameStore],
+    videos: Mapping[str, FrameStore],
     *,
     annotations: Path | str | None,
     excluded: set[tuple[str, int]],
@@ -132,7 +132,7 @@ def _labels_of(
     tracks: Path | str | None,
     person: str,
 ) -> pd.DataFrame:
-    """Which boxes there are, as a table of `LABEL_COLUMNS`."""
+    """Return all boxes to learn from as a table of `LABEL_COLUMNS`."""
     if annotations is None:
         if objects is None:
             raise InputError(
@@ -143,9 +143,9 @@ def _labels_of(
     actions = without_seconds(read_actions(annotations), excluded)
     if not tracks:
         return key_frame_labels(actions, objects, person=person)
-    if len(films) != 1:
-        raise InputError(f"{tracks}: are the tracks of one film, but {len(films)} are given")
-    (store,) = films.values()
+    if len(videos) != 1:
+        raise InputError(f"{tracks}: are the tracks of one video, but {len(videos)} are given")
+    (store,) = videos.values()
     return track_labels(read_tracks(tracks), actions, store=store, person=person)
 
 
@@ -160,17 +160,17 @@ def finetune_detector(
     workers: int = 0,
     read: Reader | None = None,
 ) -> Detector:
-    """Train a detector on `source`, write its weights to `output`, return it ready to be used.
+    """Train a detector on `source`, write its weights, and return it in evaluation mode.
 
     Args:
-        source: labelled frames.
-        config: which network, from which weights, how long and how fast.
-        output: a .safetensors file, written when training is done.
-        device: where to compute.
-        seed: of the initial weights, the order of the frames, mirroring, and sampled anchors.
-        metrics: a file of JSON lines: step, loss, its four parts, lr, images_per_sec.
-        workers: processes that read frames; 0: this one.
-        read: see `load_detector`.
+        source: Labelled frames.
+        config: Network, initial weights, number of steps, learning rate.
+        output: A .safetensors file, written at the end of training.
+        device: Device to train on.
+        seed: Seed of initial weights, order of frames, mirroring, and sampled anchors.
+        metrics: A file of JSON lines: step, loss, its four parts, lr, images_per_sec.
+        workers: Processes that read frames; 0: this one.
+        read: See `load_detector`.
     """
     detector = build_detector(
         config.model,
@@ -197,7 +197,7 @@ def finetune_detector(
 
 
 class Draws(Dataset[Example]):
-    """The frames in the order of training: passes over `source`, each in another order."""
+    """Frames in the order of training: epochs over `source`, each in its own random order."""
 
     def __init__(
         self, source: LabelledSource, *, classes: tuple[str, ...], draws: int, seed: int
@@ -221,7 +221,7 @@ class Draws(Dataset[Example]):
 
 
 def learning_rate(step: int, *, steps: int, peak: float) -> float:
-    """The rate of step 0, 1, ...: up to `peak` in a line, then down to zero along a cosine.
+    """Return the learning rate of a step from 0 on: linear warm-up to `peak`, cosine decay to 0.
 
     >>> [round(learning_rate(step, steps=20, peak=1.0), 2) for step in (0, 1, 2, 11, 19)]
     [0.5, 1.0, 1.0, 0.5, 0.01]
@@ -235,6 +235,7 @@ def learning_rate(step: int, *, steps: int, peak: float) -> float:
 def _train(
     detector: Detector, draws: Draws, *, config: DetectorConfig, log: TextIO | None, workers: int
 ) -> None:
+    """Train the detector in place."""
     device = next(detector.parameters()).device
     trained = [parameter for parameter in detector.parameters() if parameter.requires_grad]
     optimizer = torch.optim.AdamW(trained, weight_decay=WEIGHT_DECAY)

@@ -1,12 +1,12 @@
-"""Hands and objects that were detected on every frame of EPIC-Kitchens, as they are published.
+"""Reader of the published detections of hands and objects on every frame of EPIC-Kitchens.
 
 The release (epic-kitchens-100-hand-object-bboxes, by the detector of Shan et al. 2020) has a pickle
-for each film: a list with the frames as bytes, each a protocol buffer. It keeps hands from a score
-of 0.1 on and objects from 0.01 on; its authors use 0.5 for both.
+for each video: a list of frames as bytes, each a protocol buffer. It has hands with scores from 0.1
+on and objects from 0.01 on; its authors use 0.5 for both.
 
-Frames are those of the published pictures: 60 a second of the films of EPIC-Kitchens-55 (P01_01)
-and 50 a second of those that came later (P01_101), whatever the rate of the film itself, and the
-first has the number 1. With the film's own 59.94 a box would be late by a second after 17 minutes.
+Frame numbers are those of the published images, from 1: 60 a second for the videos of
+EPIC-Kitchens-55 (P01_01) and 50 for the later ones (P01_101), whatever the video's own rate. With
+a video's own 59.94, boxes would be late by a second after 17 minutes.
 """
 
 import re
@@ -22,10 +22,10 @@ from aia.pickles import read_pickle
 from aia.tables import check_video_id
 
 LABELS = {"persons": "hand", "objects": "object"}
-"""What the boxes of each kind are called: hands stand where other data sets have persons."""
-_FRAMES_PER_SEC = {2: 60.0, 3: 50.0}  # by the digits of a film's number
-_FORM = "expected a list of a film's frames as epic-kitchens-100-hand-object-bboxes has them"
-_MESSAGES: dict[str, list[tuple[int, str, str]]] = {  # number, name and type of what is read
+"""Label of the boxes of each kind: hands take the place of persons."""
+_FRAMES_PER_SEC = {2: 60.0, 3: 50.0}  # by the number of digits of a video's number
+_FORM = "expected a list of a video's frames as epic-kitchens-100-hand-object-bboxes has them"
+_MESSAGES: dict[str, list[tuple[int, str, str]]] = {  # number, name and type of each field
     "BBox": [(1, "left", "float"), (2, "top", "float"), (3, "right", "float"),
              (4, "bottom", "float")],
     "Hand": [(1, "bbox", "BBox"), (2, "score", "float")],
@@ -35,16 +35,16 @@ _MESSAGES: dict[str, list[tuple[int, str, str]]] = {  # number, name and type of
 }  # fmt: skip
 
 
-class FilmBoxes(NamedTuple):
-    """What one file says of one film."""
+class VideoBoxes(NamedTuple):
+    """Boxes of one video's file."""
 
     video: str
     boxes: pd.DataFrame
     """Columns video, time_sec, x1, y1, x2, y2 (fractions), score and label."""
     frames: int
-    """That the file has."""
+    """Number of frames in the file."""
     missing: int
-    """Key times at which it has none."""
+    """Number of key times without a frame."""
 
 
 def read_hand_objects(
@@ -52,17 +52,17 @@ def read_hand_objects(
     *,
     kind: Literal["persons", "objects"],
     times: Mapping[str, Sequence[float]] | None = None,
-) -> FilmBoxes:
-    """The boxes of one film.
+) -> VideoBoxes:
+    """Read the boxes of one video.
 
     Args:
-        path: The pickle, which is read without running what it names.
-        kind: `persons` are its hands.
-        times: Moments of each film, in seconds. Only the frame nearest to each is kept, and its
-            boxes get this moment as theirs. None: every frame.
+        path: The pickle, which is read without executing anything.
+        kind: `persons` are hands.
+        times: Key times of each video, in seconds: only the frame nearest to each is kept, and its
+            boxes get the key time. None: every frame.
 
     Raises:
-        InputError: It is no such file, of several films, or a frame makes no sense: which.
+        InputError: The file is of another kind, of several videos, or has an invalid frame.
     """
     frames = _frames(Path(path))
     detections = _message_class()
@@ -77,10 +77,10 @@ def read_hand_objects(
             rate = frames_per_sec(video, where)
             wanted = {} if times is None else _moments(times.get(video, ()), rate)
         if frame.video_id != video:
-            raise InputError(f"{where}: is of film {frame.video_id!r}, others are of {video!r}")
+            raise InputError(f"{where}: is of video {frame.video_id!r}, others are of {video!r}")
         number = frame.frame_number
         if number < 1 or number in seen:
-            problem = "is there twice" if number in seen else "is no number from 1 on"
+            problem = "is a duplicate" if number in seen else "is not a number from 1 on"
             raise InputError(f"{where}: frame number {number} {problem}; {_FORM}")
         seen.add(number)
         moments = [(number - 1) / rate] if times is None else wanted.get(number, ())
@@ -94,27 +94,27 @@ def read_hand_objects(
     boxes = pd.DataFrame(rows, columns=columns, dtype=float)
     boxes.insert(0, "video", video)
     missing = sum(len(moments) for number, moments in wanted.items() if number not in seen)
-    return FilmBoxes(video, boxes.assign(label=LABELS[kind]), len(frames), missing)
+    return VideoBoxes(video, boxes.assign(label=LABELS[kind]), len(frames), missing)
 
 
 def frames_per_sec(video: str, where: object) -> float:
-    """How many of a film's frames are published for each second.
+    """Return the frame rate of a video's published images.
 
     >>> frames_per_sec("P01_01", ""), frames_per_sec("P01_101", "")
     (60.0, 50.0)
     """
     check_video_id(video, where)
-    film = re.fullmatch(r"P\d\d_(\d{2,3})", video)
-    if film is None:
+    found = re.fullmatch(r"P\d\d_(\d{2,3})", video)
+    if found is None:
         raise InputError(
-            f"{where}: {video!r} is no film of EPIC-Kitchens, such as P01_01; it is not known how "
-            "many frames of it there are in a second"
+            f"{where}: {video!r} is not a video of EPIC-Kitchens, such as P01_01; the frame rate "
+            "of its published images is unknown"
         )
-    return _FRAMES_PER_SEC[len(film[1])]
+    return _FRAMES_PER_SEC[len(found[1])]
 
 
 def _moments(times_sec: Sequence[float], rate: float) -> dict[int, list[float]]:
-    """Moments by the number of the frame that is nearest to them."""
+    """Return key times by the number of the nearest frame."""
     moments: dict[int, list[float]] = {}
     for second in times_sec:
         moments.setdefault(round(second * rate) + 1, []).append(second)
@@ -142,9 +142,9 @@ def _parsed(detections: Any, raw: bytes, where: str) -> Any:
 
 @cache
 def _message_class() -> Any:
-    """The class that reads a frame; fields that nothing here needs are passed over.
+    """Build the message class of a frame, with only the fields of `_MESSAGES`.
 
-    Built when it is needed, from `_MESSAGES`, so that no generated code has to fit the library.
+    It is built at run time, so that no generated code depends on the library's version.
     """
     from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 

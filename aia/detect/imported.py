@@ -1,8 +1,8 @@
-"""Boxes that others detected and published, as the files that our detector would have written.
+"""Import of published boxes, as the files that our detector would have written.
 
-The layout of a file is known by its content: AlphAction's JSON, PySlowFast's and LFB's CSV,
-Parquet with the columns of our boxes, or EPIC-Kitchens' pickles of hands and objects. No threshold
-is applied here: that of §4.1 is applied by whoever reads the boxes.
+The layout of a file is detected from its content: AlphAction's JSON, PySlowFast's and LFB's CSV,
+Parquet with the columns of our boxes, or EPIC-Kitchens' pickles of hands and objects. No score
+threshold is applied here; readers of the boxes apply that of §4.1.
 """
 
 import re
@@ -30,51 +30,51 @@ from aia.tables.predicted_boxes import FARTHEST
 Kind = Literal["persons", "objects"]
 PERSON = "person"
 _SIDES = ["x1", "y1", "x2", "y2"]
-_NAMED = 5  # films that a line names
-_LEAST = 1e-6  # fraction of a frame that counts as something
+_NAMED = 5  # names listed in a message
+_LEAST = 1e-6  # fractions of a frame below this count as zero
 
 
 class Found(NamedTuple):
-    """Boxes of the wanted films, within the frame, and what was said of the file."""
+    """Boxes of the wanted videos, clipped to the frame, and a summary of the file."""
 
     boxes: pd.DataFrame
-    said: str
+    summary: str
 
 
 def import_boxes(
     files: Sequence[Path | str],
     *,
     kind: Kind,
-    films: Sequence[str],
+    videos: Sequence[str],
     output_dir: Path | str,
     images: Path | str | None = None,
     frame_sizes: Path | str | None = None,
     times: Mapping[str, Sequence[float]] | None = None,
 ) -> None:
-    """Write one table of boxes for each film, `output_dir`/{film}.parquet; empty ones, too.
+    """Write one table of boxes for each video, `output_dir`/{video}.parquet, even if it is empty.
 
-    Pickles are films with all of their frames: each is written before the next one is read, so that
-    those before a wrong one are there. Of other layouts nothing is written if anything is wrong.
+    A pickle has all frames of one video; its table is written before the next pickle is read, so
+    the tables before an invalid pickle remain. With other layouts, any error writes nothing.
 
     Args:
-        files: published boxes, each of any layout.
-        kind: what they are.
-        films: which films get a file; boxes of others are left out, and counted.
-        output_dir: the folder.
-        images: what AlphAction's image ids mean: its annotations, or its list of films.
-        frame_sizes: a CSV of video,width,height, for boxes in pixels.
-        times: moments of each film that alone are kept of pickles, in seconds; None: all frames.
+        files: Published boxes, each of any layout.
+        kind: Kind of the boxes.
+        videos: Videos that get a file; boxes of others are skipped and counted.
+        output_dir: The folder.
+        images: Key to AlphAction's image ids: its annotations, or its list of videos.
+        frame_sizes: A CSV of video,width,height, for boxes in pixels.
+        times: Key times of each video in seconds, to select frames of pickles; None: all frames.
 
     Raises:
-        InputError: a file is not what it should be, or has no box of any of the films.
+        InputError: A file is invalid, or has no box of any of the videos.
     """
     layouts = [layout_of(file) for file in files]
     if "pickle" in layouts:
         if other := [
             str(f) for f, layout in zip(files, layouts, strict=True) if layout != "pickle"
         ]:
-            raise InputError(f"{other[0]}: is no pickle, but others are; import them by themselves")
-        _import_films(files, kind=kind, films=films, output_dir=output_dir, times=times)
+            raise InputError(f"{other[0]}: is not a pickle, but others are; import them separately")
+        _import_videos(files, kind=kind, videos=videos, output_dir=output_dir, times=times)
         return
     if times is not None:
         raise InputError(
@@ -83,54 +83,54 @@ def import_boxes(
         )
     tables = []
     for file in files:
-        found = read_any(file, kind=kind, films=films, images=images, frame_sizes=frame_sizes)
-        say(f"{file}: {found.said}")
+        found = read_any(file, kind=kind, videos=videos, images=images, frame_sizes=frame_sizes)
+        say(f"{file}: {found.summary}")
         tables.append(found.boxes)
     boxes = pd.concat(tables, ignore_index=True)
     boxes = boxes.sort_values(["video", "time_sec"], kind="stable")
     groups = dict(tuple(boxes.groupby("video", sort=False)))
-    without = [film for film in films if film not in groups]
+    without = [video for video in videos if video not in groups]
     if without:
-        say(f"no {kind} in {_some(without)}: nothing will be found there")
+        say(f"no {kind} in {_some(without)}: nothing will be detected there")
     provenance = _provenance(files)
-    for film in films:
-        table = groups.get(film, boxes.iloc[:0]).reset_index(drop=True)
-        write_boxes(Path(output_dir) / f"{film}.parquet", table, provenance=provenance)
+    for video in videos:
+        table = groups.get(video, boxes.iloc[:0]).reset_index(drop=True)
+        write_boxes(Path(output_dir) / f"{video}.parquet", table, provenance=provenance)
 
 
-def _import_films(
+def _import_videos(
     files: Sequence[Path | str],
     *,
     kind: Kind,
-    films: Sequence[str],
+    videos: Sequence[str],
     output_dir: Path | str,
     times: Mapping[str, Sequence[float]] | None,
 ) -> None:
-    """Pickles of hands and objects, one film after the other."""
+    """Import pickles of hands and objects, one video after the other."""
     sources: dict[str, Path | str] = {}
     for file in files:
         found = read_hand_objects(file, kind=kind, times=times)
         if found.video in sources:
-            raise InputError(f"{file}: is of {found.video}, as {sources[found.video]} is")
-        if found.video not in films:
-            say(f"{file}: of {found.video}, which is not asked for; left out")
+            raise InputError(f"{file}: is of {found.video}, like {sources[found.video]}")
+        if found.video not in videos:
+            say(f"{file}: of {found.video}, which is not among the videos; skipped")
             continue
         sources[found.video] = file
         notes = [f"no frame at {found.missing} key times"] if found.missing else []
         boxes = _within_frame(file, _checked(file, found.boxes), np.zeros((1, 2)), notes)
         boxes = boxes.sort_values("time_sec", kind="stable").reset_index(drop=True)
-        said = f"{file}: {found.frames} frames of {found.video}, {len(boxes)} {kind}"
-        say("; ".join([said, *notes]))
+        summary = f"{file}: {found.frames} frames of {found.video}, {len(boxes)} {kind}"
+        say("; ".join([summary, *notes]))
         provenance = _provenance([file])
         write_boxes(Path(output_dir) / f"{found.video}.parquet", boxes, provenance=provenance)
     if not sources:
-        raise InputError(f"{files[0]}: is of none of {_some(sorted(films))}, nor is another file")
-    without = [film for film in films if film not in sources]
+        raise InputError(f"{files[0]}: neither it nor another file is of {_some(sorted(videos))}")
+    without = [video for video in videos if video not in sources]
     if without:
-        say(f"no file of {_some(without)}: nothing will be found there")
-    for film in without:
+        say(f"no file of {_some(without)}: nothing will be detected there")
+    for video in without:
         empty = pd.DataFrame({name: [] for name in BOX_COLUMNS if name != "track"})
-        write_boxes(Path(output_dir) / f"{film}.parquet", empty, provenance={"boxes": "imported"})
+        write_boxes(Path(output_dir) / f"{video}.parquet", empty, provenance={"boxes": "imported"})
 
 
 def _provenance(files: Sequence[Path | str]) -> dict[str, str]:
@@ -145,25 +145,25 @@ def read_any(
     path: Path | str,
     *,
     kind: Kind,
-    films: Collection[str],
+    videos: Collection[str],
     images: Path | str | None = None,
     frame_sizes: Path | str | None = None,
 ) -> Found:
-    """Boxes of one file of any layout; arguments as in `import_boxes`."""
+    """Read the boxes of a file of any layout but pickle; arguments as in `import_boxes`."""
     layout = layout_of(path)
     if layout == "pickle":
-        raise InputError(f"{path}: is a pickle of a whole film; `import_boxes` takes it")
+        raise InputError(f"{path}: is a pickle of a whole video; `import_boxes` takes it")
     notes: list[str] = []
     pixel, unlisted = np.zeros((1, 2)), 0
     if layout == "json":
         label = PERSON if kind == "persons" else None
         described = read_images(images, frame_sizes)
         boxes, sizes_wh, unlisted, foreign = read_coco_boxes(
-            path, described, films=films, label=label
+            path, described, videos=videos, label=label
         )
         pixel = 1 / sizes_wh
         if unlisted:
-            notes.append(f"{unlisted} on images that {images} does not have left out")
+            notes.append(f"{unlisted} on images that {images} does not have skipped")
     else:
         if layout == "csv":
             boxes = read_predicted_boxes(path).assign(label=PERSON)
@@ -172,26 +172,26 @@ def read_any(
         else:
             boxes, unknown = read_foreign_boxes(path)
             if unknown:
-                notes.append(f"columns {', '.join(unknown)} are not used")
+                notes.append(f"columns {', '.join(unknown)} ignored")
             boxes = _checked(path, _of_kind(path, boxes, kind, notes))
-        wanted = boxes["video"].isin(list(films))
+        wanted = boxes["video"].isin(list(videos))
         foreign = set(boxes.loc[~wanted, "video"])
         boxes = boxes[wanted]
     if foreign:
-        notes.append(f"{_some(sorted(foreign))} left out, the annotations do not name them")
+        notes.append(f"{_some(sorted(foreign))} skipped, which the annotations do not name")
     if boxes.empty and unlisted:
         raise InputError(
             f"{path}: {images} has none of its image ids; is it of another split or data set?"
         )
     if boxes.empty and foreign:
         raise InputError(
-            f"{path}: has boxes of {_some(sorted(foreign))}, but none of {_some(sorted(films))}; "
+            f"{path}: has boxes of {_some(sorted(foreign))}, but none of {_some(sorted(videos))}; "
             "do the annotations and the boxes belong together?"
         )
     boxes = _within_frame(path, boxes, pixel, notes)
-    films_found = boxes["video"].nunique()
-    said = f"{_LAYOUTS[layout]}, {len(boxes)} {kind} of {films_found} of {len(films)} films"
-    return Found(boxes.reindex(columns=list(BOX_COLUMNS)), "; ".join([said, *notes]))
+    count = boxes["video"].nunique()
+    summary = f"{_LAYOUTS[layout]}, {len(boxes)} {kind} of {count} of {len(videos)} videos"
+    return Found(boxes.reindex(columns=list(BOX_COLUMNS)), "; ".join([summary, *notes]))
 
 
 _LAYOUTS = {
@@ -203,7 +203,7 @@ _LAYOUTS = {
 
 
 def layout_of(path: Path | str) -> Literal["json", "csv", "parquet", "pickle"]:
-    """Which layout a file has, by its first bytes."""
+    """Detect the layout of a file from its first bytes."""
     if not Path(path).is_file():
         raise InputError(
             f"{path}: there is no such file; boxes expected (JSON, CSV, Parquet or pickle)"
@@ -222,21 +222,21 @@ def layout_of(path: Path | str) -> Literal["json", "csv", "parquet", "pickle"]:
 
 
 def _of_kind(path: Path | str, boxes: pd.DataFrame, kind: Kind, notes: list[str]) -> pd.DataFrame:
-    """Rows of a table that are persons, or objects: by their label, where they have one."""
+    """Select the persons or the objects of a table, by the label if there is one."""
     if "label" not in boxes:
         return boxes.assign(label=PERSON if kind == "persons" else "object")
     person = (boxes["label"] == PERSON).to_numpy(bool)
     kept = person if kind == "persons" else ~person
     if len(boxes) and not kept.any():
         labels = _some(sorted(set(boxes["label"].astype(str))), "labels")
-        raise InputError(f"{path}: holds no {kind}, its rows have the {labels}; is it the other?")
+        raise InputError(f"{path}: has no {kind}, only {labels}; is it the other kind?")
     if not kept.all():
-        notes.append(f"{(~kept).sum()} that are no {kind} left out")
+        notes.append(f"{(~kept).sum()} that are not {kind} skipped")
     return boxes[kept]
 
 
 def _checked(path: Path | str, boxes: pd.DataFrame) -> pd.DataFrame:
-    """A table's boxes, once they are known to be boxes in fractions with a score."""
+    """Check that boxes are fractions of the frame with a score, and return them."""
     sides, score = boxes[_SIDES].to_numpy(), boxes["score"].to_numpy()
     for wrong, message in (
         (
@@ -261,9 +261,9 @@ def _checked(path: Path | str, boxes: pd.DataFrame) -> pd.DataFrame:
 def _within_frame(
     path: Path | str, boxes: pd.DataFrame, pixel: np.ndarray, notes: list[str]
 ) -> pd.DataFrame:
-    """Boxes cut at the frame's edge; those left with no more than a pixel are dropped.
+    """Clip boxes to the frame, and drop those of at most one pixel.
 
-    AlphAction's loader does both, and tables with rounded corners hold boxes without an area.
+    AlphAction's loader does the same; tables with rounded corners have boxes without an area.
     """
     sides = boxes[_SIDES].to_numpy(np.float64)
     cut = sides.clip(0, 1)
@@ -275,13 +275,13 @@ def _within_frame(
             "the sizes those of the frames that the boxes were found on?"
         )
     if (beyond & kept).any():
-        notes.append(f"{(beyond & kept).sum()} cut at the frame's edge")
+        notes.append(f"{(beyond & kept).sum()} clipped to the frame")
     if not kept.all():
-        notes.append(f"{(~kept).sum()} without an area left out")
+        notes.append(f"{(~kept).sum()} without an area skipped")
     return boxes.assign(**{side: cut[:, i] for i, side in enumerate(_SIDES)})[kept]
 
 
-def _some(names: Sequence[str], what: str = "films") -> str:
-    """How many there are, and the first ones by name."""
+def _some(names: Sequence[str], what: str = "videos") -> str:
+    """Return the number of names and list the first ones."""
     listed = ", ".join(names[:_NAMED]) + (", ..." if len(names) > _NAMED else "")
     return f"{len(names)} {what if len(names) > 1 else what[:-1]} ({listed})"

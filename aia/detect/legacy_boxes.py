@@ -1,8 +1,8 @@
-"""The box arithmetic of maskrcnn-benchmark, whose boxes include their last pixel.
+"""Box arithmetic of maskrcnn-benchmark, whose boxes include their last pixel.
 
-A box (x1, y1, x2, y2) of its checkpoints is x2 - x1 + 1 pixels wide, and a pixel is a box of area
-one. Torchvision's functions are right for them once 1 is added to x2 and y2, which is how
-most of this file is made; anchors and pyramid levels follow rules of their own.
+A box (x1, y1, x2, y2) of its checkpoints is x2 - x1 + 1 pixels wide, so a single pixel has area 1.
+Most functions here add 1 to x2 and y2 and call torchvision's; anchors and pyramid levels follow
+rules of their own.
 """
 
 import math
@@ -25,17 +25,17 @@ CANONICAL_SIZE, CANONICAL_LEVEL = 224, 4  # a square RoI of this size belongs to
 
 
 def exclusive(xyxy: Float[Tensor, "*boxes 4"]) -> Float[Tensor, "*boxes 4"]:
-    """The same boxes, ending behind their last pixel instead of at it."""
+    """Convert boxes that include their last pixel to boxes that end behind it."""
     return xyxy + xyxy.new_tensor([0, 0, 1, 1])
 
 
 def inclusive(xyxy: Float[Tensor, "*boxes 4"]) -> Float[Tensor, "*boxes 4"]:
-    """The same boxes, ending at their last pixel instead of behind it."""
+    """Convert boxes that end behind their last pixel to boxes that include it."""
     return xyxy - xyxy.new_tensor([0, 0, 1, 1])
 
 
 def area(xyxy: Float[Tensor, "boxes 4"]) -> Float[Tensor, " boxes"]:
-    """Pixels within each box.
+    """Compute the area of each box in pixels.
 
     >>> area(torch.tensor([[3.0, 5.0, 3.0, 5.0]]))
     tensor([1.])
@@ -45,12 +45,12 @@ def area(xyxy: Float[Tensor, "boxes 4"]) -> Float[Tensor, " boxes"]:
 
 
 def iou(one: Float[Tensor, "n 4"], other: Float[Tensor, "m 4"]) -> Float[Tensor, "n m"]:
-    """Intersection over union of all pairs."""
+    """Compute the intersection over union of all pairs."""
     return box_ops.box_iou(exclusive(one), exclusive(other))
 
 
 def clip(xyxy: Float[Tensor, "*boxes 4"], size_hw: tuple[int, int]) -> Float[Tensor, "*boxes 4"]:
-    """Boxes moved into the image, whose last pixel is at (w - 1, h - 1)."""
+    """Clip boxes to the image, whose last pixel is at (w - 1, h - 1)."""
     h, w = size_hw
     return box_ops.clip_boxes_to_image(xyxy, (h - 1, w - 1))
 
@@ -58,22 +58,22 @@ def clip(xyxy: Float[Tensor, "*boxes 4"], size_hw: tuple[int, int]) -> Float[Ten
 def nms(
     xyxy: Float[Tensor, "boxes 4"], scores: Float[Tensor, " boxes"], threshold: float
 ) -> Int[Tensor, " kept"]:
-    """Positions of the boxes that non-maximum suppression keeps, best first.
+    """Return the indices of the boxes that non-maximum suppression keeps, best first.
 
-    The reference's operator for CPUs suppresses a box whose IoU with a better one is the
-    threshold itself, the one for GPUs does not; so it is here on either.
+    Where the IoU with a better box equals the threshold, the reference's CPU operator suppresses a
+    box and its GPU operator does not; both are reproduced here.
     """
-    # On a CPU torchvision compares with a double, here the one just below the reference's float;
-    # on a GPU it compares with a float, and this rounds back to it.
+    # on a CPU torchvision compares with a double: pass the one just below the reference's float;
+    # on a GPU it compares with a float, to which this value is rounded
     just_below = math.nextafter(float(np.float32(threshold)), 0.0)
     return box_ops.nms(exclusive(xyxy), scores, just_below)
 
 
 def pyramid_levels(boxes: Sequence[Float[Tensor, "_boxes 4"]]) -> Int[Tensor, " all_boxes"]:
-    """The level each RoI is pooled from, counted from the finest of `POOLED_LEVELS`.
+    """Return the level that each RoI is pooled from, counted from the finest of `POOLED_LEVELS`.
 
     Args:
-        boxes: of each image; a level map of torchvision's RoIAlign takes them so.
+        boxes: RoIs of each image, as torchvision's RoIAlign passes them.
     """
     side = torch.cat([area(xyxy) for xyxy in boxes]).sqrt()
     finest, coarsest = POOLED_LEVELS
@@ -87,22 +87,22 @@ class LegacyBoxCoder(BoxCoder):
     def encode_single(
         self, reference_boxes: Float[Tensor, "boxes 4"], proposals: Float[Tensor, "boxes 4"]
     ) -> Float[Tensor, "boxes 4"]:
-        """What a proposal lacks to be its reference box."""
+        """Encode reference boxes relative to their proposals."""
         return super().encode_single(exclusive(reference_boxes), exclusive(proposals))
 
     def decode_single(
         self, rel_codes: Float[Tensor, "boxes codes"], boxes: Float[Tensor, "boxes 4"]
     ) -> Float[Tensor, "boxes codes"]:
-        """Boxes corrected by their codes, four numbers for each class."""
+        """Decode boxes from their codes, four numbers for each class."""
         decoded = super().decode_single(rel_codes, exclusive(boxes))
         return inclusive(decoded.unflatten(1, (-1, 4))).flatten(1)
 
 
 class LegacyAnchors(AnchorGenerator):
-    """Anchors of whole pixels, at the pyramid's own strides.
+    """Anchors of whole pixels, at the nominal strides of the pyramid.
 
-    Torchvision divides the padded image by the map to have a stride, which on P6 is not 64
-    wherever half a cell is cut off.
+    Torchvision computes a stride as image size by map size, which on P6 is not 64 where half a
+    cell is cut off.
     """
 
     def __init__(self) -> None:
@@ -115,7 +115,7 @@ class LegacyAnchors(AnchorGenerator):
     def forward(
         self, image_list: Any, feature_maps: list[Float[Tensor, "images channels _h _w"]]
     ) -> list[Float[Tensor, "anchors 4"]]:
-        """The anchors of each image, from P2 to P6, row by row."""
+        """Return the anchors of each image, from P2 to P6, row by row."""
         self.set_cell_anchors(feature_maps[0].dtype, feature_maps[0].device)
         sizes_hw = [map_.shape[-2:] for map_ in feature_maps]
         grid = self.grid_anchors(sizes_hw, [[stride, stride] for stride in STRIDES])
@@ -123,9 +123,9 @@ class LegacyAnchors(AnchorGenerator):
 
 
 def cell_anchors(*, stride: int, size: int) -> Float[Tensor, "ratios 4"]:
-    """The anchors around the first cell of a level, one for each of `ANCHOR_RATIOS`.
+    """Return the anchors around the first cell of a level, one for each of `ANCHOR_RATIOS`.
 
-    They are rounded at the size of a cell and enlarged afterwards.
+    They are rounded at the size of a cell, then enlarged.
 
     >>> cell_anchors(stride=4, size=32).tolist()[0]
     [-22.0, -10.0, 25.0, 13.0]
@@ -137,4 +137,4 @@ def cell_anchors(*, stride: int, size: int) -> Float[Tensor, "ratios 4"]:
         h = round(w * ratio)
         reach_w, reach_h = ((side * (size / stride) - 1) / 2 for side in (w, h))
         anchors.append([centre - reach_w, centre - reach_h, centre + reach_w, centre + reach_h])
-    return torch.tensor(anchors, device="cpu")  # numbers also where a network is made without
+    return torch.tensor(anchors, device="cpu")  # also within torch.device("meta")

@@ -1,10 +1,10 @@
-"""Faster R-CNN as maskrcnn-benchmark computes it, the detector that the paper took (§4.1).
+"""Faster R-CNN as maskrcnn-benchmark computes it, the detector of the paper (§4.1).
 
     frame ─▶ PIL resize, BGR ─▶ ResNet, FPN ─▶ RPN: 1000 proposals ─▶ RoI heads: 100 boxes
 
-Its published weights give their published boxes only with its own arithmetic. The networks are
-torchvision's; what stands here is where they differ: the form of the input, norms without ε,
-the place of the stride, and boxes that include their last pixel (legacy_boxes.py).
+Published weights reproduce the published boxes only with the original arithmetic. The networks are
+torchvision's; this module has the differences: preprocessing, norms without ε, the convolution
+with the stride, and boxes that include their last pixel (legacy_boxes.py).
 """
 
 from functools import partial
@@ -34,18 +34,18 @@ from aia.errors import InputError
 PYRAMID_CHANNELS = 256
 HEAD_WIDTH = 1024
 ROI_RESOLUTION = 7
-BGR_MEAN = (102.9801, 115.9465, 122.7717)  # of values 0..255; the deviation is taken as 1
+BGR_MEAN = (102.9801, 115.9465, 122.7717)  # of values 0..255; the standard deviation is 1
 DIVISIBLE = 32  # images are padded to multiples of this
 
 
 class Body(NamedTuple):
-    """What tells one ResNet from another."""
+    """Architecture of a ResNet."""
 
     blocks: tuple[int, int, int, int]
     groups: int
     width_per_group: int
     stride_in_1x1: bool
-    """The first convolution of a stage has its stride, not the second. No weight shows it."""
+    """True if a stage's stride is in its first convolution, not the second; no weight shows it."""
 
 
 BODIES = {
@@ -64,18 +64,18 @@ def build_maskrcnn_benchmark(
     long_side: int = 1333,
     detections_per_image: int = 100,
 ) -> GeneralizedRCNN:
-    """One of the three networks, untrained; torchvision's in use, maskrcnn-benchmark's in numbers.
+    """Build an untrained network with torchvision's interface and maskrcnn-benchmark's results.
 
-    It takes RGB images [3, h, w], bytes or their 255ths, and returns `boxes`, `scores` and
-    `labels` of each, best first, in pixels of the image as it was given. A box includes its
-    last pixel, and label 1 is the first class.
+    It takes RGB images [3, h, w], as bytes or as bytes / 255, and returns `boxes`, `scores` and
+    `labels` of each, best first, in pixels of the input image. A box includes its last pixel, and
+    label 1 is the first class.
 
     Args:
-        name: one of `MASKRCNN_BENCHMARK`.
-        classes: how many, with the background.
-        short_side: pixels to which an image's shorter side is resized,
-        long_side: unless the longer one had more than this.
-        detections_per_image: at most so many boxes, or more where the last ones tie; 0: all.
+        name: One of `MASKRCNN_BENCHMARK`.
+        classes: Number of classes, including the background.
+        short_side: Pixels to which an image's shorter side is resized.
+        long_side: Limit of the longer side, which may make the shorter one smaller.
+        detections_per_image: Most boxes of an image, more where the last ones tie; 0: all.
     """
     if name not in BODIES:
         raise InputError(f"{name} is not one of {', '.join(BODIES)}")
@@ -110,13 +110,13 @@ def build_maskrcnn_benchmark(
 
 
 def coco_classes() -> tuple[str, ...]:
-    """COCO's 80 names in the order of its checkpoints, where torchvision's have gaps."""
+    """Return COCO's 80 class names in order, without the gaps of torchvision's list."""
     categories = get_model_weights("fasterrcnn_resnet50_fpn").COCO_V1.meta["categories"]
     return tuple(name for name in categories[1:] if name != "N/A")
 
 
 def resized_hw(size_hw: tuple[int, int], *, short_side: int, long_side: int) -> tuple[int, int]:
-    """The size to which an image is resized; the longer side is cut off, not rounded.
+    """Compute the size to which an image is resized; the longer side is truncated, not rounded.
 
     >>> resized_hw((1080, 1920), short_side=800, long_side=1333)
     (750, 1333)
@@ -133,11 +133,11 @@ def resized_hw(size_hw: tuple[int, int], *, short_side: int, long_side: int) -> 
 
 
 class LegacyTransform(GeneralizedRCNNTransform):
-    """Images as the networks saw them in training: resized by PIL, BGR, 0..255 less the mean.
+    """Preprocessing as in training: resize by PIL, BGR, subtract the mean from values 0..255.
 
     Args:
-        short_side: see `resized_hw`.
-        long_side: see `resized_hw`.
+        short_side: See `resized_hw`.
+        long_side: See `resized_hw`.
     """
 
     def __init__(self, *, short_side: int, long_side: int) -> None:
@@ -146,7 +146,7 @@ class LegacyTransform(GeneralizedRCNNTransform):
     def forward(
         self, images: list[Tensor], targets: list[dict[str, Tensor]] | None = None
     ) -> tuple[ImageList, list[dict[str, Tensor]] | None]:
-        """One padded batch of BGR images, each with its size in it, and the targets resized."""
+        """Return one padded batch of BGR images with their sizes, and the targets resized."""
         resized = [self._resized(_bytes(image)) for image in images]
         sizes_hw = [(image.shape[-2], image.shape[-1]) for image in resized]
         if targets is not None:
@@ -163,7 +163,7 @@ class LegacyTransform(GeneralizedRCNNTransform):
         )
         if (h, w) == rgb.shape[1:]:
             return rgb
-        # PIL's filter widens when it shrinks and rounds to bytes; no operator of torch is equal.
+        # PIL's filter widens when downscaling and rounds to bytes; no operator of torch is equal
         picture = Image.fromarray(rgb.permute(1, 2, 0).cpu().contiguous().numpy())
         smaller = np.array(picture.resize((w, h), Image.Resampling.BILINEAR))
         return torch.from_numpy(smaller).to(rgb.device).permute(2, 0, 1)
@@ -178,7 +178,7 @@ class StrideIn1x1(Bottleneck):
 
 
 class LegacyRegionProposals(RegionProposalNetwork):
-    """Torchvision's RPN, with boxes that include their last pixel, and none too small."""
+    """Torchvision's RPN for boxes that include their last pixel; it drops no small boxes."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -192,8 +192,8 @@ class LegacyRegionProposals(RegionProposalNetwork):
         image_shapes: list[tuple[int, int]],
         num_anchors_per_level: list[int],
     ) -> tuple[list[Float[Tensor, "_proposals 4"]], list[Float[Tensor, " _proposals"]]]:
-        """The best of each level without their likes, then the best of all levels, in order."""
-        # The sigmoid comes first: where it saturates, boxes tie whose logits do not.
+        """Select the best boxes of each level after NMS, then the best of all levels, in order."""
+        # sigmoid before top-k: where it saturates, scores tie although logits do not
         scores = objectness.detach().reshape(len(proposals), -1).sigmoid()
         kept: list[list[tuple[Tensor, Tensor]]] = [[] for _ in image_shapes]
         levels = zip(
@@ -219,7 +219,7 @@ class LegacyRegionProposals(RegionProposalNetwork):
 
 
 class LegacyRoIHeads(RoIHeads):
-    """Torchvision's RoI heads, with boxes that include their last pixel, and none too small."""
+    """Torchvision's RoI heads for boxes that include their last pixel; no small box is dropped."""
 
     def __init__(
         self, *arguments: Any, bbox_reg_weights: tuple[float, float, float, float], **options: Any
@@ -230,7 +230,7 @@ class LegacyRoIHeads(RoIHeads):
     def assign_targets_to_proposals(
         self, proposals: list[Tensor], gt_boxes: list[Tensor], gt_labels: list[Tensor]
     ) -> tuple[list[Tensor], list[Tensor]]:
-        """Position and class of the true box that each proposal is to find, for training."""
+        """Return index and class of the ground-truth box of each proposal, for training."""
         proposals, gt_boxes = (
             [legacy_boxes.exclusive(xyxy) for xyxy in boxes] for boxes in (proposals, gt_boxes)
         )
@@ -243,7 +243,7 @@ class LegacyRoIHeads(RoIHeads):
         proposals: list[Float[Tensor, "_proposals 4"]],
         image_shapes: list[tuple[int, int]],
     ) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
-        """Boxes, scores and labels of each image, best first."""
+        """Return boxes, scores and labels of each image, best first."""
         counts = [len(xyxy) for xyxy in proposals]
         decoded = self.box_coder.decode(box_regression, proposals).split(counts)
         probabilities = class_logits.softmax(dim=-1).split(counts)
@@ -260,7 +260,7 @@ class LegacyRoIHeads(RoIHeads):
         roi, label = roi[label > 0], label[label > 0]  # 0 is the background
         xyxy, scores = xyxy[roi, label], scores[roi, label]
         kept = [label.new_zeros(0)]
-        # Class by class: the offsets of torchvision's batched_nms round other boxes than these.
+        # class by class: the offsets of torchvision's batched_nms would change the rounding
         for one in label.unique():
             members = (label == one).nonzero().flatten()
             kept.append(members[legacy_boxes.nms(xyxy[members], scores[members], self.nms_thresh)])
@@ -289,12 +289,12 @@ def _backbone(body: Body) -> BackboneWithFPN:
 
 def _roi_pool() -> MultiScaleRoIAlign:
     pool = MultiScaleRoIAlign(["0", "1", "2", "3"], ROI_RESOLUTION, sampling_ratio=2)
-    # Torchvision would guess the scales from the first images that it sees.
+    # torchvision would infer the scales from the first batch
     pool.scales = [1 / stride for stride in STRIDES[:4]]
     pool.map_levels = legacy_boxes.pyramid_levels
     return pool
 
 
 def _bytes(image: Tensor) -> UInt8[Tensor, "3 h w"]:
-    """An image's bytes, also where it comes as their 255ths."""
+    """Return an image as bytes; it may come as bytes / 255."""
     return (image * 255).round().to(torch.uint8) if image.is_floating_point() else image

@@ -1,9 +1,8 @@
-"""Where a detector comes from: nothing, COCO, or a file (§4.1).
+"""Build, save and load detectors: from scratch, with COCO's weights, or from a file (§4.1).
 
-The paper takes a ResNeXt-101-FPN Faster R-CNN that knows COCO and fine-tunes it on AVA's boxes
-for the persons. Here the networks are torchvision's, that one as its authors compute it
-(maskrcnn_benchmark.py), and one small one (small.py); a file of `save_detector` tells all that
-is needed to rebuild its detector.
+The paper fine-tunes a ResNeXt-101-FPN Faster R-CNN of COCO on AVA's boxes of persons. The networks
+here are torchvision's, the paper's (maskrcnn_benchmark.py), and a small one (small.py). A file of
+`save_detector` has all that is needed to rebuild its detector.
 """
 
 import json
@@ -23,12 +22,12 @@ from aia.detect.maskrcnn_benchmark import MASKRCNN_BENCHMARK, coco_classes
 from aia.errors import InputError
 from aia.tensors import DIGEST, read_tensors, write_tensors
 
-FORMAT, ABOUT = 1, "aia.detector"  # version and name of what a file says of itself
+FORMAT, ABOUT = 1, "aia.detector"  # version and name of the entry in a file's metadata
 
 _DESCRIBED = ("model", "classes", "short_side", "norm_eps")
 
 Weights: TypeAlias = dict[str, Tensor]
-Reader: TypeAlias = Callable[[Path, str], Weights]  # of a file, for one of `MASKRCNN_BENCHMARK`
+Reader: TypeAlias = Callable[[Path, str], Weights]  # from a file and one of `MASKRCNN_BENCHMARK`
 
 
 def build_detector(
@@ -41,17 +40,17 @@ def build_detector(
     seed: int = 0,
     read: Reader | None = None,
 ) -> Detector:
-    """A detector at the point where fine-tuning starts, or ready to be used as it is.
+    """Build a detector, ready for fine-tuning or for use.
 
     Args:
-        model: one of `MODELS`.
-        classes: names, the first is the person.
-        short_side: pixels that the network sees.
+        model: One of `MODELS`.
+        classes: Class names; the first is the person.
+        short_side: Pixels to which a frame's shorter side is resized.
         weights: `scratch`; `coco`, torchvision's by name; or a .safetensors, .pth or .pkl file.
-        finetune: true: the class head is exchanged where the weights know other classes;
-            false: the weights keep their own classes (COCO's names, for `coco`).
-        seed: of all that is random.
-        read: see `load_detector`.
+        finetune: True: replace the class head if the weights have other classes; False: keep the
+            classes of the weights (COCO's names, for `coco`).
+        seed: Seed of random weights.
+        read: See `load_detector`.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -67,14 +66,14 @@ def build_detector(
             raise InputError(
                 f"{weights}: holds a {detector.model}, but detector.model says {model}"
             )
-        detector.see(short_side)
+        detector.resize_to(short_side)
         if finetune and detector.classes != tuple(classes):
             exchange_classes(detector, classes)
     return detector
 
 
 def save_detector(path: Path | str, detector: Detector) -> None:
-    """Write the weights as safetensors, with all that `load_detector` needs."""
+    """Write the weights as safetensors, with the metadata that `load_detector` needs."""
     about = {
         "format": FORMAT,
         "model": detector.model,
@@ -93,17 +92,17 @@ def load_detector(
     short_side: int | None = None,
     read: Reader | None = None,
 ) -> Detector:
-    """The detector of a file, ready to be used.
+    """Load a detector in evaluation mode.
 
-    A file of `save_detector` needs nothing else. The other arguments speak for a bare
-    torchvision state dict (.pth or .safetensors), which tells neither its network nor its classes.
+    A file of `save_detector` needs no other argument. The others describe a bare state dict of
+    torchvision (.pth or .safetensors), which names neither its network nor its classes.
 
     Args:
-        path: the file.
-        model: one of `MODELS`.
-        classes: names, the first is the person.
-        short_side: pixels that the network sees.
-        read: how the published files of `MASKRCNN_BENCHMARK` are read; None: they are not.
+        path: The file.
+        model: One of `MODELS`.
+        classes: Class names; the first is the person.
+        short_side: Pixels to which a frame's shorter side is resized.
+        read: Reader of published files of `MASKRCNN_BENCHMARK`; None: they are not supported.
     """
     path = Path(path)
     metadata: Mapping[str, str] = {}
@@ -130,10 +129,10 @@ def load_detector(
 
 
 def _described(path: Path, text: str) -> Detector:
-    """The detector that a file describes, with fresh weights."""
+    """Build the detector that a file's metadata describe, with random weights."""
     try:
         about = json.loads(text)
-        about.pop(DIGEST, None)  # compared when the tensors were read
+        about.pop(DIGEST, None)  # verified when the tensors were read
         if about.pop("format") != FORMAT:
             raise InputError(f"{path}: is of another version of aia; fine-tune the detector again")
         model, classes, short_side, norm_eps = (about.pop(name) for name in _DESCRIBED)
@@ -149,7 +148,7 @@ def _described(path: Path, text: str) -> Detector:
             raise ValueError(wrong[0])
     except (KeyError, ValueError, TypeError, AttributeError) as error:
         raise InputError(
-            f"{path}: describes its detector in another way than this program ({error}); expected "
+            f"{path}: its detector metadata are incompatible with this version ({error}); expected "
             f"format, {', '.join(_DESCRIBED)}; was it changed by another program?"
         ) from None
     try:
@@ -159,12 +158,13 @@ def _described(path: Path, text: str) -> Detector:
 
 
 def compute_on(*, threads: int) -> torch.device:
-    """Where to compute: the GPU if there is one, else at most so many of the CPU's cores."""
+    """Return the GPU if there is one, else the CPU; limit the number of CPU threads."""
     torch.set_num_threads(max(1, min(threads, len(os.sched_getaffinity(0)))))
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def _coco_detector(model: str, *, short_side: int) -> Detector:
+    """Download torchvision's COCO weights of a network, and build its detector."""
     if model not in TORCHVISION:
         raise InputError(
             f"detector.weights: there are no coco weights of {model}; "
@@ -175,7 +175,7 @@ def _coco_detector(model: str, *, short_side: int) -> Detector:
         weights = published.get_state_dict(progress=False, check_hash=True, weights_only=True)
     except (OSError, RuntimeError, pickle.UnpicklingError) as error:
         raise InputError(
-            f"{published}: cannot be had ({error}); without a network, fetch {published.url} "
+            f"{published}: cannot be downloaded ({error}); if offline, download {published.url} "
             "elsewhere and give the file as detector.weights"
         ) from error
     classes = tuple(published.meta["categories"][1:])  # the first one is the background
@@ -190,7 +190,7 @@ def _coco_detector(model: str, *, short_side: int) -> Detector:
 
 
 def read_weights(path: Path) -> tuple[Weights, Mapping[str, str]]:
-    """Tensors of a checkpoint and, of a .safetensors file, its metadata."""
+    """Read the tensors of a checkpoint and, if it is a .safetensors file, its metadata."""
     weights = read_tensors(path)
     if path.suffix != ".safetensors":
         return weights, {}
@@ -201,7 +201,7 @@ def read_weights(path: Path) -> tuple[Weights, Mapping[str, str]]:
 def _classes_of(
     weights: Weights, classes: tuple[str, ...], model: str, path: Path | str
 ) -> tuple[str, ...]:
-    """Names for the rows of a bare state dict's class head."""
+    """Return the class names of a bare state dict, by the size of its class head."""
     head = weights.get("roi_heads.box_predictor.cls_score.weight")
     rows = -1 if head is None else len(head) - 1
     if model in MASKRCNN_BENCHMARK:
@@ -230,11 +230,11 @@ def _load(detector: Detector, weights: Weights, where: object) -> None:
 
 
 def _frozen_eps(model: str, *, counted: bool) -> float:
-    """The ε with which the norms of weights from elsewhere are frozen.
+    """Return the ε of the frozen norms of foreign weights.
 
     Args:
-        model: one of torchvision's.
-        counted: the weights count the batches that their norms saw, so these were not frozen.
+        model: One of torchvision's.
+        counted: True if the weights have batch counters, so that their norms were not frozen.
     """
-    # The first ResNet-50 dates from when torchvision's frozen norm had no ε.
+    # the first ResNet-50 was published when torchvision's frozen norm had no ε
     return 0.0 if model == "fasterrcnn_resnet50_fpn" and not counted else 1e-5

@@ -1,7 +1,7 @@
-"""Key frames to boxes of persons and objects (§4.1), under no threshold but the lowest.
+"""Detect persons and objects on key frames (§4.1).
 
-Every box with a score of at least 0.05 is kept: the thresholds of §4.1 are applied by whoever
-reads the boxes, so that trying another one runs no network.
+Every box with a score of at least 0.05 is kept. Readers of the boxes apply the thresholds of §4.1,
+so trying another one needs no detection.
 """
 
 import hashlib
@@ -35,8 +35,8 @@ from aia.video.layout import skipped_reason
 from aia.video.store import FrameStore
 
 
-class FilmBoxes(NamedTuple):
-    """Tables of `BOX_COLUMNS`: the persons of a film, and everything else."""
+class VideoBoxes(NamedTuple):
+    """Persons and objects of a video, as tables of `BOX_COLUMNS`."""
 
     persons: pd.DataFrame
     objects: pd.DataFrame
@@ -52,24 +52,23 @@ def detect_to_files(
     config: DetectorConfig,
     threads: int = 1,
 ) -> None:
-    """Detect on the key frames of some videos; write two tables of boxes of each.
+    """Detect on the key frames of some videos; write a table of persons and one of objects each.
 
-    Tables that were made of the very same are kept, so that an interrupted job resumes.
+    Existing tables of the same frames, weights and settings are kept, so interrupted jobs resume.
 
     Args:
-        stores: each a video's frames, the table of persons to write, and that of everything else;
-            None: it is not wanted.
-        weights: a file of `save_detector`.
-        annotations: AVA CSVs, of all splits that the videos are in; their seconds are key frames.
-        segments: tables of segments, whose key frames are where their clips may lie.
-        seconds: a list of more key frames, which need no annotation.
-        config: only `max_objects` is read; the network is what the weights say.
-        threads: of the arithmetic on a CPU; more than the machine has are not used.
+        stores: Each a video's frame store, the table of persons and the table of objects to write;
+            None: this table is not needed.
+        weights: A file of `save_detector`.
+        annotations: AVA CSVs of all splits that the videos are in; their seconds are key frames.
+        segments: Tables of segments; the times of their clips are key frames.
+        seconds: A list of more key frames, which need no annotation.
+        config: Only `max_objects` is read; the network is that of the weights.
+        threads: Threads on a CPU, at most the number of its cores.
     """
     device = compute_on(threads=threads)
-    tables = [read_actions(path) for path in annotations]
-    of_segments = [key_times(path) for path in segments]
-    listed = [] if seconds is None else [pd.Series(read_seconds(seconds))]
+    sources = [*map(_annotated_times, annotations), *map(key_times, segments)]
+    listed = [] if seconds is None else read_seconds(seconds)
     detector: Detector | None = None
     weights_digest = file_digest(weights)
     for store, persons, objects in stores:
@@ -77,39 +76,37 @@ def detect_to_files(
             (path, kind) for path, kind in ((persons, "persons"), (objects, "objects")) if path
         ]
         if skipped_reason(Path(store)) is not None:
-            say(f"{store}: its film was skipped, so there is nothing to detect")
+            say(f"{store}: its video was skipped, nothing to detect")
             for output, _ in outputs:
                 write_boxes(output, pd.DataFrame(columns=list(BOX_COLUMNS)), provenance={})
             continue
         video = FrameStore(store)
-        times_sec = [table.loc[table["video"] == video.video, "time_sec"] for table in tables]
-        times_sec += [pd.Series(times.get(video.video, [])) for times in of_segments]
-        times_sec += listed
-        if not any(map(len, times_sec)):
+        times_sec = [time for times in sources for time in times.get(video.video, ())]
+        key_frames = np.unique(np.array([*times_sec, *listed], np.float64))
+        if not len(key_frames):
             names = ", ".join(map(str, [*annotations, *segments]))
             raise InputError(
-                f"{names}: no key frame of {video.video}; is that the film's name there?"
+                f"{names}: no key frame of {video.video}; is that the video's name there?"
             )
-        key_frames = np.unique(np.concatenate(times_sec))
         made_of = digest_of(video, weights_digest, key_frames.tobytes(), config.max_objects)
         if all(is_made_of(output, made_of) for output, _ in outputs):
             continue
         detector = detector or load_detector(weights).to(device)
-        found = detect_film(video, detector, key_frames, max_objects=config.max_objects)
+        found = detect_video(video, detector, key_frames, max_objects=config.max_objects)
         provenance = detector_provenance(detector, weights) | {"made_of": made_of}
         for output, kind in outputs:
             write_boxes(output, getattr(found, kind), provenance=provenance)
 
 
 def digest_of(video: FrameStore, weights_digest: str, *settings: object) -> str:
-    """Digest what a detector's file is made of: frames, weights, settings, version."""
+    """Hash what a detector's output depends on: frames, weights, settings, version."""
     frames = sorted((name, str(value)) for name, value in video.about.items())
     what = (frames, weights_digest, settings, STAGE_VERSIONS["detector"])
     return hashlib.sha256(repr(what).encode()).hexdigest()
 
 
 def is_made_of(path: Path, made_of: str) -> bool:
-    """Return True if a file that the detector wrote is there, and made of the very same."""
+    """Return True if a file of the detector exists with this digest of its inputs."""
     try:
         about = read_description(path, (), "boxes").get("provenance", {})
         return about.get("made_of") == made_of
@@ -125,7 +122,7 @@ def box_table(
     score: Float[np.ndarray, " boxes"],
     detector: Detector,
 ) -> pd.DataFrame:
-    """Boxes as a table of `BOX_COLUMNS`; `times_sec` is one for all, or one for each."""
+    """Make a table of `BOX_COLUMNS`; `times_sec` is one time for all boxes, or one for each."""
     return pd.DataFrame(
         {
             "video": pd.Series([video] * len(score), dtype=str),
@@ -138,8 +135,14 @@ def box_table(
     )[list(BOX_COLUMNS)]
 
 
+def _annotated_times(annotations: Path | str) -> dict[str, list[float]]:
+    """Return the annotated times of an AVA CSV, by video."""
+    times = read_actions(annotations).groupby("video", observed=True)["time_sec"]
+    return {str(video): group.tolist() for video, group in times}
+
+
 def key_times(segments: Path | str) -> dict[str, list[float]]:
-    """Where the clips of a table of segments may lie, of each film."""
+    """Return the times of all clips of a table of segments, by video."""
     table = read_segments(segments)
     times: dict[str, list[float]] = {}
     columns = (table[name].tolist() for name in ("video", "start_sec", "stop_sec"))
@@ -149,29 +152,29 @@ def key_times(segments: Path | str) -> dict[str, list[float]]:
 
 
 def detect_frames(detector: Detector, frames: UInt8[np.ndarray, "frames h w 3"]) -> list[Boxes]:
-    """Boxes of each frame, best first; computed where the detector is, returned on the CPU."""
+    """Detect boxes of each frame, best first, on the detector's device; return them on the CPU."""
     device = next(detector.parameters()).device
     with torch.inference_mode():
         found = detector.eval()(list(torch.from_numpy(frames).to(device)))
         return [Boxes(*(part.cpu() for part in result)) for result in found]
 
 
-def detect_film(
+def detect_video(
     store: FrameStore,
     detector: Detector,
     times_sec: Float[np.ndarray, " times"],
     *,
     max_objects: int,
     batch: int = 4,
-) -> FilmBoxes:
-    """Boxes of a film's key frames, in the order of time, the best of each frame first.
+) -> VideoBoxes:
+    """Detect boxes on a video's key frames, by time, the best of each frame first.
 
     Args:
-        store: the film's frames.
-        detector: on the device where it is to compute; its first class is the person.
-        times_sec: of the key frames; each counts once.
-        max_objects: of each frame, the best ones by score.
-        batch: frames a batch.
+        store: The video's frames.
+        detector: The detector on its device; the first class is the person.
+        times_sec: Times of the key frames; duplicates are ignored.
+        max_objects: Most objects of a frame, the best by score.
+        batch: Frames of a batch.
     """
     times_sec = np.unique(times_sec)
     found: list[Boxes] = []
@@ -184,18 +187,18 @@ def detect_film(
     label = torch.cat([torch.zeros(0).long(), *(frame.label for frame in found)]).numpy()
     score = torch.cat([torch.zeros(0), *(frame.score for frame in found)]).numpy()
     table = box_table(store.video, np.repeat(times_sec, counts), xyxy, label, score, detector)
-    kept = boxes.valid(xyxy)  # a sliver at the edge may have no width as a fraction
+    kept = boxes.valid(xyxy)  # a thin box at the edge may have zero width as a fraction
     persons = table[kept & (label == 0)]
     objects = table[kept & (label != 0)].groupby("time_sec").head(max_objects)
-    return FilmBoxes(persons.reset_index(drop=True), objects.reset_index(drop=True))
+    return VideoBoxes(persons.reset_index(drop=True), objects.reset_index(drop=True))
 
 
 def detector_provenance(detector: Detector, weights: Path | str) -> dict[str, str]:
-    """Which detector found the boxes, for the metadata of their files.
+    """Describe the detector, for the metadata of the boxes' files.
 
     Args:
-        detector: as loaded.
-        weights: the file that it was loaded from.
+        detector: The detector as loaded.
+        weights: The file that it was loaded from.
     """
     return {
         "detector": detector.model,

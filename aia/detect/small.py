@@ -1,10 +1,10 @@
-"""A small Faster R-CNN, made to be trained from scratch within minutes on one CPU core (ours).
+"""A small Faster R-CNN that trains from scratch within minutes on one CPU core (ours).
 
     frame ─▶ stem /2 ─▶ stage /4 ─▶ /8 ─▶ /16 ─▶ /32     residual backbone
                                      └─────┴──────┴──▶ FPN ─▶ torchvision's RPN and RoI heads
 
-It stands in for the paper's ResNeXt-101-FPN (§4.1) where persons are tens of pixels tall:
-anchors begin at 16 pixels, and four of its levels share 64 channels.
+It replaces the paper's ResNeXt-101-FPN (§4.1) where persons are tens of pixels tall: anchors
+begin at 16 pixels, and the four levels of the pyramid have 64 channels.
 """
 
 from collections import OrderedDict
@@ -22,16 +22,16 @@ STAGE_CHANNELS = (32, 64, 128, 128)  # at strides 4, 8, 16, 32
 PYRAMID_CHANNELS = 64
 HEAD_WIDTH = 128
 ROI_RESOLUTION = 7
-# Two and three strides of each level (8, 16, 32, 64); side of the square of the same area.
+# twice and three times the stride of each level (8, 16, 32, 64); square root of the area
 ANCHOR_SIZES = ((16, 24), (32, 48), (64, 96), (128, 192))
 ANCHOR_RATIOS = (0.6, 1.2, 2.8)  # height over width: screens, small things, standing persons
 
 
 def small_faster_rcnn(*, classes: int) -> FasterRCNN:
-    """Torchvision's Faster R-CNN over the small backbone; `classes` count the background too."""
+    """Build torchvision's Faster R-CNN on the small backbone; `classes` include the background."""
     anchors = AnchorGenerator(ANCHOR_SIZES, (ANCHOR_RATIOS,) * len(ANCHOR_SIZES))
-    # A box of up to 64 pixels is pooled from stride 8, one of twice the size from stride 16, ...
-    # so that no bin is wider than a cell or so, and one sample in each is enough.
+    # boxes up to 64 pixels are pooled from stride 8, up to twice the size from stride 16, ...
+    # so a bin is hardly wider than a cell, and one sample in each is enough
     pool = MultiScaleRoIAlign(
         ["0", "1", "2"], ROI_RESOLUTION, sampling_ratio=1, canonical_scale=64, canonical_level=4
     )
@@ -51,7 +51,7 @@ def small_faster_rcnn(*, classes: int) -> FasterRCNN:
 
 
 class SmallBackbone(nn.Module):
-    """Residual stages and a feature pyramid over the last three of them."""
+    """Residual stages and a feature pyramid on the last three of them."""
 
     out_channels = PYRAMID_CHANNELS
 
@@ -68,7 +68,7 @@ class SmallBackbone(nn.Module):
         )
 
     def forward(self, frames: Float[Tensor, "frames 3 h w"]) -> dict[str, Tensor]:
-        """Maps at strides 8, 16, 32 and 64, named "0", "1", "2" and "pool"."""
+        """Compute maps at strides 8, 16, 32 and 64, named "0", "1", "2" and "pool"."""
         maps: OrderedDict[str, Tensor] = OrderedDict()
         map_ = self.stem(frames)
         for level, stage in enumerate(self.stages):
@@ -90,7 +90,7 @@ class ResidualStage(nn.Module):
     def forward(
         self, maps: Float[Tensor, "frames channels_in h_in w_in"]
     ) -> Float[Tensor, "frames channels_out h_out w_out"]:
-        """The residual of the two convolutions on a projected shortcut."""
+        """Add the residual of the two convolutions to a projected shortcut."""
         residual = self.second(self.first(maps).relu())
         return (residual + self.shortcut(maps)).relu()
 

@@ -1,8 +1,8 @@
-"""What the detector learns from: frames of films, each with all its boxes and their classes.
+"""Training data of the detector: frames with all their boxes and classes.
 
-Two tables can tell the boxes. AVA's key frames have the persons of the actions table, and the
-objects of an objects table; a film whose persons are tracked has boxes on every frame. Both become
-one table of `LABEL_COLUMNS`, in which a row without a box stands for a frame that shows nothing.
+Boxes come from one of two sources. Key frames in AVA's format have the persons of the actions table
+and the objects of an objects table; a video with tracked persons has boxes on every frame. Both are
+converted to a table of `LABEL_COLUMNS`, where a row without a box is a frame that shows nothing.
 """
 
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ LABEL_COLUMNS = [*FRAME, *BOX, "label"]
 
 
 class LabelledFrame(NamedTuple):
-    """One frame, its boxes as fractions, and the class of each box."""
+    """A frame, its boxes as fractions, and the class of each box."""
 
     rgb: UInt8[np.ndarray, "h w 3"]
     xyxy: Float[np.ndarray, "boxes 4"]
@@ -29,7 +29,7 @@ class LabelledFrame(NamedTuple):
 
 
 def without_seconds(actions: pd.DataFrame, excluded: set[tuple[str, int]]) -> pd.DataFrame:
-    """The rows of an actions table whose second is not among the excluded ones."""
+    """Remove the rows of an actions table whose second is excluded."""
     seconds = actions["time_sec"].round().astype(int)
     pairs = zip(actions["video"], seconds, strict=True)
     return actions[[pair not in excluded for pair in pairs]]
@@ -38,10 +38,10 @@ def without_seconds(actions: pd.DataFrame, excluded: set[tuple[str, int]]) -> pd
 def key_frame_labels(
     actions: pd.DataFrame, objects: pd.DataFrame | None, *, person: str
 ) -> pd.DataFrame:
-    """Boxes on AVA's key frames, from the tables of actions and of objects.
+    """Collect the boxes on key frames from the tables of actions and of objects.
 
-    A person has a row for each action, all with the same box, which counts once. Objects are
-    taken on the frames that the actions table lists: only there are all persons known.
+    A person has a row for each action, all with the same box, which is taken once. Objects are
+    taken on the frames of the actions table alone: only there are all persons annotated.
     """
     persons = actions[[*FRAME, *BOX]].drop_duplicates().assign(label=person)
     if objects is None:
@@ -53,43 +53,43 @@ def key_frame_labels(
 def track_labels(
     tracks: pd.DataFrame, actions: pd.DataFrame, *, store: FrameStore, person: str
 ) -> pd.DataFrame:
-    """Boxes on every frame of a tracked film, within the seconds that `actions` lists.
+    """Collect the boxes on every frame of a tracked video, within the seconds of `actions`.
 
-    A second t is the film from t - 0.5 to t + 0.5 s; so the frames of a second that another
-    split holds are never seen.
+    Second t is the video from t - 0.5 to t + 0.5 s, so frames of other splits' seconds are never
+    used.
 
     Args:
-        tracks: a row for each person in each frame of the film, frames numbered from 0.
-        actions: of the split that is trained on.
-        store: the film's stored frames, which may be fewer a second than the film's.
-        person: name of the persons' class.
+        tracks: A row for each person in each frame of the video, frames numbered from 0.
+        actions: Actions of the training split.
+        store: The video's frame store, whose rate may be lower than the video's.
+        person: Name of the persons' class.
     """
     seconds = np.sort(actions.loc[actions["video"] == store.video, "time_sec"].unique())
     if not len(seconds):
-        raise InputError(f"{store.video}: the annotations list no second of this tracked film")
-    # A second ends where the next begins, hence the open end.
+        raise InputError(f"{store.video}: the annotations list no second of this tracked video")
+    # a second ends where the next begins, hence the open end
     last = np.searchsorted(seconds - 0.5, store.times_sec, side="right") - 1
     inside = (last >= 0) & (store.times_sec < seconds[last.clip(0)] + 0.5)
     times_sec = store.times_sec[inside]
-    film_fps = float(store.fingerprint["frames"]) / float(store.fingerprint["duration_sec"])
+    video_fps = float(store.fingerprint["frames"]) / float(store.fingerprint["duration_sec"])
     frames = pd.DataFrame(
         {
             "video": store.video,
             "time_sec": times_sec,
-            "frame": np.round(times_sec * film_fps).astype(int),
+            "frame": np.round(times_sec * video_fps).astype(int),
         }
     )
     return frames.merge(tracks, on="frame", how="left").assign(label=person)[LABEL_COLUMNS]
 
 
 class LabelledFrames:
-    """The frames of a table of `LABEL_COLUMNS`, read from their stores as they are asked for.
+    """Frames of a table of `LABEL_COLUMNS`, read from their stores on access.
 
     Args:
-        stores: the frames of each film; rows of films that are not among them are left out.
-        labels: the table.
-        classes: labels to keep; other things count as background.
-        max_images: at most so many frames, evenly spread over the table.
+        stores: The frame store of each video; rows of other videos are skipped.
+        labels: The table.
+        classes: Labels to keep; other things are background.
+        max_images: Most frames, evenly sampled from the table.
     """
 
     def __init__(
@@ -103,12 +103,12 @@ class LabelledFrames:
         self.stores = dict(stores)
         labels = labels[labels["video"].isin(self.stores.keys())]
         if labels.empty:
-            raise InputError("annotations: name none of the films whose frames are given")
+            raise InputError("annotations: name none of the videos whose frames are given")
         present = set(labels.loc[labels["x1"].notna(), "label"])
         if missing := [name for name in classes if name not in present]:
             raise InputError(
                 f"detector.classes: {', '.join(missing)} has no box in the annotations of these "
-                f"films (they have {', '.join(sorted(present)) or 'none'}); is a table missing?"
+                f"videos (they have {', '.join(sorted(present)) or 'none'}); is a table missing?"
             )
         groups = list(labels.groupby(FRAME, sort=True))
         chosen = np.linspace(0, len(groups) - 1, min(max_images, len(groups))).round().astype(int)

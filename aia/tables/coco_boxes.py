@@ -108,16 +108,16 @@ def read_images(images: Path | str | None, sizes: Path | str | None) -> Images:
 
 
 def read_coco_boxes(
-    path: Path | str, images: Images, *, films: Collection[str], label: str | None
+    path: Path | str, images: Images, *, videos: Collection[str], label: str | None
 ) -> CocoBoxes:
-    """Read boxes of `films`, as fractions of the frame.
+    """Read boxes of `videos`, as fractions of the frame.
 
     The last pixel belongs to a box, so that its right edge is x + width.
 
     Args:
         path: the file.
         images: what its ids mean.
-        films: which are wanted.
+        videos: Ids of the videos.
         label: what all boxes are called; None: by their category_id.
     """
     entries = load_json(path)
@@ -136,18 +136,18 @@ def read_coco_boxes(
         names = [label] * len(entries)
     _check_boxes(rows, xywh, score)
 
-    videos = np.array([found[0] if found else "" for found in located], dtype=object)
-    for video in set(videos) - {""}:
+    video_of = np.array([found[0] if found else "" for found in located], dtype=object)
+    for video in set(video_of) - {""}:
         check_video_id(video, path)
-    keep = np.isin(videos, list(films)) if len(videos) else np.zeros(0, bool)
-    sizes_wh = np.array([_size_of(path, video, images) for video in videos[keep]], float)
+    keep = np.isin(video_of, list(videos)) if len(video_of) else np.zeros(0, bool)
+    sizes_wh = np.array([_size_of(path, video, images) for video in video_of[keep]], float)
     sizes_wh = sizes_wh.reshape(-1, 2)
     low, high = xywh[keep, :2], xywh[keep, :2] + xywh[keep, 2:]
     edges = np.concatenate([low, high], axis=1) / np.tile(sizes_wh, 2)
     times = np.array([found[1] if found else 0.0 for found in located])
     boxes = pd.DataFrame(
         {
-            "video": pd.Series(videos[keep], dtype=str),
+            "video": pd.Series(video_of[keep], dtype=str),
             "time_sec": times[keep].astype(float),
             **{side: edges[:, i] for i, side in enumerate(SIDES)},
             "score": score[keep],
@@ -157,8 +157,8 @@ def read_coco_boxes(
     return CocoBoxes(
         boxes=boxes,
         sizes_wh=sizes_wh,
-        unlisted=int((videos == "").sum()),
-        foreign=set(videos) - set(films) - {""},
+        unlisted=int((video_of == "").sum()),
+        foreign=set(video_of) - set(videos) - {""},
     )
 
 

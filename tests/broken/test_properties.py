@@ -156,7 +156,7 @@ def test_any_json_is_boxes_or_refused(tmp_path: Path, found: Any, images: Any) -
     boxes.write_text(json.dumps(found))
     known.write_text(json.dumps(images))
     with contextlib.suppress(InputError):
-        read_coco_boxes(boxes, read_images(known, None), films=["kitchen"], label=None)
+        read_coco_boxes(boxes, read_images(known, None), videos=["kitchen"], label=None)
 
 
 RAW = good_settings()

@@ -54,7 +54,7 @@ def imported(request, golden, tmp_path):
         import_boxes(
             [folder / f"det_{kind[:-1]}.json"],
             kind=kind,
-            films=sorted(SIZES),
+            videos=sorted(SIZES),
             output_dir=tmp_path / kind,
             images=images,
             frame_sizes=sizes,

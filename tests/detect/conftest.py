@@ -1,4 +1,4 @@
-"""Scenes with known boxes, and films of them."""
+"""Scenes with known boxes, and videos of them."""
 
 from collections.abc import Callable, Iterator
 from fractions import Fraction
@@ -17,7 +17,7 @@ H, W = 96, 128
 
 
 def scene(seed: int) -> LabelledFrame:
-    """A standing person (red) and a television (blue) somewhere on a grey wall."""
+    """Draw a standing person (red) and a television (blue) at random on a grey wall."""
     random = np.random.default_rng(seed)
     rgb = random.integers(110, 140, (H, W, 3), dtype=np.uint8)
     xyxy = []
@@ -31,7 +31,7 @@ def scene(seed: int) -> LabelledFrame:
 
 @pytest.fixture(autouse=True)
 def _one_thread() -> Iterator[None]:
-    """Small tensors gain nothing from a second thread, and lose much where cores are shared."""
+    """Use one thread: small tensors gain nothing from a second, and lose on shared cores."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -63,14 +63,14 @@ def config() -> DetectorConfig:
 
 
 @pytest.fixture
-def film_store(tmp_path: Path) -> Callable[..., FrameStore]:
-    """Make a film of the given frames, and its store."""
+def store_of(tmp_path: Path) -> Callable[..., FrameStore]:
+    """Make a video of the given frames, and its store."""
 
     def make(
         name: str, frames: list[np.ndarray], *, fps: int, stored_fps: int | None = None
     ) -> FrameStore:
-        film = tmp_path / f"{name}.mkv"
-        with av.open(str(film), "w") as container:
+        video = tmp_path / f"{name}.mkv"
+        with av.open(str(video), "w") as container:
             stream = container.add_stream("ffv1", rate=Fraction(fps))
             stream.height, stream.width = frames[0].shape[:2]
             stream.pix_fmt = "bgr0"
@@ -87,7 +87,7 @@ def film_store(tmp_path: Path) -> Callable[..., FrameStore]:
             codec="jpeg",
             quality=100,
         )
-        make_store(film, tmp_path / f"{name}.h5", config=settings)
+        make_store(video, tmp_path / f"{name}.h5", config=settings)
         return FrameStore(tmp_path / f"{name}.h5")
 
     return make

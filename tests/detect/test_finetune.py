@@ -87,9 +87,9 @@ def test_a_diverging_loss_is_said_so_and_nothing_is_written(
 
 
 @pytest.fixture
-def film(scenes: list[LabelledFrame], film_store: Callable[..., FrameStore]) -> FrameStore:
+def video(scenes: list[LabelledFrame], store_of: Callable[..., FrameStore]) -> FrameStore:
     """The first scene for 1.5 s, then the second."""
-    return film_store("room", [scenes[0].rgb] * 6 + [scenes[1].rgb] * 6, fps=4)
+    return store_of("room", [scenes[0].rgb] * 6 + [scenes[1].rgb] * 6, fps=4)
 
 
 def write_tables(scenes: list[LabelledFrame], folder: Path) -> None:
@@ -104,11 +104,11 @@ def write_tables(scenes: list[LabelledFrame], folder: Path) -> None:
 
 
 def test_fine_tuning_reads_the_tables_of_a_split(
-    scenes: list[LabelledFrame], config: DetectorConfig, film: FrameStore, tmp_path: Path
+    scenes: list[LabelledFrame], config: DetectorConfig, video: FrameStore, tmp_path: Path
 ) -> None:
     write_tables(scenes, tmp_path)
     finetune_on_files(
-        stores=[film.path],
+        stores=[video.path],
         annotations=tmp_path / "actions.csv",
         objects=tmp_path / "objects.csv",
         config=dataclasses.replace(config, steps=1),
@@ -117,10 +117,10 @@ def test_fine_tuning_reads_the_tables_of_a_split(
     assert load_detector(tmp_path / "detector.safetensors").classes == ("person", "tv")
 
 
-def test_fine_tuning_reads_the_tracks_of_one_film(
+def test_fine_tuning_reads_the_tracks_of_one_video(
     scenes: list[LabelledFrame],
     config: DetectorConfig,
-    film: FrameStore,
+    video: FrameStore,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -138,10 +138,10 @@ def test_fine_tuning_reads_the_tracks_of_one_film(
             output=tmp_path / "detector.safetensors",
         )
 
-    finetune(film.path)
+    finetune(video.path)
     assert "from scratch: 4 images, 1 classes" in capsys.readouterr().err  # 0.5 to 1.25 s
-    with pytest.raises(InputError, match="one film, but 2 are given"):
-        finetune(film.path, film.path.with_name("other.h5"))
+    with pytest.raises(InputError, match="one video, but 2 are given"):
+        finetune(video.path, video.path.with_name("other.h5"))
 
 
 def test_weights_that_are_not_fine_tuned_are_passed_on(

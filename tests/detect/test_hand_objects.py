@@ -18,7 +18,7 @@ BOX = (0.25, 0.5, 0.75, 1.0)
 
 @pytest.fixture(scope="module")
 def published():
-    """The published message with all of its fields, not only those that are read."""
+    """Build the published message class, with all of its fields."""
     field = descriptor_pb2.FieldDescriptorProto
     file = descriptor_pb2.FileDescriptorProto(name="types.proto", package="m", syntax="proto3")
     kinds = {"f": field.TYPE_FLOAT, "i": field.TYPE_INT32, "s": field.TYPE_STRING}
@@ -72,7 +72,7 @@ def sides(boxes):
     return boxes[["x1", "y1", "x2", "y2"]].to_numpy().tolist()
 
 
-# --- one film ---
+# --- one video ---
 
 
 def test_hands_take_the_place_of_persons_and_objects_have_no_names(write, frame):
@@ -84,7 +84,7 @@ def test_hands_take_the_place_of_persons_and_objects_have_no_names(write, frame)
     assert objects["score"].tolist() == [0.25, 0.5]
 
 
-def test_frames_count_from_1_and_are_60_a_second_and_50_of_later_films(write, frame):
+def test_frames_count_from_1_and_are_60_a_second_and_50_of_later_videos(write, frame):
     numbers = (1, 2, 61, 99_121)
     early = read_hand_objects(write([frame(n) for n in numbers]), kind="persons")
     assert early.boxes["time_sec"].tolist() == [0, 1 / 60, 1, 1652]
@@ -101,7 +101,7 @@ def test_of_key_times_the_nearest_frames_alone_are_kept_and_called_by_them(write
     assert found.missing == 0
 
 
-def test_a_film_of_which_no_moment_is_asked_keeps_nothing(write, frame):
+def test_a_video_of_which_no_moment_is_asked_keeps_nothing(write, frame):
     found = read_hand_objects(write([frame(1)]), kind="persons", times={"P01_02": [0.0]})
     assert (len(found.boxes), found.frames) == (0, 1)
 
@@ -122,22 +122,25 @@ def test_frames_without_a_hand_are_none(write, frame):
 @pytest.mark.parametrize(
     ("frames", "message"),
     [
-        (lambda f: [f(1), f(2, video="P01_02")], "frame 1 of the list .* is of film 'P01_02'"),
-        (lambda f: [f(1), f(1)], "frame 1 of the list .*: frame number 1 is there twice"),
-        (lambda f: [f(0)], "frame number 0 is no number from 1 on"),
-        (lambda f: [f(1, video="a_film")], "'a_film' is no film of EPIC-Kitchens"),
+        (lambda f: [f(1), f(2, video="P01_02")], "frame 1 of the list .* is of video 'P01_02'"),
+        (lambda f: [f(1), f(1)], "frame 1 of the list .*: frame number 1 is a duplicate"),
+        (lambda f: [f(0)], "frame number 0 is not a number from 1 on"),
+        (lambda f: [f(1, video="a_video")], "'a_video' is not a video of EPIC-Kitchens"),
         (lambda f: [f(1, video="../P01_01")], r"video id is '\.\./P01_01'"),
         (lambda f: [f(1)[:-3]], "frame 0 of the list .*: is damaged"),
         (lambda f: [b"no message at all"], "is damaged"),
         (lambda f: [b""], "video id is empty"),
         (lambda f: [f(1) + b"\x1a\x00"], "one of its persons has no box"),
         (lambda f: [], "has no frame"),
-        (lambda f: {"P01_01": [f(1)]}, "is a pickle of a dict, expected a list of a film's frames"),
+        (
+            lambda f: {"P01_01": [f(1)]},
+            "is a pickle of a dict, expected a list of a video's frames",
+        ),
         (lambda f: [f(1), "text"], "is a pickle of a list of other things"),
         (lambda f: np.zeros(3), "is a pickle of a ndarray"),
     ],
 )
-def test_a_file_that_is_no_film_of_frames_is_refused(write, frame, frames, message):
+def test_a_file_that_is_no_video_of_frames_is_refused(write, frame, frames, message):
     with pytest.raises(InputError, match=message):
         read_hand_objects(write(frames(frame)), kind="persons")
 
@@ -151,7 +154,7 @@ def test_a_pickle_that_would_run_something_is_refused(write, frame, tmp_path, mo
     monkeypatch.chdir(tmp_path)
     path = write([frame(1), Evil()])
     with pytest.raises(InputError, match=r"would run \w+\.system"):
-        import_boxes([path], kind="persons", films=["P01_01"], output_dir=tmp_path / "out")
+        import_boxes([path], kind="persons", videos=["P01_01"], output_dir=tmp_path / "out")
     assert not (tmp_path / "evil").exists()
     assert not (tmp_path / "out").exists()
 
@@ -168,20 +171,20 @@ def test_a_pickle_that_would_run_something_is_refused(write, frame, tmp_path, mo
 def test_boxes_that_are_none_are_refused(write, frame, tmp_path, box, message):
     path = write([frame(1, [box])])
     with pytest.raises(InputError) as caught:
-        import_boxes([path], kind="persons", films=["P01_01"], output_dir=tmp_path / "out")
+        import_boxes([path], kind="persons", videos=["P01_01"], output_dir=tmp_path / "out")
     assert message in str(caught.value)
 
 
-# --- many films ---
+# --- many videos ---
 
 
-def test_each_film_gets_its_file_and_others_are_left_out(write, frame, tmp_path, capsys):
+def test_each_video_gets_its_file_and_others_are_left_out(write, frame, tmp_path, capsys):
     paths = [
         write([frame(2), frame(1), frame(61, [(-0.125, 0, 0.5, 0.5, 0.5)])]),
         write([frame(1, video="P02_01")], "P02_01.pkl"),
     ]
-    out, films = tmp_path / "out", ["P01_01", "P03_01"]
-    import_boxes(paths, kind="persons", films=films, output_dir=out)
+    out, videos = tmp_path / "out", ["P01_01", "P03_01"]
+    import_boxes(paths, kind="persons", videos=videos, output_dir=out)
     assert sorted(path.name for path in out.iterdir()) == ["P01_01.parquet", "P03_01.parquet"]
     boxes = read_boxes(out / "P01_01.parquet")
     assert boxes["time_sec"].tolist() == [0, 1 / 60, 1]
@@ -190,26 +193,26 @@ def test_each_film_gets_its_file_and_others_are_left_out(write, frame, tmp_path,
     assert boxes.attrs["provenance"]["files"] == "P01_01.pkl"
     assert read_boxes(out / "P03_01.parquet").empty
     said = capsys.readouterr().err
-    assert "3 frames of P01_01, 3 persons; 1 cut at the frame's edge" in said
-    assert "of P02_01, which is not asked for; left out" in said
-    assert "no file of 1 film (P03_01)" in said
+    assert "3 frames of P01_01, 3 persons; 1 clipped to the frame" in said
+    assert "of P02_01, which is not among the videos; skipped" in said
+    assert "no file of 1 video (P03_01)" in said
 
 
 def test_files_that_do_not_go_together_are_refused(write, frame, tmp_path):
-    film, again = write([frame(1)]), write([frame(1)], "again.pkl")
+    video, again = write([frame(1)]), write([frame(1)], "again.pkl")
     other = write(b"P01_01,0,0.1,0.1,0.2,0.2,,0.5\n", "boxes.csv")
-    options = {"kind": "persons", "films": ["P01_01"], "output_dir": tmp_path / "out"}
-    with pytest.raises(InputError, match="again.pkl: is of P01_01, as .*P01_01.pkl is"):
-        import_boxes([film, again], **options)
-    with pytest.raises(InputError, match="boxes.csv: is no pickle, but others are"):
-        import_boxes([film, other], **options)
+    options = {"kind": "persons", "videos": ["P01_01"], "output_dir": tmp_path / "out"}
+    with pytest.raises(InputError, match="again.pkl: is of P01_01, like .*P01_01.pkl"):
+        import_boxes([video, again], **options)
+    with pytest.raises(InputError, match="boxes.csv: is not a pickle, but others are"):
+        import_boxes([video, other], **options)
     with pytest.raises(InputError, match="key times are for pickles"):
         import_boxes([other], **options, times={"P01_01": [0.0]})
-    with pytest.raises(InputError, match=r"is of none of 1 film \(P09_09\)"):
-        import_boxes([film], **options | {"films": ["P09_09"]})
+    with pytest.raises(InputError, match=r"neither it nor another file is of 1 video \(P09_09\)"):
+        import_boxes([video], **options | {"videos": ["P09_09"]})
 
 
-def test_the_command_takes_films_from_the_key_times(write, frame, tmp_path, capsys):
+def test_the_command_takes_videos_from_the_key_times(write, frame, tmp_path, capsys):
     path = write([frame(n) for n in range(1, 128)])
     times = write(b"P01_01,1.25\nP01_01,0.5\nP02_02,3\n", "times.csv")
     command = ["boxes", "import", str(path), "--kind", "persons", "--output-dir", str(tmp_path)]
@@ -217,4 +220,4 @@ def test_the_command_takes_films_from_the_key_times(write, frame, tmp_path, caps
     assert read_boxes(tmp_path / "P01_01.parquet")["time_sec"].tolist() == [0.5, 1.25]
     assert read_boxes(tmp_path / "P02_02.parquet").empty
     assert main(command) == 2
-    assert "one must say which films get a file" in capsys.readouterr().err
+    assert "one must say which" in capsys.readouterr().err

@@ -101,7 +101,7 @@ def traced(r50: GeneralizedRCNN, expected: Golden) -> Traced:
 def assert_paired(
     found: dict[str, torch.Tensor], numbers: Mapping[str, np.ndarray], image: str
 ) -> None:
-    """Every box has one of ours with its label, within 0.05 pixel and 1e-3 in score."""
+    """Check that each box has one of ours with its label, within 0.05 pixel and 1e-3 in score."""
     labels, scores, boxes = (
         torch.from_numpy(numbers[f"{image}.{part}"]) for part in ("labels", "scores", "boxes")
     )

@@ -29,7 +29,7 @@ def small() -> Detector:
 
 @pytest.fixture(scope="session")
 def coco_weights() -> dict[str, torch.Tensor]:
-    """What torchvision would send: the first class, the person, is named 1."""
+    """Make weights as torchvision's download: label 1 is the person."""
     torch.manual_seed(0)
     network = detection.fasterrcnn_mobilenet_v3_large_fpn(weights=None, weights_backbone=None)
     return {k: v for k, v in network.state_dict().items() if not k.endswith("num_batches_tracked")}

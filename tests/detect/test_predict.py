@@ -8,7 +8,7 @@ import torch
 from aia.config import DetectorConfig
 from aia.detect.faster_rcnn import Boxes, Detector
 from aia.detect.model import build_detector, save_detector
-from aia.detect.predict import detect_film, detect_frames, detect_to_files, detector_provenance
+from aia.detect.predict import detect_frames, detect_to_files, detect_video, detector_provenance
 from aia.detect.source import LabelledFrame
 from aia.errors import InputError
 from aia.files import file_digest
@@ -17,8 +17,8 @@ from aia.video.store import FrameStore
 
 
 @pytest.fixture
-def film(scenes: list[LabelledFrame], film_store: Callable[..., FrameStore]) -> FrameStore:
-    return film_store("room", [scenes[0].rgb] * 6 + [scenes[1].rgb] * 6, fps=4)
+def video(scenes: list[LabelledFrame], store_of: Callable[..., FrameStore]) -> FrameStore:
+    return store_of("room", [scenes[0].rgb] * 6 + [scenes[1].rgb] * 6, fps=4)
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def untrained() -> Detector:
 
 
 class Scripted(Detector):
-    """Finds what it is told, and remembers the frames that it was shown."""
+    """A detector that returns given boxes, and keeps its input frames."""
 
     def __init__(self, script: list[Boxes]) -> None:
         super().__init__(model="small", classes=("person", "tv", "phone"), short_side=61)
@@ -40,7 +40,7 @@ class Scripted(Detector):
 
 
 def boxes(*rows: tuple[float, float, float, float, int, float]) -> Boxes:
-    """Rows of (x1, y1, x2, y2, label, score)."""
+    """Make boxes from rows of (x1, y1, x2, y2, label, score)."""
     table = torch.tensor(rows, dtype=torch.float32).reshape(-1, 6)
     return Boxes(table[:, :4], table[:, 4].long(), table[:, 5])
 
@@ -56,8 +56,10 @@ SOME = boxes(
 )
 
 
-def test_no_key_frames_have_no_boxes(film: FrameStore, untrained: Detector, tmp_path: Path) -> None:
-    found = detect_film(film, untrained, np.zeros(0), max_objects=5)
+def test_no_key_frames_have_no_boxes(
+    video: FrameStore, untrained: Detector, tmp_path: Path
+) -> None:
+    found = detect_video(video, untrained, np.zeros(0), max_objects=5)
     for table in found:
         assert tuple(table.columns) == BOX_COLUMNS
         assert table.empty
@@ -65,19 +67,19 @@ def test_no_key_frames_have_no_boxes(film: FrameStore, untrained: Detector, tmp_
         assert read_boxes(tmp_path / "boxes.parquet").dtypes.equals(table.dtypes)
 
 
-def test_frames_that_show_nothing_have_no_rows(film: FrameStore) -> None:
+def test_frames_that_show_nothing_have_no_rows(video: FrameStore) -> None:
     detector = Scripted([NOTHING, SOME, NOTHING])
-    found = detect_film(film, detector, np.array([0.0, 1.0, 2.0]), max_objects=5, batch=2)
+    found = detect_video(video, detector, np.array([0.0, 1.0, 2.0]), max_objects=5, batch=2)
     assert set(found.persons["time_sec"]) == {1.0}
     assert set(found.objects["time_sec"]) == {1.0}
     assert [len(frames) for frames in detector.shown] == [2, 1]
 
 
 def test_persons_and_objects_part_and_the_best_objects_of_each_frame_stay(
-    film: FrameStore,
+    video: FrameStore,
 ) -> None:
     detector = Scripted([SOME, SOME])
-    found = detect_film(film, detector, np.array([2.0, 1.0, 2.0]), max_objects=2)
+    found = detect_video(video, detector, np.array([2.0, 1.0, 2.0]), max_objects=2)
     assert found.persons["score"].tolist() == pytest.approx([0.8, 0.1, 0.8, 0.1])
     assert found.persons["label"].unique().tolist() == ["person"]
     assert found.persons["time_sec"].tolist() == [1, 1, 2, 2]  # each time counts once
@@ -89,10 +91,10 @@ def test_persons_and_objects_part_and_the_best_objects_of_each_frame_stay(
 
 
 def test_the_nearest_frame_is_shown_and_the_asked_time_written(
-    film: FrameStore, scenes: list[LabelledFrame]
+    video: FrameStore, scenes: list[LabelledFrame]
 ) -> None:
     detector = Scripted([SOME, SOME])
-    found = detect_film(film, detector, np.array([1.2, 1.4]), max_objects=2)
+    found = detect_video(video, detector, np.array([1.2, 1.4]), max_objects=2)
     assert found.persons["time_sec"].unique().tolist() == [1.2, 1.4]
     (shown,) = detector.shown
     off = [
@@ -113,7 +115,7 @@ def test_frames_find_the_same_boxes_alone_and_in_a_batch(
 
 
 def test_files_say_which_detector_wrote_them(
-    film: FrameStore, untrained: Detector, config: DetectorConfig, tmp_path: Path
+    video: FrameStore, untrained: Detector, config: DetectorConfig, tmp_path: Path
 ) -> None:
     weights = tmp_path / "detector.safetensors"
     save_detector(weights, untrained)
@@ -122,39 +124,36 @@ def test_files_say_which_detector_wrote_them(
 
     def detect(store: Path) -> None:
         detect_to_files(
-            store=store,
+            [(store, tmp_path / "persons.parquet", tmp_path / "objects.parquet")],
             weights=weights,
             annotations=[tmp_path / "train.csv", tmp_path / "val.csv"],
-            persons=tmp_path / "persons.parquet",
-            objects=tmp_path / "objects.parquet",
             config=config,
         )
 
-    detect(film.path)
+    detect(video.path)
     persons, objects = (read_boxes(tmp_path / f"{n}.parquet") for n in ("persons", "objects"))
     assert set(persons["time_sec"]) | set(objects["time_sec"]) == {1.0, 2.0}
+    assert len(persons.attrs["provenance"].pop("made_of")) == 64
     assert persons.attrs["provenance"] == detector_provenance(untrained, weights)
     assert persons.attrs["provenance"]["detector_weights"] == file_digest(weights)
     assert len(objects) <= 2 * config.max_objects
-    film.path.rename(tmp_path / "cellar.h5")
+    video.path.rename(tmp_path / "cellar.h5")
     with pytest.raises(InputError, match="no key frame of cellar"):
         detect(tmp_path / "cellar.h5")
 
 
 def test_a_list_of_seconds_is_detected_beside_the_annotated_ones(
-    film: FrameStore, untrained: Detector, config: DetectorConfig, tmp_path: Path
+    video: FrameStore, untrained: Detector, config: DetectorConfig, tmp_path: Path
 ) -> None:
     save_detector(tmp_path / "detector.safetensors", untrained)
     (tmp_path / "val.csv").write_text("room,1\n")
     (tmp_path / "seconds.txt").write_text("0002\n0001\n")
     for annotations, expected in (([], {1.0, 2.0}), ([tmp_path / "val.csv"], {1.0, 2.0})):
         detect_to_files(
-            store=film.path,
+            [(video.path, tmp_path / "persons.parquet", tmp_path / "objects.parquet")],
             weights=tmp_path / "detector.safetensors",
             annotations=annotations,
             seconds=tmp_path / "seconds.txt",
-            persons=tmp_path / "persons.parquet",
-            objects=tmp_path / "objects.parquet",
             config=config,
         )
         tables = [read_boxes(tmp_path / f"{name}.parquet") for name in ("persons", "objects")]

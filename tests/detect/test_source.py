@@ -24,7 +24,7 @@ NONE = (np.nan,) * 4
 
 
 def actions(*rows: tuple[str, float, tuple[float, ...], int]) -> pd.DataFrame:
-    """Rows of (video, second, box, action), as `read_actions` gives them."""
+    """Make a table as from `read_actions`, from rows of (video, second, box, action)."""
     flat = [(video, time_sec, *box, action, 0) for video, time_sec, box, action in rows]
     names = ["video", "time_sec", "x1", "y1", "x2", "y2", "action", "person"]
     return pd.DataFrame(flat, columns=names).astype({"time_sec": float})
@@ -40,9 +40,9 @@ def grey(value: int) -> np.ndarray:
 
 
 @pytest.fixture
-def film(film_store: Callable[..., FrameStore]) -> FrameStore:
+def video(store_of: Callable[..., FrameStore]) -> FrameStore:
     """Two seconds at 5 frames a second, each 20 brighter than the last."""
-    return film_store("kitchen", [grey(20 * number) for number in range(10)], fps=5)
+    return store_of("kitchen", [grey(20 * number) for number in range(10)], fps=5)
 
 
 def test_a_person_who_does_several_things_is_one_box() -> None:
@@ -75,7 +75,7 @@ def test_excluded_seconds_are_left_out() -> None:
     assert left[["video", "time_sec"]].values.tolist() == [["a", 2.0], ["b", 1.0]]
 
 
-def test_frames_come_with_their_boxes_and_negatives_without(film: FrameStore) -> None:
+def test_frames_come_with_their_boxes_and_negatives_without(video: FrameStore) -> None:
     table = labels(
         ("kitchen", 1, BOX, "person"),
         ("kitchen", 1, OTHER, "tv"),
@@ -83,7 +83,7 @@ def test_frames_come_with_their_boxes_and_negatives_without(film: FrameStore) ->
         ("kitchen", 0, NONE, "person"),
         ("elsewhere", 0, BOX, "person"),
     )
-    source = LabelledFrames({"kitchen": film}, table, classes=("person", "tv"), max_images=7)
+    source = LabelledFrames({"kitchen": video}, table, classes=("person", "tv"), max_images=7)
     assert len(source) == 2
     empty, full = source[0], source[1]
     assert isinstance(empty, LabelledFrame)
@@ -95,35 +95,35 @@ def test_frames_come_with_their_boxes_and_negatives_without(film: FrameStore) ->
     assert abs(int(full.rgb.mean()) - 100) <= 1  # the frame at 1 s is the sixth
 
 
-def test_too_many_frames_are_thinned_evenly(film: FrameStore) -> None:
+def test_too_many_frames_are_thinned_evenly(video: FrameStore) -> None:
     table = labels(*[("kitchen", 0.2 * number, BOX, "person") for number in range(9)])
-    source = LabelledFrames({"kitchen": film}, table, classes=("person",), max_images=3)
+    source = LabelledFrames({"kitchen": video}, table, classes=("person",), max_images=3)
     assert [round(time_sec, 1) for _, time_sec in source.frames] == [0.0, 0.8, 1.6]
 
 
-def test_films_that_nothing_says_anything_about_are_an_input_error(film: FrameStore) -> None:
-    with pytest.raises(InputError, match="none of the films"):
+def test_videos_that_nothing_says_anything_about_are_an_input_error(video: FrameStore) -> None:
+    with pytest.raises(InputError, match="none of the videos"):
         LabelledFrames(
-            {"kitchen": film}, labels(("b", 1, BOX, "person")), classes=("person",), max_images=7
+            {"kitchen": video}, labels(("b", 1, BOX, "person")), classes=("person",), max_images=7
         )
 
 
-def test_a_class_without_a_box_is_an_input_error(film: FrameStore) -> None:
+def test_a_class_without_a_box_is_an_input_error(video: FrameStore) -> None:
     table = labels(("kitchen", 1, BOX, "person"))
     with pytest.raises(InputError, match=r"tv has no box .*\(they have person\)"):
-        LabelledFrames({"kitchen": film}, table, classes=("person", "tv"), max_images=7)
+        LabelledFrames({"kitchen": video}, table, classes=("person", "tv"), max_images=7)
 
 
 def tracks(frames: int) -> pd.DataFrame:
-    """One person in each frame, whose left edge says which frame it is."""
+    """Make tracks of one person, whose left edge shows the number of the frame."""
     rows = [(number, 1, number / 100, 0.2, 0.9, 0.8) for number in range(frames)]
     return pd.DataFrame(rows, columns=["frame", "id", "x1", "y1", "x2", "y2"])
 
 
 def test_tracks_are_read_within_the_training_seconds_alone(
-    film_store: Callable[..., FrameStore],
+    store_of: Callable[..., FrameStore],
 ) -> None:
-    store = film_store("street", [grey(number) for number in range(50)], fps=10)
+    store = store_of("street", [grey(number) for number in range(50)], fps=10)
     found = track_labels(
         tracks(50),
         actions(("street", 1, BOX, 3), ("street", 2, BOX, 3), ("street", 4, BOX, 3)),
@@ -137,30 +137,30 @@ def test_tracks_are_read_within_the_training_seconds_alone(
     assert set(found["label"]) == {"walker"}
 
 
-def test_tracks_follow_the_film_where_the_store_has_fewer_frames(
-    film_store: Callable[..., FrameStore],
+def test_tracks_follow_the_video_where_the_store_has_fewer_frames(
+    store_of: Callable[..., FrameStore],
 ) -> None:
-    store = film_store("street", [grey(number) for number in range(30)], fps=10, stored_fps=2)
+    store = store_of("street", [grey(number) for number in range(30)], fps=10, stored_fps=2)
     found = track_labels(tracks(30), actions(("street", 1, BOX, 3)), store=store, person="walker")
     assert found["time_sec"].tolist() == [0.5, 1.0]  # 1.5 s belongs to the next second
     np.testing.assert_allclose(found["x1"], [0.05, 0.10])
 
 
 def test_a_frame_that_no_track_crosses_is_a_negative(
-    film_store: Callable[..., FrameStore],
+    store_of: Callable[..., FrameStore],
 ) -> None:
-    store = film_store("street", [grey(number) for number in range(20)], fps=10)
+    store = store_of("street", [grey(number) for number in range(20)], fps=10)
     some = tracks(20)[lambda table: table["frame"] != 7]
     found = track_labels(some, actions(("street", 1, BOX, 3)), store=store, person="walker")
     assert found.loc[found["x1"].isna(), "time_sec"].tolist() == [0.7]
 
 
-def test_tracks_need_annotations_of_their_film(film: FrameStore) -> None:
+def test_tracks_need_annotations_of_their_video(video: FrameStore) -> None:
     with pytest.raises(InputError, match="kitchen: the annotations list no second"):
-        track_labels(tracks(10), actions(("a", 1, BOX, 3)), store=film, person="person")
+        track_labels(tracks(10), actions(("a", 1, BOX, 3)), store=video, person="person")
 
 
-def test_of_a_real_film_no_validation_second_is_seen(shared_data: Path, tmp_path: Path) -> None:
+def test_of_a_real_video_no_validation_second_is_seen(shared_data: Path, tmp_path: Path) -> None:
     folder, config = (
         shared_data / "pets09",
         FramesConfig(

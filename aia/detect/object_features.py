@@ -1,7 +1,7 @@
-"""What the detector sees of a film's objects, second by second: the noun model's memory (§6.1).
+"""Extract features of a video's objects, second by second: the noun models' memory (§6.1).
 
-The features are those of the box head, at the boxes that come out of it. They do not depend on any
-run, so they are computed once.
+The features are the box head's output for the detected boxes. They do not depend on any run, so
+they are computed once.
 """
 
 import math
@@ -31,15 +31,15 @@ def extract_to_files(
     config: DetectorConfig,
     threads: int = 1,
 ) -> None:
-    """Write what the detector sees of some videos; of a skipped video, nothing.
+    """Write the object features of some videos; an empty file for a skipped video.
 
-    Files that were made of the very same are kept, so that an interrupted job resumes.
+    Existing files of the same frames, weights and settings are kept, so interrupted jobs resume.
 
     Args:
-        outputs: each a video's frames, and the file to write.
-        weights: a file of `save_detector`.
-        config: only `max_objects` and `object_threshold` are read.
-        threads: of the arithmetic on a CPU; more than the machine has are not used.
+        outputs: Each a video's frame store and the file to write.
+        weights: A file of `save_detector`.
+        config: Only `max_objects` and `object_threshold` are read.
+        threads: Threads on a CPU, at most the number of its cores.
     """
     device = compute_on(threads=threads)
     detector = load_detector(weights).to(device)
@@ -47,25 +47,25 @@ def extract_to_files(
     for store, output in outputs:
         made_of = ""
         if skipped_reason(Path(store)) is not None:
-            say(f"{store}: its film was skipped, so there is nothing to remember")
-            seen = _nothing(Path(store).stem, detector, file_digest(weights))
+            say(f"{store}: its video was skipped, no features to extract")
+            features = _empty(Path(store).stem, detector, file_digest(weights))
         else:
             video = FrameStore(store)
             settings = (config.max_objects, config.object_threshold)
             made_of = digest_of(video, provenance["detector_weights"], *settings)
             if is_made_of(output, made_of):
                 continue
-            seen = extract_objects(
+            features = extract_object_features(
                 video,
                 detector,
                 most=config.max_objects,
                 threshold=config.object_threshold,
                 weights_digest=provenance["detector_weights"],
             )
-        write_object_features(output, seen, provenance=provenance | {"made_of": made_of})
+        write_object_features(output, features, provenance=provenance | {"made_of": made_of})
 
 
-def extract_objects(
+def extract_object_features(
     store: FrameStore,
     detector: Detector,
     *,
@@ -74,15 +74,15 @@ def extract_objects(
     weights_digest: str,
     batch: int = 4,
 ) -> ObjectFeatures:
-    """The best objects of every whole second of a film, with the features of the box head.
+    """Detect the best objects of every whole second of a video, with the box head's features.
 
     Args:
-        store: the film's frames.
-        detector: on the device where it is to compute; its first class is no object.
-        most: of each second.
-        threshold: lowest score of an object.
-        weights_digest: hash of the detector's weights.
-        batch: frames a batch.
+        store: The video's frames.
+        detector: The detector on its device; the first class is not an object.
+        most: Most objects of a second.
+        threshold: Lowest score of an object.
+        weights_digest: Hash of the detector's weights.
+        batch: Frames of a batch.
     """
     first, last = math.ceil(store.times_sec[0]), math.floor(store.times_sec[-1])
     seconds = np.arange(first, last + 1)
@@ -90,7 +90,7 @@ def extract_objects(
     rows: list[pd.DataFrame] = []
     features: list[np.ndarray] = [np.zeros((0, detector.d), np.float32)]
     starts = range(0, len(seconds), batch)
-    for start in progress(starts, what=f"{store.video}: seconds remembered", total=len(starts)):
+    for start in progress(starts, what=f"{store.video}: batches", total=len(starts)):
         some = seconds[start : start + batch]
         frames = store.at(some)
         with torch.inference_mode():
@@ -113,7 +113,7 @@ def extract_objects(
     )
 
 
-def _nothing(video: str, detector: Detector, weights_digest: str) -> ObjectFeatures:
+def _empty(video: str, detector: Detector, weights_digest: str) -> ObjectFeatures:
     return ObjectFeatures(
         video=video,
         seconds=(0, 0),
