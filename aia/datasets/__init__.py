@@ -1,1 +1,1 @@
-"""Data sets: who does what, where and when; and their clips in batches."""
+"""Readers of annotations, and loading of their clips in batches."""

@@ -1,8 +1,8 @@
-"""Clips of a data set in AVA's format: its key frames with boxes, labels and objects (§4).
+"""Clips of a data set in AVA's format: key frames with boxes, labels and objects (§4).
 
-A key frame is a whole second of a film; its clip is the paper's v_t. Other data in this format may
-have more clips a second, up to one for each frame. Persons come from the annotations (training, and
-scoring on ground-truth boxes) or from the detector (§4.1).
+A key frame is at a whole second of a video; its clip is the paper's v_t. Other data in this format
+may have more clips a second, up to one for each frame. Persons come from the annotations (for
+training, and scoring on ground-truth boxes) or from the detector (§4.1).
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -28,13 +28,13 @@ def annotated_clips(
     excluded: Path | str | None = None,
     per_sec: float = 1.0,
 ) -> list[ClipSample]:
-    """The key frames of an AVA CSV with their annotated persons, by video and time.
+    """Read the key frames of an AVA CSV with their annotated persons, by video and time.
 
-    The rows of one box are one person; a row's action is an entry of its label vector. Seconds
-    listed in `excluded` are left out.
+    Rows with the same box are one person; each row's action sets an entry of the label vector.
+    Seconds listed in `excluded` are left out.
 
     Raises:
-        InputError: what read_actions finds, two key frames are one clip, or no clip is left.
+        InputError: The table is invalid, two key frames are one clip, or no clip is left.
     """
     actions = read_actions(annotations, labels=labels)
     left_out = read_excluded(excluded)
@@ -54,7 +54,7 @@ def annotated_clips(
             )
         persons: dict[tuple, list[int]] = {}
         for row in rows.tolist():
-            if places[row] >= 0:  # else nothing happens on this key frame
+            if places[row] >= 0:  # else this key frame has no action
                 persons.setdefault(boxes[row], []).append(places[row])
         marks = np.zeros((len(persons), len(labels)), np.uint8)
         for person, actions_of_person in enumerate(persons.values()):
@@ -72,14 +72,14 @@ def annotated_clips(
 
 
 def listed_clips(
-    films: Iterable[str],
+    videos: Iterable[str],
     times_sec: Iterable[float],
     *,
     labels: ClassList,
     excluded: Path | str | None = None,
     per_sec: float = 1.0,
 ) -> list[ClipSample]:
-    """Key frames that nobody needs to have annotated: the same seconds of each film, no persons.
+    """List the same key frames for each video, without persons; they need no annotation.
 
     Seconds listed in `excluded` are left out.
     """
@@ -92,7 +92,7 @@ def listed_clips(
             persons_score=np.zeros(0, np.float32),
             labels=np.zeros((0, len(labels)), np.uint8),
         )
-        for video in sorted(films)
+        for video in sorted(videos)
         for time_sec in times_sec
         if (video, round(time_sec)) not in left_out
     ]
@@ -105,9 +105,9 @@ def detected_clips(
     threshold: float,
     per_sec: float = 1.0,
 ) -> list[ClipSample]:
-    """The same key frames with the detector's persons of at least this score.
+    """Replace the persons of key frames by detected ones of at least this score.
 
-    Key frames without any such box are dropped, so that they do not enter the memory either.
+    Key frames without such a box are dropped, so that they do not enter the memory either.
     """
     tables = [read_boxes(path) for path in persons]
     boxes = pd.concat(tables, ignore_index=True)
@@ -145,7 +145,7 @@ def with_objects(
     most: int,
     per_sec: float = 1.0,
 ) -> list[ClipSample]:
-    """The clips with their objects: annotated ones, or the detector's `most` best by score."""
+    """Add objects to the clips: the annotated ones, or the `most` best of the detector."""
     if annotated is not None:
         boxes = read_objects(annotated).assign(score=1.0)
     else:
@@ -160,7 +160,7 @@ def with_objects(
 
 
 def seconds_of(clips: Sequence[ClipSample]) -> dict[str, tuple[int, int]]:
-    """First and last t of each video: seconds, where there is one clip a second."""
+    """Return the first and last t of each video: seconds, if there is one clip a second."""
     spans: dict[str, tuple[int, int]] = {}
     for clip in clips:
         first, last = spans.get(clip.key.video, (clip.key.t, clip.key.t))
@@ -169,6 +169,7 @@ def seconds_of(clips: Sequence[ClipSample]) -> dict[str, tuple[int, int]]:
 
 
 def _by_key(boxes: pd.DataFrame, per_sec: float) -> dict[ClipKey, Int[np.ndarray, " rows"]]:
+    """Return the rows of each clip's boxes."""
     places = (boxes["time_sec"] * per_sec).round()
     return {ClipKey(video, int(t)): rows for video, t, rows in _groups(boxes, places)}
 
@@ -176,7 +177,7 @@ def _by_key(boxes: pd.DataFrame, per_sec: float) -> dict[ClipKey, Int[np.ndarray
 def _groups(
     table: pd.DataFrame, times: pd.Series
 ) -> Iterator[tuple[str, float, Int[np.ndarray, " rows"]]]:
-    """Each video and time, in this order, with the places of its rows, in file order."""
+    """Yield each video and time, in this order, with the indices of its rows in file order."""
     if table.empty:
         return
     codes, names = pd.factorize(table["video"], sort=True)

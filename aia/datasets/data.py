@@ -1,16 +1,16 @@
-"""The one form of a data set's annotations, results/{dataset}/data/, and what writes it.
+"""Write annotations of any form in the common form, results/{dataset}/data/.
 
-    classes.pbtxt           the classes; of segments those of the verbs, as verbs.pbtxt is
-    evaluated.pbtxt         the classes that are scored
-    videos.csv              the videos of each split
-    {split}.parquet         who does what on each key frame, or the segments
+    classes.pbtxt           classes; for segments the verbs, the same as verbs.pbtxt
+    evaluated.pbtxt         scored classes
+    videos.csv              videos of each split
+    {split}.parquet         actions on each key frame, or segments
     {split}_excluded.parquet, {split}_objects.parquet       seconds left out; annotated objects
-    seconds.txt             key frames that are scored, where those are not the annotated ones
-    tubes.csv               of tubes: boxes by frame and tube, which video mAP compares with
-    verbs.pbtxt, nouns.pbtxt    of segments: the classes of each task
+    seconds.txt             scored key frames, if these are not the annotated ones
+    tubes.csv               ground truth of video mAP, if there are tubes: boxes by frame and tube
+    verbs.pbtxt, nouns.pbtxt    classes of each task, if there are segments
 
-Each split has files of its own, so that a change of one does not make the other's results again.
-All that comes after reads this form alone.
+Each split has its own files, so that a change of one split does not invalidate results of another.
+All later steps read this form alone.
 """
 
 from collections.abc import Mapping, Sequence
@@ -44,28 +44,28 @@ SPLITS = ("train", "val")
 
 
 class Annotated(NamedTuple):
-    """Annotations as a reader of any form gives them."""
+    """Annotations of any form, as read."""
 
     labels: Mapping[str, ClassList]
-    """The classes, by the name of their file."""
+    """Classes by the name of their file."""
     rows: Mapping[str, pd.DataFrame]
-    """Of each split: rows of `read_actions`, or of `read_segments`."""
+    """Table of each split, as from `read_actions` or `read_segments`."""
     tubes: pd.DataFrame | None = None
-    """Boxes by frame and tube of what is scored, of data that have tubes."""
+    """Scored boxes by frame and tube, if the data have tubes."""
 
 
 def write_data(
     config: DataConfig, *, videos: Mapping[str, Sequence[str]], output: Path | str
 ) -> None:
-    """Read all that the settings say of a data set, and write it in the one form.
+    """Read a data set as its settings say, and write it in the common form.
 
     Args:
-        config: Where annotations, classes, objects and key frames are, and in which form.
+        config: Form and paths of annotations, classes, objects and key frames.
         videos: Ids of the videos of each split.
         output: The folder.
 
     Raises:
-        InputError: A file is missing, or what it says makes no sense.
+        InputError: A file is missing or invalid.
     """
     output = Path(output)
     found = read_annotated(config)
@@ -95,10 +95,10 @@ def write_data(
 
 
 def read_annotated(config: DataConfig) -> Annotated:
-    """Read annotations of whichever form, with their classes.
+    """Read annotations of any form, with their classes.
 
     Raises:
-        InputError: What the form's reader finds.
+        InputError: The annotations are invalid.
     """
     if isinstance(config.source, EpicSourceConfig):
         source = config.source
@@ -124,7 +124,7 @@ def read_annotated(config: DataConfig) -> Annotated:
         rows = {split: read_segments(path) for split, path in paths.items()}
         for path in paths.values():
             for task, classes in labels.items():
-                read_segments(path, task=task, labels=classes)  # checks them
+                read_segments(path, task=task, labels=classes)  # only checks
         return Annotated(_of_tasks(labels), rows)
     classes = read_labels(config.labels)
     return Annotated(

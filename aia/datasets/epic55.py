@@ -1,13 +1,13 @@
-"""EPIC-Kitchens-55 (§6): the published tables of segments, classes and films.
+"""EPIC-Kitchens-55 (§6): readers of the published tables of segments, classes and videos.
 
-EPIC_train_action_labels.csv has a line for each segment: when it begins and ends, its verb and its
-noun. Its times are those of the films. Its frame numbers are those of the published frames, which
-were taken 60 times a second of every film, whatever its own rate (29.97 to 90): all agree with the
-times within one frame. So times are what is read, and frame numbers check them. No segment reaches
-beyond its film (the nearest ends 0.05 s before); one that does is of other films, and refused.
-Segments overlap, and the shortest lasts half a second.
+EPIC_train_action_labels.csv has a line for each segment: start, end, verb and noun. Times refer to
+the videos. Frame numbers refer to the published frames, extracted at 60 a second from every video,
+whatever its own rate (29.97 to 90); they agree with the times within one frame. So the reader uses
+times and checks them by the frame numbers. No segment exceeds its video (the latest ends 0.05 s
+before the end); one that does belongs to other videos and is rejected. Segments overlap; the
+shortest lasts half a second.
 
-The paper, like those it compares with, makes a validation set of the films of some participants.
+Like the work it compares with, the paper validates on the videos of some participants.
 """
 
 import csv
@@ -23,30 +23,30 @@ from aia.labels import ClassList
 from aia.tables import SEGMENT_COLUMNS, check_video_id
 
 TRAIN, VAL = "P01-P25", "P26-P31"
-"""Participants of each split, as Baradel et al. have it: 23,191 and 5,281 segments."""
+"""Participants of each split, after Baradel et al.: 23,191 and 5,281 segments."""
 TASKS = ("verb", "noun")
 FRAMES_PER_SEC = 60.0
-"""Of the published frames, of every film."""
-_FRAMES_OFF = 2.0  # how far a frame number may be from its time; in the published file 1
-_FILM = re.compile(r"(P\d{2})_\d{2}")
+"""Rate of the published frames of every video."""
+_FRAMES_OFF = 2.0  # largest difference of frame number and time; 1 in the published file
+_VIDEO = re.compile(r"(P\d{2})_\d{2}")
 
 
-class Film(NamedTuple):
-    """What is known of a film."""
+class VideoInfo(NamedTuple):
+    """Duration, rate and size of a video."""
 
     duration_sec: float
     fps: float
     size_wh: tuple[int, int]
-    """In pixels."""
+    """Width and height in pixels."""
 
 
-def read_films_info(path: Path | str) -> dict[str, Film]:
+def read_video_info(path: Path | str) -> dict[str, VideoInfo]:
     """Read EPIC_video_info.csv: video, resolution (1920x1080), duration (seconds), fps.
 
     Raises:
-        InputError: It is no such file, or a line makes no sense.
+        InputError: The file is of another kind, or a line is invalid.
     """
-    films: dict[str, Film] = {}
+    videos: dict[str, VideoInfo] = {}
     for where, line in read_lines(path, ("video", "resolution", "duration", "fps")):
         video = line["video"]
         check_video_id(video, where)
@@ -55,18 +55,18 @@ def read_films_info(path: Path | str) -> dict[str, Film]:
             raise InputError(
                 f"{where}: resolution is {line['resolution']!r}, expected pixels such as 1920x1080"
             )
-        if video in films:
-            raise InputError(f"{where}: {video} is on a line before")
+        if video in videos:
+            raise InputError(f"{where}: {video} is listed before")
         duration, fps = (_positive(line[name], f"{where}: {name}") for name in ("duration", "fps"))
-        films[video] = Film(duration, fps, (int(size[1]), int(size[2])))
-    return films
+        videos[video] = VideoInfo(duration, fps, (int(size[1]), int(size[2])))
+    return videos
 
 
 def read_classes(path: Path | str) -> ClassList:
-    """Read EPIC_verb_classes.csv or EPIC_noun_classes.csv: an id, a name, and its many synonyms.
+    """Read EPIC_verb_classes.csv or EPIC_noun_classes.csv: an id, a name, and synonyms.
 
     Raises:
-        InputError: It is no such file, an id is no number or given twice, or a name is empty.
+        InputError: The file is of another kind, an id is invalid or repeated, or a name is empty.
     """
     names: dict[int, str] = {}
     known = {f"{task}_id": task for task in TASKS}
@@ -87,20 +87,21 @@ def read_classes(path: Path | str) -> ClassList:
 
 
 def read_actions(
-    path: Path | str, *, films: Mapping[str, Film], labels: Mapping[str, ClassList]
+    path: Path | str, *, videos: Mapping[str, VideoInfo], labels: Mapping[str, ClassList]
 ) -> pd.DataFrame:
     """Read EPIC_train_action_labels.csv.
 
     Args:
         path: The file.
-        films: How long each film is.
-        labels: The classes of verb and of noun.
+        videos: Duration of each video.
+        labels: Classes of verb and of noun.
 
     Returns:
         Segments in file order: the columns of `aia.tables.read_segments`, and participant.
 
     Raises:
-        InputError: It is no such file; or a line's times, frames, film or classes make no sense.
+        InputError: The file is of another kind, or a line has invalid times, frames, video or
+            classes.
     """
     times = ("start_timestamp", "stop_timestamp", "start_frame", "stop_frame")
     columns = ("uid", "participant_id", "video_id", *times, *(f"{task}_class" for task in TASKS))
@@ -108,7 +109,7 @@ def read_actions(
     for where, line in read_lines(path, columns):
         uid, video = whole(line["uid"], f"{where}: uid"), line["video_id"]
         if uid in seen:
-            raise InputError(f"{where}: uid {uid} is on a line before; each segment has its own")
+            raise InputError(f"{where}: uid {uid} is listed before; each segment has its own")
         seen.add(uid)
         check_video_id(video, where)
         participant = participant_of(video, line["participant_id"], where)
@@ -118,14 +119,14 @@ def read_actions(
                 f"{where}: segment {uid} ends at {line['stop_timestamp']}, not after it begins, "
                 f"{line['start_timestamp']}"
             )
-        if video not in films:
+        if video not in videos:
             raise InputError(
-                f"{where}: film {video} is not in the table of films; is that of this data set?"
+                f"{where}: video {video} is not in the table of videos; is it of this data set?"
             )
-        if stop > films[video].duration_sec:
+        if stop > videos[video].duration_sec:
             raise InputError(
                 f"{where}: segment {uid} ends at {stop:g} s, but {video} lasts "
-                f"{films[video].duration_sec:g} s; is the table of films of another version?"
+                f"{videos[video].duration_sec:g} s; is the table of videos of another version?"
             )
         classes = [whole(line[f"{task}_class"], f"{where}: {task}_class") for task in TASKS]
         for task, class_id in zip(TASKS, classes, strict=True):
@@ -139,7 +140,7 @@ def read_actions(
 
 
 def participants(text: str) -> set[str]:
-    """Participants of a list such as `P01-P25,P28`.
+    """Parse a list of participants such as `P01-P25,P28`.
 
     >>> sorted(participants("P09-P11,P02"))
     ['P02', 'P09', 'P10', 'P11']
@@ -154,16 +155,18 @@ def participants(text: str) -> set[str]:
     return found
 
 
-def split_films(actions: Path | str, *, train: str = TRAIN, val: str = VAL) -> dict[str, list[str]]:
-    """The films that have segments, of each split, by the participants; nothing else is checked."""
+def split_videos(
+    actions: Path | str, *, train: str = TRAIN, val: str = VAL
+) -> dict[str, list[str]]:
+    """List the videos with segments of each split, by participant; check nothing else."""
     groups = {"train": participants(train), "val": participants(val)}
-    films: dict[str, set[str]] = {split: set() for split in groups}
+    videos: dict[str, set[str]] = {split: set() for split in groups}
     for where, line in read_lines(actions, ("participant_id", "video_id")):
         check_video_id(line["video_id"], where)
         for split, group in groups.items():
             if line["participant_id"] in group:
-                films[split].add(line["video_id"])
-    return {split: sorted(found) for split, found in films.items()}
+                videos[split].add(line["video_id"])
+    return {split: sorted(found) for split, found in videos.items()}
 
 
 def read_splits(
@@ -175,27 +178,27 @@ def read_splits(
     train: str = TRAIN,
     val: str = VAL,
 ) -> tuple[dict[str, ClassList], dict[str, pd.DataFrame]]:
-    """Read the classes of each task and the segments of each split, with the published ids of all.
+    """Read the classes of each task and the segments of each split, with the published ids.
 
     Args:
         actions: EPIC_train_action_labels.csv.
         verbs: EPIC_verb_classes.csv.
         nouns: EPIC_noun_classes.csv.
         videos: EPIC_video_info.csv.
-        train: Participants whose segments are learned from; others' are left out.
-        val: Those whose segments are scored.
+        train: Participants whose segments are for training; others are left out.
+        val: Participants whose segments are scored.
 
     Returns:
         Classes of "verb" and "noun"; rows of `aia.tables.read_segments` of "train" and "val".
 
     Raises:
-        InputError: A file is wrong, the splits share a participant, or one has no segment.
+        InputError: A file is invalid, the splits share a participant, or one has no segment.
     """
     groups = {"train": participants(train), "val": participants(val)}
     if both := sorted(groups["train"] & groups["val"]):
         raise InputError(f"{both[0]} is among those to train on ({train}) and to score ({val})")
     labels = {"verb": read_classes(verbs), "noun": read_classes(nouns)}
-    segments = read_actions(actions, films=read_films_info(videos), labels=labels)
+    segments = read_actions(actions, videos=read_video_info(videos), labels=labels)
     splits = {
         split: segments[segments["participant"].isin(group)].drop(columns="participant")
         for split, group in groups.items()
@@ -213,15 +216,15 @@ def read_splits(
 def read_lines(
     path: Path | str, columns: tuple[str, ...], *, one_of: tuple[str, ...] = ()
 ) -> Iterator[tuple[str, dict[str, str]]]:
-    """Lines of a published CSV by their columns' names, each with where it stands.
+    """Yield the lines of a published CSV as dicts, each with its file and line number.
 
     Args:
         path: The file.
-        columns: Which it must have; there may be others.
-        one_of: Of these it must have one.
+        columns: Required columns; there may be others.
+        one_of: Columns of which one is required.
 
     Raises:
-        InputError: It cannot be read, lacks a column or has no line, or a line is cut off.
+        InputError: The file is unreadable, lacks a column or has no line, or a line is truncated.
     """
     wanted = [*columns, *([" or ".join(one_of)] if one_of else [])]
     try:
@@ -251,17 +254,17 @@ def read_lines(
 
 
 def participant_of(video: str, said: str, where: str) -> str:
-    """The participant whose film it is, which the film's name says too."""
-    film = _FILM.fullmatch(video)
-    if film is None or film[1] != said:
+    """Check that a participant agrees with the video's id, and return it."""
+    found = _VIDEO.fullmatch(video)
+    if found is None or found[1] != said:
         raise InputError(
-            f"{where}: film {video!r} of participant {said!r}; expected such as P01_03 of P01"
+            f"{where}: video {video!r} of participant {said!r}; expected such as P01_03 of P01"
         )
     return said
 
 
 def whole(text: str, where: str) -> int:
-    """A number from 0 on, as it stands in a file."""
+    """Parse a whole number from 0 on."""
     if not re.fullmatch(r"[0-9]{1,9}", text.strip()):
         raise InputError(f"{where} is {text[:40]!r}, expected a whole number from 0 on")
     return int(text)
@@ -274,7 +277,7 @@ def _positive(text: str, where: str) -> float:
 
 
 def _second(line: Mapping[str, str], name: str, where: str) -> float:
-    """A moment in seconds, once its frame number agrees with it."""
+    """Parse a time to seconds, and check that its frame number agrees."""
     text, frame = line[f"{name}_timestamp"], whole(line[f"{name}_frame"], f"{where}: {name}_frame")
     clock = re.fullmatch(r"(\d{1,3}):([0-5]\d):([0-5]\d(?:\.\d+)?)", text.strip(), re.ASCII)
     if clock is None:

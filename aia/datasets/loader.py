@@ -1,7 +1,7 @@
-"""Clips in batches: frames as uint8, boxes and labels in slots.
+"""Load clips in batches: frames as uint8, boxes and labels in slots.
 
-What is drawn at a step depends on the seed and the step alone. A run that goes on from a
-checkpoint, or loads with more processes, therefore sees the same clips with the same jitter.
+What is sampled at a step depends on the seed and the step alone. So a run that resumes from a
+checkpoint, or loads with more processes, gets the same clips with the same jitter.
 """
 
 import gc
@@ -34,9 +34,9 @@ from aia.video.transforms import (
 class PackedClips(Sequence[ClipSample]):
     """Pickled clips in one buffer, deserialised on access.
 
-    A loading process begins as a copy of the trainer, whose memory it shares until one of them
-    writes; and Python writes to every object that it looks at. A list of AVA's clips would be
-    copied, bit by bit, into each process in the course of an epoch.
+    A loading process is forked and shares the trainer's memory until either writes to a page; and
+    Python writes a reference count to every object that it touches. A list of AVA's clips would
+    gradually be copied into each process in the course of an epoch.
     """
 
     def __init__(self, clips: Sequence[ClipSample]) -> None:
@@ -69,14 +69,14 @@ def freeze_gc(_worker: int = 0) -> None:
 
 
 class Draw(NamedTuple):
-    """A clip by its place in the list, and the seed of its augmentation."""
+    """Index of a clip, and the seed of its augmentation; None: no augmentation."""
 
     place: int
     seed: tuple[int, ...] | None
 
 
 class LoadedClip(NamedTuple):
-    """A clip with its frames."""
+    """A clip with its frames, after augmentation."""
 
     sample: ClipSample
     frames: UInt8[np.ndarray, "t h w 3"]
@@ -90,17 +90,17 @@ class ClipFrames(Dataset):
     """Clips with their frames, read from the frame stores.
 
     Args:
-        clips: What to load.
+        clips: The clips.
         stores: The frame store of each video.
-        span: Frames that a clip spans.
+        span: Length of a clip in frames.
         strides: Steps between the frames of each pathway.
-        jitter: Whether boxes are jittered where a draw has a seed.
-        flip: Whether half of these clips are mirrored.
-        colour_jitter: Whether the colours of these clips move.
-        slow_jitter: Whether the first pathway's frames begin anywhere in their first stretch.
-        max_persons: Persons that are kept of a clip with a seed, at random.
-        extend: How much detected boxes grow, as shares of width and height.
-        view: In which size, and whether mirrored, every clip is shown.
+        jitter: Jitter boxes. This and the next four apply to draws with a seed.
+        flip: Mirror half of the clips.
+        colour_jitter: Shift the colours of each clip.
+        slow_jitter: Start the first pathway at a random frame of its first stride.
+        max_persons: Most persons of a clip; more are sampled at random.
+        extend: Fractions of width and height by which detected boxes are extended.
+        view: Size and mirroring of all clips.
     """
 
     def __init__(
@@ -148,7 +148,7 @@ class ClipFrames(Dataset):
         if rng is not None:
             if self.jitter and sample.segment is None:
                 persons = jitter_boxes(persons, rng)
-            elif self.jitter:  # whose only person is the whole clip
+            elif self.jitter:  # a segment's only person box is the whole frame
                 hands = jitter_boxes(hands, rng)
             if self.colour_jitter:
                 frames = shift_colours(frames, draw_shift(rng))
@@ -164,7 +164,7 @@ class ClipFrames(Dataset):
     def _read(
         self, sample: ClipSample, rng: np.random.Generator | None
     ) -> UInt8[np.ndarray, "t h w 3"]:
-        """The frames of all pathways around the key frame, as the store has them."""
+        """Read the stored frames of all pathways around the key frame."""
         store = self.stores[sample.key.video]
         starts: list[int | None] = [None] * len(self.strides)
         if rng is not None and self.slow_jitter:
@@ -183,7 +183,7 @@ class ClipFrames(Dataset):
 
 
 def collate(clips: Sequence[LoadedClip]) -> Batch:
-    """Loaded clips as one batch, with as many slots as the fullest clip needs."""
+    """Collate loaded clips to a batch, with as many slots as the fullest clip needs."""
     frames, sizes_hw = pad_batch([clip.frames for clip in clips])
     persons, persons_filled = _slots([clip.persons_xyxy for clip in clips])
     objects, objects_filled = _slots([clip.objects_xyxy for clip in clips])
@@ -205,17 +205,17 @@ def collate(clips: Sequence[LoadedClip]) -> Batch:
 
 
 class StepSampler:
-    """Which clips each training step sees: a function of seed and step, so it needs no state.
+    """Sampler of each training step's clips: a function of seed and step, so it has no state.
 
     Args:
-        clips: What is drawn from.
-        batch: Clips of a step.
+        clips: The clips to sample from.
+        batch: Number of clips of a step.
         steps: Number of the last step.
-        seed: Of the run.
-        balance: Draw clips by the inverse frequency of their rarest class, with replacement;
+        seed: Seed of the run.
+        balance: Sample clips by the inverse frequency of their rarest class, with replacement;
             otherwise each epoch is a permutation of all.
-        first: Step to begin with; 1 unless a run goes on.
-        share: Which clips of each step this process takes, of several that train together.
+        first: First step; more than 1 if a run resumes.
+        share: Clips of each step for this process, of several that train together.
     """
 
     def __init__(
@@ -249,7 +249,7 @@ class StepSampler:
             yield draws[self.share]
 
     def indices(self, step: int) -> list[int]:
-        """The clips of a step (from 1), as places in the list."""
+        """Return the indices of the clips of a step (from 1)."""
         if self.weights is not None:
             rng = np.random.default_rng((self.seed, step))
             return rng.choice(self.count, self.batch, p=self.weights).tolist()
@@ -265,7 +265,7 @@ class StepSampler:
 
 
 def training_batches(frames: ClipFrames, sampler: StepSampler, *, workers: int) -> DataLoader:
-    """Batches of the sampler's steps, in order."""
+    """Load the batches of the sampler's steps, in order."""
     return DataLoader(
         frames,
         batch_sampler=sampler,
@@ -273,8 +273,8 @@ def training_batches(frames: ClipFrames, sampler: StepSampler, *, workers: int) 
         num_workers=workers,
         worker_init_fn=freeze_gc,
         pin_memory=torch.cuda.is_available(),
-        # The loader draws a seed when it starts; from the global numbers it would shift dropout's
-        # whenever a run goes on.
+        # the loader draws a seed when it starts; from the global generator, this would change the
+        # dropout of a run that resumes
         generator=torch.Generator(),
     )
 
@@ -282,9 +282,9 @@ def training_batches(frames: ClipFrames, sampler: StepSampler, *, workers: int) 
 def scoring_batches(
     frames: ClipFrames, *, batch: int, workers: int, ranks: Ranks = SINGLE_PROCESS
 ) -> DataLoader:
-    """All clips once, in order, without augmentation; of several processes each takes its share.
+    """Load all clips once, in order, without augmentation; each process loads its share.
 
-    The last batch may have fewer clips than there are processes; then some take the same one.
+    If the last batch has fewer clips than there are processes, some load the same one.
     """
     draws = [Draw(place, None) for place in range(len(frames))]
     batches = [draws[i : i + batch] for i in range(0, len(draws), batch)]
@@ -301,7 +301,7 @@ def scoring_batches(
 
 
 def _slots(rows: Sequence[np.ndarray]) -> tuple[Tensor, Bool[Tensor, "clips slots"]]:
-    """Rows of different lengths as one array, and which of its slots are filled."""
+    """Pad arrays of different lengths to one tensor; return it and a mask of filled slots."""
     most = max((len(row) for row in rows), default=0)
     slots = np.zeros((len(rows), most, *rows[0].shape[1:]), rows[0].dtype)
     filled = np.zeros((len(rows), most), bool)
@@ -312,6 +312,7 @@ def _slots(rows: Sequence[np.ndarray]) -> tuple[Tensor, Bool[Tensor, "clips slot
 
 
 def _inverse_frequency(clips: Sequence[ClipSample]) -> Float[np.ndarray, " clips"]:
+    """Return sampling weights by the rarest class of each clip."""
     present = np.stack([clip.labels.max(axis=0, initial=0) for clip in clips]).astype(bool)
     counts = present.sum(axis=0).clip(min=1)
     weights = np.where(present, 1.0 / counts, 0.0).max(axis=1)

@@ -1,9 +1,8 @@
-"""Clips of data labelled by segment (§6): a stretch of a film, with one class of each task.
+"""Clips of data labelled by segment (§6): an interval of a video, with one class of each task.
 
-A segment is asked about as a whole, so its clip has one person that fills the frame; beside it are
-hands and objects, which a detector found. In training the clip lies at the segment's middle or at a
-whole second within it, at the middle alone when it is scored; a segment that is shorter than a clip
-is seen with what is around it.
+A segment is classified as a whole, so its clip has one person box that fills the frame, besides
+detected hands and objects. In training, the clip is at the segment's middle or at a whole second
+within it; in scoring, at the middle. A clip may extend beyond a shorter segment.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,23 +17,23 @@ from aia.labels import ClassList
 from aia.tables import read_boxes, read_segments
 
 WHOLE = np.array([[0, 0, 1, 1]], np.float32)
-"""The box of a clip as a whole."""
+"""Box of the whole frame."""
 
 _Place = tuple[str, int]
 
 
 def segment_clips(path: Path | str, *, task: str, labels: ClassList) -> list[ClipSample]:
-    """One clip of each segment, by film and time; t of its key is the place in this order.
+    """Read one clip for each segment, by video and time; t of its key is the index in this order.
 
-    Segments that overlap, or have the same middle, are clips of their own.
+    Segments that overlap, or have the same middle, remain separate clips.
 
     Args:
         path: Segments in our form.
-        task: Column of the classes: verb, or noun.
-        labels: The classes of that task.
+        task: Column of the classes: verb or noun.
+        labels: Classes of that task.
 
     Raises:
-        InputError: What `read_segments` finds, such as a class that is not among `labels`.
+        InputError: The table is invalid, such as a class that is not among `labels`.
     """
     table = read_segments(path, task=task, labels=labels)
     table = table.assign(middle=(table["start_sec"] + table["stop_sec"]) / 2)
@@ -70,7 +69,7 @@ def with_detected(
     most_hands: int | None = None,
     most_objects: int | None = None,
 ) -> list[ClipSample]:
-    """The clips with what was detected at their times, the best first: at most so many of each."""
+    """Add hands and objects detected at the clips' times, the best of each up to a limit."""
     hands_at = _by_place(hands, threshold=hand_threshold, most=most_hands)
     objects_at = _by_place(objects, threshold=object_threshold, most=most_objects)
     none = np.zeros((0, 4), np.float32)
@@ -90,7 +89,7 @@ def with_detected(
 def _by_place(
     paths: Iterable[Path | str], *, threshold: float, most: int | None
 ) -> Mapping[_Place, Float[np.ndarray, "boxes 4"]]:
-    """Boxes by film and time, best first."""
+    """Return boxes by video and time, best first."""
     found: dict[_Place, Float[np.ndarray, "boxes 4"]] = {}
     for path in paths:
         boxes = read_boxes(path)
@@ -106,5 +105,5 @@ def _by_place(
 
 
 def _place(video: str, time_sec: float) -> _Place:
-    """Film and millisecond: times come out of files."""
+    """Return video and time in milliseconds, a key robust to rounding in files."""
     return video, round(time_sec * 1000)

@@ -1,4 +1,4 @@
-"""Which reader reads which form of tubes: what `data.source` says, as `SplitTubes`."""
+"""Choose the reader of tubes by the form of `data.source`."""
 
 from aia.config import JhmdbSourceConfig, SourceConfig
 from aia.datasets import jhmdb, ucf101_24
@@ -6,20 +6,17 @@ from aia.datasets.tubes import SplitTubes
 
 TubeSource = SourceConfig | JhmdbSourceConfig
 
-COMMANDS = {"ucf101_24": "ucf24", "jhmdb": "jhmdb"}
-"""Forms of `data.source`, and the kind of `aia prepare` that reads each."""
-
 
 def read_tubes(source: TubeSource) -> SplitTubes:
-    """Read the annotations that the settings of a data set speak of.
+    """Read the annotations of `data.source`.
 
     Raises:
-        InputError: What the form's reader finds.
+        InputError: The annotations are invalid.
     """
     match source:
         case SourceConfig():
             known = ucf101_24.read_annotations(source.annotations, labels=source.labels)
-            films = ucf101_24.split_films(known, val=source.val, train=source.train)
-            return SplitTubes(known, films)
+            videos = ucf101_24.split_videos(known, val=source.val, train=source.train)
+            return SplitTubes(known, videos)
         case JhmdbSourceConfig():
             return jhmdb.read_annotations(source.annotations, split=source.split)

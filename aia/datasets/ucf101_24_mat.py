@@ -1,14 +1,14 @@
-"""`finalAnnots.mat`: UCF101-24's corrected annotations as their authors' MATLAB code has them.
+"""`finalAnnots.mat`: UCF101-24's corrected annotations in the form of their authors' MATLAB code.
 
-    annot    1 x films    name      'Basketball/v_Basketball_g01_c01'
-                          num_imgs  frames of the film
+    annot    1 x videos    name      'Basketball/v_Basketball_g01_c01'
+                          num_imgs  frames of the video
                           tubes     1 x persons    class  1 to 24
                                                    sf     first frame, from 1
                                                    ef     last frame
                                                    boxes  frames x 4: x, y, width, height
 
-MATLAB counts from 1, the pickle of the same annotations from 0; what is read here is counted as the
-pickle is. The order of the fields does not matter, and other fields are let be.
+MATLAB counts from 1, the pickle of the same annotations from 0; the reader converts to the latter.
+The order of the fields does not matter, and other fields are ignored.
 """
 
 from collections.abc import Iterator
@@ -22,30 +22,30 @@ from aia.errors import InputError
 
 
 def read_mat(path: Path) -> dict[str, dict[str, Any]]:
-    """The films of `annot`, each as `pyannot.pkl` describes it.
+    """Read the videos of `annot`, each described as in `pyannot.pkl`.
 
     Returns:
-        By film: `numf`, and `annotations` with `label`, `sf` and `ef` (the frame after the last)
+        By video: `numf`, and `annotations` with `label`, `sf` and `ef` (the frame after the last)
         from 0, and `boxes` as x, y, width and height in pixels.
 
     Raises:
-        InputError: It is no such file.
+        InputError: The file is of another kind, or damaged.
     """
-    films: dict[str, dict[str, Any]] = {}
-    for number, film in enumerate(_structs(_annot(path), f"{path}: annot"), start=1):
+    videos: dict[str, dict[str, Any]] = {}
+    for number, video in enumerate(_structs(_annot(path), f"{path}: annot"), start=1):
         where = f"{path}: annot({number})"
-        name = _text(film, "name", where)
-        if name in films:
-            raise InputError(f"{where}: is {name}, which an earlier one is as well")
-        tubes = _field(film, "tubes", where)
-        films[name] = {
-            "numf": _whole(film, "num_imgs", where),
+        name = _text(video, "name", where)
+        if name in videos:
+            raise InputError(f"{where}: is {name}, like an earlier one")
+        tubes = _field(video, "tubes", where)
+        videos[name] = {
+            "numf": _whole(video, "num_imgs", where),
             "annotations": [
                 _tube(tube, f"{where}, {name}, tube {k}")
                 for k, tube in enumerate(_structs(tubes, f"{where}, tubes"), start=1)
             ],
         }
-    return films
+    return videos
 
 
 def _annot(path: Path) -> np.ndarray:
@@ -73,7 +73,7 @@ def _annot(path: Path) -> np.ndarray:
 
 
 def _structs(array: np.ndarray, where: str) -> Iterator[np.void]:
-    """The entries of an array of structures; MATLAB writes an empty one as numbers."""
+    """Yield the entries of an array of structures; MATLAB writes an empty one as numbers."""
     if array.size and array.dtype.names is None:
         raise InputError(f"{where}: holds {array.dtype}, expected structures")
     yield from array.ravel()
@@ -109,7 +109,7 @@ def _tube(struct: np.void, where: str) -> dict[str, Any]:
             f"{where}: class is {label} and sf is {first}; MATLAB counts from 1, is this file "
             "counted from 0?"
         )
-    # ef is the last frame, or the one after it: the number of boxes tells
+    # ef is the last frame or the one after it, depending on the number of boxes
     if len(boxes) not in (last - first + 1, last - first):
         raise InputError(f"{where}: has {len(boxes)} boxes for the frames {first} to {last}")
     end = first + len(boxes)

@@ -1,4 +1,4 @@
-"""Checks of all videos of a data set, before anything is trained on them."""
+"""Checks of all videos of a data set before training."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,7 +11,7 @@ from aia.video.check import faults, stop_or_say
 from aia.video.store import FrameStore, readable_stores
 
 CLIP_EDGE_SEC = 0.5
-"""Largest distance of a key frame beyond the last stored frame."""
+"""Largest distance of a key frame from the first or last stored frame."""
 COLUMNS = "video,start_sec,fps,frames,source_frames,duration_sec,sha256"
 
 
@@ -27,16 +27,16 @@ def check_videos(
     """Check every video of a data set, and write a list of them.
 
     Args:
-        stores: The videos' frames; skipped videos are named and left out.
-        annotations: Whose seconds the videos must hold.
-        frames: How the stores must have been made.
+        stores: Frame stores; skipped videos are logged and ignored.
+        annotations: Tables whose seconds must be within the videos.
+        frames: Required settings of the stores.
         check: Requirements on the videos.
         output: CSV of the videos: which part, how many frames, the source's SHA-256.
-        seconds: Key frames of videos that no annotation names, such as those of the test split;
-            None: those videos need not hold any.
+        seconds: Key frames of videos without annotations, such as those of the test split; None:
+            they need not have any.
 
     Raises:
-        InputError: What is wrong with which videos, all of them in one message.
+        InputError: Videos fail the check; one message lists all of them.
     """
     needed = _seconds_of(annotations)
     scored = read_seconds(seconds) if seconds else []
@@ -58,12 +58,12 @@ def check_videos(
     if problems:
         stop_or_say(problems, check)
     write_text(output, "\n".join(rows) + "\n")
-    said = f"{len(problems)} of them not what they must be" if problems else "all as they must be"
-    say(f"{output}: {len(rows) - 1} videos, {said}")
+    result = f"{len(problems)} of them failed the check" if problems else "all passed the check"
+    say(f"{output}: {len(rows) - 1} videos, {result}")
 
 
 def _seconds_of(annotations: Sequence[Path]) -> Mapping[str, tuple[float, float]]:
-    """Find the first and last annotated second of each video."""
+    """Return the first and last annotated second of each video."""
     spans: dict[str, tuple[float, float]] = {}
     for path in annotations:
         times = read_actions(path).groupby("video", observed=True)["time_sec"]
@@ -74,6 +74,7 @@ def _seconds_of(annotations: Sequence[Path]) -> Mapping[str, tuple[float, float]
 
 
 def _outside(store: FrameStore, needed: tuple[float, float], what: str) -> list[str]:
+    """Check that the needed seconds are within a video."""
     first_sec, last_sec = needed
     begins_sec, ends_sec = float(store.times_sec[0]), float(store.times_sec[-1]) + 1 / store.fps
     if begins_sec - CLIP_EDGE_SEC <= first_sec and last_sec <= ends_sec + CLIP_EDGE_SEC:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Literal
 
 from aia.config import FetchConfig
-from aia.datasets.epic55 import participant_of, read_classes, read_films_info, read_lines
+from aia.datasets.epic55 import participant_of, read_classes, read_lines, read_video_info
 from aia.errors import InputError
 from aia.fetch.content import NOT_YET
 from aia.fetch.download import fetch, fetch_all, wanted_file
@@ -274,7 +274,7 @@ def fetch_epic55_annotations(
     _fetch_each(config.epic55_annotations, names, folder, config)
     for name in EPIC55_CLASSES:
         read_classes(folder / name)
-    read_films_info(folder / EPIC55_VIDEOS)
+    read_video_info(folder / EPIC55_VIDEOS)
     labelled_videos(folder / EPIC55_ACTIONS)
 
 

@@ -127,7 +127,7 @@ class Videos:
         if source.format == "epic55":
             if fetch == "epic55" and not os.path.exists(source.annotations):
                 raise NotFetchedError("epic55")
-            return epic55.split_films(source.annotations, train=source.train, val=source.val)
+            return epic55.split_videos(source.annotations, train=source.train, val=source.val)
         if fetch == "ucf101_24" and source.format == "ucf101_24":
             asked = {source.annotations, source.val} & {*PUBLISHED["ucf101_24"]}
             if not all(map(os.path.exists, asked)):

@@ -158,7 +158,7 @@ CASES = [
          r"films\.txt, line 2: video id is '\.\./\.\./etc/passwd'"),
     Case("films to be fetched to another folder",
          written("ava_file_names_trainval_v2.1.txt", "a.mkv\n../../b.mkv\n"), FETCH,
-         r"ava_file_names_trainval_v2\.1\.txt, line 2: '\.\./\.\./b\.mkv' is not a film's name"),
+         r"ava_file_names_trainval_v2\.1\.txt, line 2: '\.\./\.\./b\.mkv' is not a video's name"),
     Case("a film to be fetched by a path in its address", lambda: None,
          "fetch files https://localhost/a/..%2f..%2fpasswd/.. --folder out",
          r"https://localhost/a/\.\.%2f.*: ends in '\.\.', which is not a file's name"),

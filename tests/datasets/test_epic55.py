@@ -6,7 +6,7 @@ from aia.datasets.epic55 import (
     prepare,
     read_actions,
     read_classes,
-    read_films_info,
+    read_video_info,
 )
 from aia.errors import InputError
 from aia.labels import read_labels
@@ -63,7 +63,7 @@ def test_classes_keep_their_published_ids_from_0(write, tmp_path):
 
 
 def test_films_have_a_duration_a_rate_and_a_size(write):
-    films = read_films_info(write()["videos"])
+    films = read_video_info(write()["videos"])
     assert films["P26_02"] == (3700.25, 29.97, (1280, 720))
 
 
@@ -101,11 +101,11 @@ def test_splits_that_share_or_lack_are_refused(write, tmp_path, options, message
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("5,P01,", "3,P01,", "line 3: uid 3 is on a line before"),
+        ("5,P01,", "3,P01,", "line 3: uid 3 is listed before"),
         ("5,P01,", "x,P01,", "line 2: uid is 'x', expected a whole number"),
-        ("5,P01,P01_01", "5,P02,P01_01", "line 2: film 'P01_01' of participant 'P02'"),
+        ("5,P01,P01_01", "5,P02,P01_01", "line 2: video 'P01_01' of participant 'P02'"),
         ("P01_01", "../01", r"line 2: video id is '\.\./01'"),
-        ("P01_01", "P01_03", "line 2: film P01_03 is not in the table of films"),
+        ("P01_01", "P01_03", "line 2: video P01_03 is not in the table of videos"),
         ("00:00:03.37", "3.37", "line 2: stop_timestamp is '3.37', expected hours"),
         ("00:00:03.37,8,202", "00:00:00.14,8,8", "line 2: segment 5 ends at 00:00:00.14, not"),
         ("00:00:03.37,8,202", "00:00:05.60,8,336", "segment 5 ends at 5.6 s, but P01_01 lasts 5.5"),
@@ -125,7 +125,7 @@ def test_a_line_of_actions_that_makes_no_sense_is_named(write, old, new, message
     paths = write(actions=ACTIONS.replace(old, new) + FIRST.replace(old, new, 1) + SECOND)
     labels = {"verb": read_classes(paths["verbs"]), "noun": read_classes(paths["nouns"])}
     with pytest.raises(InputError, match=message):
-        read_actions(paths["actions"], films=read_films_info(paths["videos"]), labels=labels)
+        read_actions(paths["actions"], videos=read_video_info(paths["videos"]), labels=labels)
 
 
 @pytest.mark.parametrize(
@@ -139,7 +139,7 @@ def test_a_line_of_actions_that_makes_no_sense_is_named(write, old, new, message
         ("videos", "video,resolution,duration,fps\nP01_01,8x8,0,60\n", "line 2: duration is '0'"),
         ("videos", "video,resolution,duration,fps\nP01_01,8x8,5,nan\n", "line 2: fps is 'nan'"),
         ("videos", "video,resolution,duration\n", "line 1: has no column fps"),
-        ("videos", GIVEN["videos"] + "P01_01,8x8,5,60\n", "line 4: P01_01 is on a line before"),
+        ("videos", GIVEN["videos"] + "P01_01,8x8,5,60\n", "line 4: P01_01 is listed before"),
         ("verbs", "verb_id,class_key\n0,take\n0,put\n", "line 3: id 0 is already that of 'take'"),
         ("verbs", "verb_id,class_key\n0,\n", "line 2: class_key of 0 is empty"),
         ("verbs", "verb_id,class_key\n", "has no line after its header"),

@@ -26,7 +26,7 @@ class FakeStore(FrameStore):
         return frames
 
 
-def sample(t=3, persons=2, objects=1, classes=3, video="film"):
+def sample(t=3, persons=2, objects=1, classes=3, video="kitchen"):
     rng = np.random.default_rng(t)
     boxes = np.sort(rng.random((persons + objects, 2, 2)), axis=1).reshape(-1, 4)
     boxes = boxes.astype(np.float32)
@@ -41,7 +41,7 @@ def sample(t=3, persons=2, objects=1, classes=3, video="film"):
 
 
 def frames_of(clips, **options):
-    stores = {"film": FakeStore(), "large": FakeStore(size_hw=(11, 3))}
+    stores = {"kitchen": FakeStore(), "large": FakeStore(size_hw=(11, 3))}
     return ClipFrames(clips=clips, stores=stores, span=4, strides=(4, 2), **options)
 
 
@@ -114,7 +114,7 @@ def test_a_batch_has_as_many_slots_as_its_fullest_clip():
 
 
 def test_clips_of_different_sizes_are_padded_below_and_right():
-    frames = frames_of([sample(video="film"), sample(video="large")])
+    frames = frames_of([sample(video="kitchen"), sample(video="large")])
     batch = collate([frames[Draw(i, None)] for i in range(2)])
     assert batch.sizes_hw.tolist() == [[5, 7], [11, 3]]
     assert not batch.frames[0, :, 5:].any()

@@ -40,7 +40,7 @@ def test_a_segment_is_one_clip_whose_person_fills_the_frame(tmp_path):
     assert clip.places == ()  # no whole second lies in it
 
 
-def test_clips_are_in_the_order_of_their_middles_and_numbered_by_film(tmp_path):
+def test_clips_are_in_the_order_of_their_middles_and_numbered_by_video(tmp_path):
     found = clips(
         tmp_path,
         "1,P02_01,0,9,0,0",  # its middle is at 4.5

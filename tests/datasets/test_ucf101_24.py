@@ -6,10 +6,10 @@ import pytest
 
 from aia.datasets.ava import annotated_clips
 from aia.datasets.tubes import to_fractions, video_id
-from aia.datasets.ucf101_24 import prepare, read_annotations, read_split, split_films
+from aia.datasets.ucf101_24 import prepare, read_annotations, read_split, split_videos
 from aia.errors import InputError
 from aia.labels import read_labels
-from aia.video.decode import Film
+from aia.video.decode import VideoFile
 
 
 def write(path, **changes):
@@ -32,10 +32,10 @@ def test_sums_of_small_integers_do_not_overflow(tmp_path):
     ("changes", "message"),
     [
         ({"ef": 8}, "3 boxes for frames 4 to 7"),
-        ({"numf": 6}, "ends before frame 7, but the film has 6 frames; is ef the last"),
+        ({"numf": 6}, "ends before frame 7, but the video has 6 frames; is ef the last"),
         ({"boxes": np.zeros((3, 4), np.uint8)}, "no width or no height"),
         ({"boxes": np.zeros((3, 3), np.uint8)}, r"the shape \(3, 3\)"),
-        ({"numf": None}, "film 'BasketballDunk/v_BasketballDunk_g01_c01'.*TypeError"),
+        ({"numf": None}, "video 'BasketballDunk/v_BasketballDunk_g01_c01'.*TypeError"),
         ({"label": -1}, "label -1"),
     ],
 )
@@ -63,7 +63,7 @@ def test_a_split_may_have_extensions_and_labels(tmp_path):
 
 def test_a_split_of_other_films_is_refused(tmp_path):
     annotations = read_annotations(write(tmp_path / "a.pkl"))
-    with pytest.raises(InputError, match="Diving/v_a and 0 more of its 1 films are not annotated"):
+    with pytest.raises(InputError, match="Diving/v_a and 0 more of its 1 videos are not annotated"):
         annotations.only(["Diving/v_a"], "list.txt")
 
 
@@ -171,7 +171,7 @@ def test_the_nine_films_are_taken_out_of_all_that_are_annotated(shared_data):
     folder = shared_data / "ucf101-24"
     annotations = read_annotations(folder / "pyannot.pkl")
     config = Path(__file__).resolve().parents[2] / "config"
-    films = split_films(
+    films = split_videos(
         annotations, val=config / "ucf_nine_val.txt", train=config / "ucf_nine_train.txt"
     )
     assert {video_id(film) for film in films["val"]} == {path.stem for path in folder.glob("*.mp4")}
@@ -184,9 +184,9 @@ def test_the_nine_films_have_as_many_frames_as_are_annotated(shared_data):
     known = read_annotations(folder / "pyannot.pkl").frames
     annotated = {video_id(film): frames for film, frames in known.items()}
     for name, counted in (("v_Biking_g01_c01", 151), ("v_CliffDiving_g03_c01", 92)):
-        film = Film(folder / f"{name}.mp4")
+        film = VideoFile(folder / f"{name}.mp4")
         kept = sum(1 for _ in film.frames(fps=25.0, short_side=16, numbered=True))
         assert kept == film.source_frames == annotated[name] == counted
     # taken by time, a film that says 29.97 frames a second has too few
-    slow = Film(folder / "v_Biking_g01_c01.mp4").frames(fps=25.0, short_side=16)
+    slow = VideoFile(folder / "v_Biking_g01_c01.mp4").frames(fps=25.0, short_side=16)
     assert sum(1 for _ in slow) == 126

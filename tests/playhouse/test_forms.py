@@ -183,7 +183,7 @@ def test_the_reader_of_ucf101_24_reads_the_tubes_with_their_own_classes(
     names = {split: video_names(config, split) for split in ("train", "val")}
     assert set(known.frames) == {f"Playhouse/{v}" for own in names.values() for v in own}
     assert set(known.frames.values()) == {SECONDS * FPS} == {key_frames(config)}
-    split = ucf101_24.split_films(known, val=folder / "testlist01.txt")
+    split = ucf101_24.split_videos(known, val=folder / "testlist01.txt")
     assert {s: list(map(ucf101_24.video_id, own)) for s, own in split.items()} == names
 
 
@@ -249,7 +249,7 @@ def test_segments_have_the_published_columns_and_agree_with_themselves(
 
 def test_the_reader_of_epic_kitchens_splits_the_segments(drawn: dict[str, Path]) -> None:
     path = drawn["epic_kitchens"] / "annotations" / SEGMENTS
-    split = epic55.split_films(path, train=epic55.TRAIN, val=epic55.VAL)
+    split = epic55.split_videos(path, train=epic55.TRAIN, val=epic55.VAL)
     assert {name: sorted(own) for name, own in split.items()} == {
         name: video_names(small("epic_kitchens"), name) for name in ("train", "val")
     }
