@@ -1,6 +1,6 @@
-"""`aia weights inspect` and `convert`: what a checkpoint is, and what of ours it becomes.
+"""Inspect and convert published checkpoints (`aia weights inspect`, `aia weights convert`).
 
-A file is told by its names: `LAYOUTS` has them all.
+The layout of a file is recognised by the names of its tensors; `LAYOUTS` lists all layouts.
 """
 
 from collections.abc import Callable, Mapping
@@ -30,12 +30,12 @@ from aia.weights import alphaction_network, maskrcnn_benchmark, pyslowfast
 
 AVA_LABELS = Path(__file__).parent / "datasets" / "ava_v2.2.pbtxt"
 VARIANT = "released"
-"""Of config.yaml: the settings of the authors' published networks."""
-_SHOWN = 8  # names of left-over tensors
+"""Variant in config.yaml with the settings of the authors' published networks."""
+_SHOWN = 8  # names of unused tensors that are listed
 
 
-class Given(NamedTuple):
-    """A checkpoint, and what was said of it."""
+class Checkpoint(NamedTuple):
+    """A checkpoint to convert, and the options of its conversion."""
 
     path: Path | str
     tensors: Mapping[str, Tensor]
@@ -43,34 +43,39 @@ class Given(NamedTuple):
     labels: Path | str | None = None
     network: str | None = None
 
+    @property
+    def source(self) -> str:
+        """Name of the checkpoint in errors."""
+        return str(self.path)
+
 
 class Layout(NamedTuple):
-    """One way of naming tensors, and what becomes of a file that has it."""
+    """Naming scheme of tensors, and how files of this scheme are inspected and converted."""
 
     name: str
     recognise: Callable[[Mapping[str, Tensor]], bool]
-    inspect: Callable[[Given], list[str]]
-    """Lines that say which network it is, and what is left over."""
-    convert: Callable[[Given, Path | str], str]
-    """Writes what we make of it, and says which network that is."""
+    inspect: Callable[[Checkpoint], list[str]]
+    """Describe network and unused tensors, as lines of text."""
+    convert: Callable[[Checkpoint, Path | str], str]
+    """Write the converted file, and return a description of its network."""
 
 
 def inspect(path: Path | str, *, settings: Mapping[str, Any]) -> list[str]:
-    """Lines that say which layout a checkpoint has, which network, and what is left over.
+    """Describe layout, network and unused tensors of a checkpoint, as lines of text.
 
     Args:
         path: The checkpoint.
-        settings: A whole config.yaml, for its backbones and the variant `released`.
+        settings: A complete config.yaml, for its backbones and the variant `released`.
 
     Raises:
-        InputError: It is of no layout that is known.
+        InputError: The layout is unknown.
     """
-    given = Given(path, read_tensors(path), settings)
-    layout = _layout(given)
-    numbers = sum(tensor.numel() for tensor in given.tensors.values())
+    checkpoint = Checkpoint(path, read_tensors(path), settings)
+    layout = _layout(checkpoint)
+    numbers = sum(tensor.numel() for tensor in checkpoint.tensors.values())
     return [
-        f"layout: {layout.name}, {len(given.tensors)} tensors, {numbers:,} numbers",
-        *layout.inspect(given),
+        f"layout: {layout.name}, {len(checkpoint.tensors)} tensors, {numbers:,} numbers",
+        *layout.inspect(checkpoint),
     ]
 
 
@@ -82,36 +87,36 @@ def convert(
     labels: Path | str | None = None,
     network: str | None = None,
 ) -> None:
-    """Write a checkpoint as what takes its place here.
+    """Convert a checkpoint to a file of ours.
 
-    AlphAction's becomes a model that `aia score` and `train.init` take, PySlowFast's a backbone for
-    `train.init`, and a detector's a file for `detector.weights`.
+    A checkpoint of AlphAction becomes a model for `aia score` and `train.init`, one of PySlowFast a
+    backbone for `train.init`, and a detector a file for `detector.weights`.
 
     Args:
         path: The checkpoint.
         output: A .safetensors file.
-        settings: A whole config.yaml: its variant `released` says what AlphAction's leave open.
-        labels: The classes in the order of the network's outputs; AVA's 80 if it has so many.
-        network: The name that the network must have, or None: a run's without its seed, a
-            backbone's or a detector's.
+        settings: A complete config.yaml; its variant `released` has what AlphAction's files lack.
+        labels: Classes in the order of the network's outputs; None: AVA's 80, if it has 80.
+        network: Expected name of the network, or None: of a run without its seed, of a backbone or
+            of a detector.
     """
     if Path(output).suffix != ".safetensors":
-        raise InputError(f"{output}: a model is written as a .safetensors file")
-    given = Given(path, read_tensors(path), settings, labels, network)
-    layout = _layout(given)
-    say(f"{output}: {layout.convert(given, output)}")
+        raise InputError(f"{output}: expected a .safetensors file, the form of models")
+    checkpoint = Checkpoint(path, read_tensors(path), settings, labels, network)
+    layout = _layout(checkpoint)
+    say(f"{output}: {layout.convert(checkpoint, output)}")
 
 
 def convert_back(path: Path | str, output: Path | str) -> None:
-    """Write a model of ours as the authors' code loads it: a .pth with the state under `model`.
+    """Convert a model of ours to a file for the authors' code: a .pth with the state under `model`.
 
     Raises:
-        InputError: The model is none of ours, or has what the authors' code does not.
+        InputError: The file is not a model, or the authors' code does not have its network.
     """
     run, network, _ = Model.load(Path(path), device=torch.device("cpu"))
     if run.backbone.family != "slowfast" or network.feature_norm:
         raise InputError(
-            f"{path}: AlphAction has no place for this network: expected a SlowFast, and "
+            f"{path}: AlphAction does not have this network: expected a SlowFast, and "
             "network.feature_norm: false"
         )
     if run.name.structure in ("nl", "lfb") or run.name.has_bank:
@@ -124,54 +129,58 @@ def convert_back(path: Path | str, output: Path | str) -> None:
         torch.save({"model": state}, temporary)
 
 
-def _layout(given: Given) -> Layout:
+def _layout(checkpoint: Checkpoint) -> Layout:
     for layout in LAYOUTS:
-        if layout.recognise(given.tensors):
+        if layout.recognise(checkpoint.tensors):
             return layout
-    few = ", ".join(list(given.tensors)[:3])
+    few = ", ".join(list(checkpoint.tensors)[:3])
     raise InputError(
-        f"{given.path}: of no layout that is known ({len(given.tensors)} tensors, the first are "
-        f"{few}); known are {', '.join(layout.name for layout in LAYOUTS)}"
+        f"{checkpoint.path}: its layout is unknown ({len(checkpoint.tensors)} tensors, the first "
+        f"are {few}); known are {', '.join(layout.name for layout in LAYOUTS)}"
     )
 
 
-def _inspect_alphaction(given: Given) -> list[str]:
-    form = _form(given)
+def _inspect_alphaction(checkpoint: Checkpoint) -> list[str]:
+    form = _form(checkpoint)
     with torch.device("meta"):
-        network = _run(form, given.settings, ClassList.numbered(form.classes)).build()
-    _, left_over = alphaction_network.to_ours(given.tensors, network, source=str(given.path))
+        network = _run(form, checkpoint.settings, ClassList.numbered(form.classes)).build()
+    _, left_over = alphaction_network.to_ours(checkpoint.tensors, network, source=checkpoint.source)
     return [
         f"network: {form}" + ("" if form.ordered else ", the order of its blocks unknown"),
         *_left_over_lines(left_over),
     ]
 
 
-def _convert_alphaction(given: Given, output: Path | str) -> str:
-    form = _as_asked(_form(given), given.network, given.path)
-    run = _run(form, given.settings, _labels(form, given.labels, given.path))
+def _convert_alphaction(checkpoint: Checkpoint, output: Path | str) -> str:
+    form = _as_asked(_form(checkpoint), checkpoint.network, checkpoint.path)
+    run = _run(form, checkpoint.settings, _labels(form, checkpoint.labels, checkpoint.path))
     with torch.device("meta"):
         network = run.build()
-    state, left_over = alphaction_network.to_ours(given.tensors, network, source=str(given.path))
+    state, left_over = alphaction_network.to_ours(
+        checkpoint.tensors, network, source=checkpoint.source
+    )
     for line in _left_over_lines(left_over):
         say(line)
     run.write(output, state)
     return f"{run.name}, {form}"
 
 
-def _inspect_pyslowfast(given: Given) -> list[str]:
-    renamed = pyslowfast.rename(given.tensors, source=str(given.path))
+def _inspect_pyslowfast(checkpoint: Checkpoint) -> list[str]:
+    renamed = pyslowfast.rename(checkpoint.tensors, source=checkpoint.source)
     name, *others = pyslowfast.recognise(
-        renamed, _backbones(given.settings), source=str(given.path)
+        renamed, _backbones(checkpoint.settings), source=checkpoint.source
     )
     also = f" (the tensors of {', '.join(others)} too)" if others else ""
     return [f"network: backbone {name}{also}", *_pyslowfast_lines(renamed)]
 
 
-def _convert_pyslowfast(given: Given, output: Path | str) -> str:
-    _needs_no_labels(given)
-    backbones = _backbones(given.settings)
-    renamed = pyslowfast.rename(given.tensors, source=str(given.path))
-    name = pyslowfast.recognise(renamed, backbones, source=str(given.path), asked=given.network)[0]
+def _convert_pyslowfast(checkpoint: Checkpoint, output: Path | str) -> str:
+    _needs_no_labels(checkpoint)
+    backbones = _backbones(checkpoint.settings)
+    renamed = pyslowfast.rename(checkpoint.tensors, source=checkpoint.source)
+    name = pyslowfast.recognise(
+        renamed, backbones, source=checkpoint.source, asked=checkpoint.network
+    )[0]
     for line in _pyslowfast_lines(renamed):
         say(line)
     state = pyslowfast.backbone_state(renamed, backbones[name])
@@ -182,13 +191,13 @@ def _convert_pyslowfast(given: Given, output: Path | str) -> str:
 
 def _pyslowfast_lines(renamed: pyslowfast.Renamed) -> list[str]:
     blocks = pyslowfast.non_local_blocks(renamed)
-    warning = f"not the same network: {blocks} non-local blocks have no place in a backbone of ours"
+    warning = f"not the same network: our backbones lack its {blocks} non-local blocks"
     return ([warning] if blocks else []) + _left_over_lines(renamed.left_over)
 
 
-def _inspect_detector(given: Given) -> list[str]:
-    renamed = maskrcnn_benchmark.rename_tensors(given.tensors, source=str(given.path))
-    model = maskrcnn_benchmark.recognise(renamed, source=str(given.path))
+def _inspect_detector(checkpoint: Checkpoint) -> list[str]:
+    renamed = maskrcnn_benchmark.rename_tensors(checkpoint.tensors, source=checkpoint.source)
+    model = maskrcnn_benchmark.recognise(renamed, source=checkpoint.source)
     classes = len(renamed.state["roi_heads.box_predictor.cls_score.weight"]) - 1
     return [
         f"network: detector {model} ({classes} classes)",
@@ -196,17 +205,17 @@ def _inspect_detector(given: Given) -> list[str]:
     ]
 
 
-def _convert_detector(given: Given, output: Path | str) -> str:
-    _needs_no_labels(given)
-    renamed = maskrcnn_benchmark.rename_tensors(given.tensors, source=str(given.path))
-    model = maskrcnn_benchmark.recognise(renamed, source=str(given.path))
-    if given.network not in (None, model):
-        raise InputError(f"{given.path}: holds {model}, not {given.network}")
-    if Path(given.path).suffix == ".safetensors":
-        raise InputError(f"{given.path}: expected the published file, a .pth or .pkl")
-    config = build_section(DetectorConfig, given.settings["detector"], "detector")
+def _convert_detector(checkpoint: Checkpoint, output: Path | str) -> str:
+    _needs_no_labels(checkpoint)
+    renamed = maskrcnn_benchmark.rename_tensors(checkpoint.tensors, source=checkpoint.source)
+    model = maskrcnn_benchmark.recognise(renamed, source=checkpoint.source)
+    if checkpoint.network not in (None, model):
+        raise InputError(f"{checkpoint.path}: has {model}, not {checkpoint.network}")
+    if Path(checkpoint.path).suffix == ".safetensors":
+        raise InputError(f"{checkpoint.path}: expected the published file, a .pth or .pkl")
+    config = build_section(DetectorConfig, checkpoint.settings["detector"], "detector")
     detector = load_detector(
-        given.path,
+        checkpoint.path,
         model=model,
         classes=config.classes,
         short_side=config.short_side,
@@ -244,28 +253,29 @@ def _backbones(settings: Mapping[str, Any]) -> dict[str, BackboneConfig]:
     }
 
 
-def _needs_no_labels(given: Given) -> None:
-    if given.labels is not None:
+def _needs_no_labels(checkpoint: Checkpoint) -> None:
+    if checkpoint.labels is not None:
         raise InputError(
-            f"{given.labels}: what {given.path} becomes has no such classes; leave out --labels"
+            f"{checkpoint.labels}: the file made from {checkpoint.path} has no classes; leave out "
+            "--labels"
         )
 
 
-def _form(given: Given) -> alphaction_network.Form:
-    shapes = {name: tuple(tensor.shape) for name, tensor in given.tensors.items()}
-    return alphaction_network.recognise(shapes, source=str(given.path))
+def _form(checkpoint: Checkpoint) -> alphaction_network.Form:
+    shapes = {name: tuple(tensor.shape) for name, tensor in checkpoint.tensors.items()}
+    return alphaction_network.recognise(shapes, source=checkpoint.source)
 
 
 def _as_asked(
     form: alphaction_network.Form, network: str | None, path: Path | str
 ) -> alphaction_network.Form:
-    """The form, if it is the network that was asked for, with its blocks in that one's order."""
+    """Check the form against the expected network, and take the order of blocks from it."""
     found = _plain(_name(form))
     if network is None:
         if not form.ordered:
             raise InputError(
-                f"{path}: its tensors are sorted by name, so they do not tell the order of its "
-                f"blocks; say it as --network, such as {found.replace(form.blocks, 'POMPOM')}"
+                f"{path}: its tensors are sorted by name, so the order of its blocks is unknown; "
+                f"give it as --network, such as {found.replace(form.blocks, 'POMPOM')}"
             )
         return form
     asked = parse_run(f"{network.removesuffix(f'-{VARIANT}')}-s0")
@@ -273,7 +283,7 @@ def _as_asked(
         form = form._replace(blocks=asked.blocks, ordered=True)
         found = _plain(_name(form))
     if _plain(asked) != found:
-        raise InputError(f"{path}: holds {found}, not {network}")
+        raise InputError(f"{path}: has {found}, not {network}")
     return form
 
 
@@ -302,7 +312,7 @@ def _labels(
 
 
 def _run(form: alphaction_network.Form, settings: Mapping[str, Any], classes: ClassList) -> Run:
-    """The run that is this network."""
+    """Return the run of this network."""
     name = _name(form)
     raw = run_settings(settings, name)
     seen = {
@@ -318,6 +328,6 @@ def _run(form: alphaction_network.Form, settings: Mapping[str, Any], classes: Cl
 
 def _left_over_lines(names: list[str]) -> list[str]:
     if not names:
-        return ["left over: nothing, every tensor has its place"]
+        return ["left over: nothing, every tensor is used"]
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
     return [f"left over: {len(names)} tensors: {', '.join(names[:_SHOWN])}{more}"]

@@ -71,13 +71,13 @@ def test_the_authors_network_has_these_tensors_and_no_others(golden, name):
     assert form.structure == ours.get(structure, structure)
     network = network_of(form)
     assert sorted(map(tuple, reference_entries(network))) == sorted(entries)
-    told = json.loads((golden / "keys" / f"{name}.json").read_text())
-    assert sum(np.prod(shape) for _, shape, kind in entries if kind == "param") == told["n_params"]
+    facts = json.loads((golden / "keys" / f"{name}.json").read_text())
+    assert sum(np.prod(shape) for _, shape, kind in entries if kind == "param") == facts["n_params"]
 
 
 @pytest.fixture(scope="module")
 def checkpoint(golden, recipe, tmp_path_factory):
-    """A function: the file that the authors' code would write of a network, with known weights."""
+    """Write a network's file as the authors' code would, with known weights."""
     folder = tmp_path_factory.mktemp("published")
 
     def write(name):
@@ -101,7 +101,7 @@ def converted(path, **options):
 
 
 def batch_of(recipe, network):
-    """The recorded clips: their frames padded to one size, their persons grown as at test."""
+    """Make a batch of the recorded clips, with padded frames and extended persons."""
     offsets = np.concatenate([clip_offsets(64, 16), clip_offsets(64, 2)])
     frames = np.zeros((3, len(offsets), 128, 176, 3), np.uint8)
     sizes, persons, objects = [], [], []
@@ -181,7 +181,7 @@ def test_a_converted_dense_serial_network_gives_the_authors_logits_in_one_and_tw
 
 
 def test_persons_grow_as_the_authors_boxes_do_up_to_their_plus_one(golden, recipe):
-    """Theirs count a box's width as x2 - x1 + 1; ours are fractions: a pixel's share of 10 %."""
+    """Allow for their width of a box, x2 - x1 + 1: 10 % of a pixel."""
     file = np.load(golden / "detector" / "R50_baseline.npz")
     place = 0
     for (_, height, width, _, _), persons in zip(recipe["CLIPS"], recipe["PERSONS"], strict=True):
@@ -279,7 +279,7 @@ def without_head(state):
             lambda s: s.update({DEEPER: torch.zeros(1)}),
             r"res4 of the slow pathway has 7 blocks; known are 6 \(slowfast_r50_4x16\), 23",
         ),
-        (without_head, "of no layout that is known"),
+        (without_head, "its layout is unknown"),
         (lambda s: s.update(FEW), "has 15 classes, which are not AVA's 80; give their list"),
     ],
     ids=["missing", "shape", "head", "depth", "layout", "classes"],
@@ -311,9 +311,7 @@ def test_tensors_in_the_order_of_the_alphabet_need_the_order_of_the_blocks(check
 
 
 def test_another_network_than_the_asked_one_is_refused(checkpoint, tmp_path):
-    with pytest.raises(
-        InputError, match="holds slowfast_r50_4x16-none, not slowfast_r101_8x8-none"
-    ):
+    with pytest.raises(InputError, match="has slowfast_r50_4x16-none, not slowfast_r101_8x8-none"):
         convert.convert(
             checkpoint("R50_baseline"),
             tmp_path / "out.safetensors",
@@ -361,7 +359,7 @@ SMALL_SETTINGS = SETTINGS | {"backbones": SMALL}
 
 
 def small_network(name):
-    """A network whose backbone is the small one, with numbers of its own in every norm."""
+    """Build a network with the small backbone and distinct statistics in every norm."""
     network = build_network(
         backbone=build_section(BackboneConfig, SMALL[name], name),
         frozen_norm=True,
@@ -378,7 +376,7 @@ def small_network(name):
 
 
 def blobs_of(theirs):
-    """The same tensors as a Caffe2 file names those of a small I3D."""
+    """Rename tensors of a small I3D to those of a Caffe2 file."""
     blobs = {}
     for name, tensor in theirs.items():
         layer, _, part = name.rpartition(".")
@@ -393,7 +391,7 @@ def blobs_of(theirs):
 
 
 def written(kind, network, folder):
-    """The network's backbone as PySlowFast's training, or Caffe2's, would have saved it."""
+    """Write the network's backbone as PySlowFast or Caffe2 would save it."""
     theirs = to_pyslowfast(network.backbone.state_dict())
     classifier = torch.randn(3, 19)
     if kind == "caffe2":
@@ -456,7 +454,7 @@ def test_a_network_with_non_local_blocks_is_said_to_be_another_one(tmp_path):
     state["s3.pathway0_nonlocal0.conv_g.weight"] = torch.zeros(1)
     torch.save({"model_state": state}, tmp_path / "nln.pyth")
     lines = convert.inspect(tmp_path / "nln.pyth", settings=SMALL_SETTINGS)
-    assert lines[2].startswith("not the same network: 1 non-local blocks")
+    assert lines[2].startswith("not the same network: our backbones lack its 1 non-local")
     assert lines[3] == "left over: 1 tensors: s3.pathway0_nonlocal0.conv_g.weight"
 
 
@@ -480,7 +478,7 @@ def test_a_program_in_a_pickle_that_looks_like_torchs_is_refused(tmp_path, capsy
 
 @pytest.fixture(scope="module")
 def detector_file(tmp_path_factory):
-    """maskrcnn-benchmark's R-50-FPN with a mask head's tensor, and the numbers in it."""
+    """Write R-50-FPN of maskrcnn-benchmark with a tensor of a mask head; return its numbers."""
     torch.manual_seed(0)
     theirs = to_reference(build_maskrcnn_benchmark("maskrcnn_r50_fpn").state_dict())
     path = tmp_path_factory.mktemp("detector") / "r50.pth"
@@ -501,7 +499,7 @@ def test_inspect_knows_a_detector_of_detectron(golden):
     with torch.device("meta"):
         theirs = to_reference(build_maskrcnn_benchmark("maskrcnn_r50_fpn").state_dict())
     blobs = {blob: torch.zeros(()).expand(theirs[name].shape) for blob, name in pairs}
-    given = convert.Given("r50.pkl", blobs | {"lr": torch.zeros(1)}, SETTINGS)
+    given = convert.Checkpoint("r50.pkl", blobs | {"lr": torch.zeros(1)}, SETTINGS)
     assert convert._layout(given).name == "Detectron"
     assert convert._inspect_detector(given) == [
         "network: detector maskrcnn_r50_fpn (80 classes)",
@@ -511,7 +509,7 @@ def test_inspect_knows_a_detector_of_detectron(golden):
 
 def test_a_converted_detector_is_taken_by_detector_weights(detector_file, tmp_path):
     path, theirs = detector_file
-    with pytest.raises(InputError, match="holds maskrcnn_r50_fpn, not maskrcnn_r101_fpn"):
+    with pytest.raises(InputError, match="has maskrcnn_r50_fpn, not maskrcnn_r101_fpn"):
         convert.convert(
             path, tmp_path / "no.safetensors", settings=SETTINGS, network="maskrcnn_r101_fpn"
         )
@@ -532,5 +530,5 @@ def test_a_detector_with_a_tensor_of_another_shape_is_told(detector_file, tmp_pa
     _, theirs = detector_file
     name = "backbone.fpn.fpn_layer3.weight"
     torch.save(theirs | {name: torch.zeros(5, 256, 3, 3)}, tmp_path / "bad.pth")
-    with pytest.raises(InputError, match=rf"{name} has shape \[5, .*it fits no other one"):
+    with pytest.raises(InputError, match=rf"{name} has shape \[5, .*it fits no other network"):
         convert.inspect(tmp_path / "bad.pth", settings=SETTINGS)

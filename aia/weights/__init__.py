@@ -1,1 +1,1 @@
-"""Readers of published checkpoints: their names become ours, and every entry is accounted for."""
+"""Readers of published checkpoints: they rename tensors and account for every entry."""

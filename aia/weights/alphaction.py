@@ -1,4 +1,4 @@
-"""The authors' names of the IA structure's tensors, and ours.
+"""Map the authors' names of the IA structure's tensors to ours.
 
     ...ia_structure.person_key_dim_reduce.weight       reduce.person_key.weight
     ...ia_structure.P_block_2.query.bias               stack.P2.query.bias
@@ -9,10 +9,9 @@ Their linear layers are convolutions of one pixel, so their tensors end in axes 
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-import torch
 from torch import Tensor, nn
 
 from aia.errors import InputError
@@ -25,18 +24,16 @@ _DENSE = re.compile(r"dense_params\.(\d+)")
 
 
 class Placed(NamedTuple):
-    """What became of a checkpoint's entries."""
+    """Used and unused entries of a checkpoint, by the reference's names."""
 
     taken: list[str]
-    """The reference's names of those that found their place."""
     left_over: list[str]
-    """The reference's names of the others."""
 
 
 def interaction_key(reference: str) -> str | None:
-    """Our name, within IA, for an entry of the authors' state dict; None if it is not of IA.
+    """Return our name, within IA, of an entry of the authors' state dict; None if not of IA.
 
-    Any prefix of the whole detector, up to `ia_structure.`, may stand before it.
+    Any prefix up to `ia_structure.` is ignored.
 
     >>> interaction_key("roi_heads.action.feature_extractor.ia_structure.O_block_1.out.bias")
     'stack.O1.out.bias'
@@ -57,7 +54,7 @@ def interaction_key(reference: str) -> str | None:
 
 
 def reference_interaction_key(ours: str) -> str:
-    """The authors' name, within `ia_structure`, for an entry of IA.
+    """Return the authors' name, within `ia_structure`, of an entry of IA.
 
     >>> reference_interaction_key("reduce.memory.weight")
     'mem_dim_reduce.weight'
@@ -77,43 +74,53 @@ def reference_interaction_key(ours: str) -> str:
 def load_interaction(
     interaction: nn.Module, reference: Mapping[str, Tensor], *, source: str
 ) -> Placed:
-    """Fill IA from the authors' state dict, whose other entries are left over.
+    """Load IA from the authors' state dict; other entries are left over.
 
-    Left over is also the key reduction of a structure that does not begin with a P-Block: the
-    authors make it there and never use it.
+    The key reduction of a structure that does not begin with a P-Block is left over, too: the
+    authors create it and never use it.
 
     Args:
         interaction: One of the structures of aia.interact.
-        reference: The authors' tensors by their names.
-        source: What an error calls them, such as the file's path.
+        reference: The authors' tensors by name.
+        source: Name of the source in errors, such as the file's path.
     """
     expected = interaction.state_dict()
-    state: dict[str, Tensor] = {}
-    taken, left_over = [], []
-    for name, tensor in reference.items():
-        ours = interaction_key(name)
-        if ours is None or ours not in expected:
-            left_over.append(name)
-            continue
-        if ours in state:
-            raise InputError(f"{source}: two entries are {ours} here, the second is {name}")
-        state[ours] = _without_pixels(tensor, expected[ours], f"{source}: {name}")
-        taken.append(name)
+    state, left_over = match_tensors(reference, expected, interaction_key, source=source)
     if missing := sorted(expected.keys() - state.keys()):
         raise InputError(
             f"{source}: {len(missing)} of {len(expected)} weights of IA are missing, the first is "
             f"{missing[0]}; are they of another structure, or of other blocks?"
         )
     interaction.load_state_dict(state)
-    return Placed(taken, left_over)
+    return Placed([name for name in reference if name not in left_over], left_over)
 
 
-def _without_pixels(tensor: Tensor, like: Tensor, where: str) -> Tensor:
-    """A convolution's tensor, [out, in, 1, 1, 1], as a linear layer's; either is accepted."""
-    shape = tuple(length for length in tensor.shape if length != 1)
-    if shape != tuple(length for length in like.shape if length != 1):
-        raise InputError(
-            f"{where} has shape {list(tensor.shape)}, expected {list(like.shape)} (axes of length "
-            "1 aside); was it trained with another width, or another length of memory?"
-        )
-    return tensor.reshape(like.shape).to(torch.float32)
+def match_tensors(
+    reference: Mapping[str, Tensor],
+    expected: Mapping[str, Tensor],
+    our_key: Callable[[str], str | None],
+    *,
+    source: str,
+) -> tuple[dict[str, Tensor], list[str]]:
+    """Rename and reshape the tensors that a network expects; also return the unused names.
+
+    Axes of length 1 may differ: the authors' linear layers are 1x1x1 convolutions.
+    """
+    state: dict[str, Tensor] = {}
+    left_over = []
+    for name, tensor in reference.items():
+        ours = our_key(name)
+        if ours is None or ours not in expected:
+            left_over.append(name)
+            continue
+        if ours in state:
+            raise InputError(f"{source}: two entries are {ours} here, the second is {name}")
+        like = expected[ours]
+        if [n for n in tensor.shape if n != 1] != [n for n in like.shape if n != 1]:
+            raise InputError(
+                f"{source}: {name} has shape {list(tensor.shape)}, expected {list(like.shape)} "
+                "(axes of length 1 aside); is it of another network, such as one of another width "
+                "or another length of memory?"
+            )
+        state[ours] = tensor.reshape(like.shape).to(like.dtype)
+    return state, left_over

@@ -1,9 +1,9 @@
-"""The authors' names of the backbone's tensors, and ours.
+"""Map the authors' names of the backbone's tensors to ours.
 
     backbone.slow.res_nl2.res_0.btnk.conv1.bn.weight    slow.stages.1.0.reduce.norm.weight
     backbone.fast.Tconv3.conv.bias                      laterals.2.bias
 
-Their BatchNorm is frozen in every published checkpoint: four tensors a norm, no batch counter.
+BatchNorm is frozen in every published checkpoint: four tensors per norm, no batch counter.
 """
 
 import re
@@ -24,14 +24,14 @@ _LATERAL = re.compile(r"fast\.Tconv(\d+)\.conv\.(weight|bias)")
 
 
 class Renamed(NamedTuple):
-    """Tensors under our names, and the reference's names that have no place in the network."""
+    """Tensors by our names, and the reference's names of those that the network does not have."""
 
     state: dict[str, Tensor]
     left_over: list[str]
 
 
 def backbone_key(reference: str) -> str | None:
-    """Our name for an entry of the authors' state dict; None if it is not of the backbone.
+    """Return our name of an entry of the authors' state dict; None if not of the backbone.
 
     >>> backbone_key("backbone.slow.res_nl2.res_0.btnk.conv1.bn.weight")
     'slow.stages.1.0.reduce.norm.weight'
@@ -54,7 +54,7 @@ def backbone_key(reference: str) -> str | None:
 
 
 def reference_backbone_key(ours: str) -> str:
-    """The authors' name for an entry of `SlowFast`; the inverse of `backbone_key`.
+    """Return the authors' name of an entry of `SlowFast`; the inverse of `backbone_key`.
 
     >>> reference_backbone_key("slow.stages.1.0.reduce.norm.weight")
     'backbone.slow.res_nl2.res_0.btnk.conv1.bn.weight'
@@ -75,7 +75,7 @@ def reference_backbone_key(ours: str) -> str:
 
 
 def rename_backbone(reference: Mapping[str, Tensor]) -> Renamed:
-    """A state dict for `SlowFast.load_state_dict`, which fills in the batch counters itself."""
+    """Rename to a state dict for `SlowFast.load_state_dict`, which adds the batch counters."""
     state, left_over = {}, []
     for name, tensor in reference.items():
         ours = backbone_key(name)

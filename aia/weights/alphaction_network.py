@@ -1,12 +1,12 @@
-"""Whole checkpoints of the authors' code (AlphAction): what network they hold, and its tensors.
+"""Complete checkpoints of the authors' code (AlphAction): recognise the network, rename tensors.
 
     backbone.*                                    backbone.*         (alphaction_backbone.py)
     roi_heads.action.feature_extractor.ia_…      interaction.*      (alphaction.py)
     roi_heads.action.feature_extractor.fc1.*      classifier.fc1.*
     roi_heads.action.predictor.cls_score.*        classifier.cls.*
 
-The keys and shapes say everything but the frames' pace, which the two published depths decide, and
-how many persons of a second are remembered, which is 5 in every published recipe.
+Names and shapes determine all but the strides of the frames, which follow from the two published
+depths, and the number of remembered persons per second, which is 5 in every published recipe.
 """
 
 import re
@@ -17,10 +17,14 @@ import torch
 from torch import Tensor, nn
 
 from aia.errors import InputError
-from aia.weights.alphaction import interaction_key, reference_interaction_key
+from aia.weights.alphaction import (
+    interaction_key,
+    match_tensors,
+    reference_interaction_key,
+)
 from aia.weights.alphaction_backbone import backbone_key, reference_backbone_key
 
-BACKBONES = {6: "slowfast_r50_4x16", 23: "slowfast_r101_8x8"}  # by the blocks of res4
+BACKBONES = {6: "slowfast_r50_4x16", 23: "slowfast_r101_8x8"}  # by number of blocks of res4
 PERSONS_PER_CLIP = 5
 _EXTRACTOR = "roi_heads.action.feature_extractor."
 _IA = f"{_EXTRACTOR}ia_structure."
@@ -29,24 +33,23 @@ _HEAD = {
     f"{_EXTRACTOR}fc2": "classifier.fc2",
     "roi_heads.action.predictor.cls_score": "classifier.cls",
 }
-_STRUCTURES = ("serial", "dense", "parallel")
 
 
 class Form(NamedTuple):
-    """The network that a checkpoint holds."""
+    """Architecture of a checkpoint's network."""
 
     backbone: str
     structure: str
-    """none, parallel, serial or dense."""
+    """Structure of IA: none, parallel, serial or dense."""
     blocks: str
     width: int
     hidden: int
     classes: int
     reach: int
-    """L; 0 without memory."""
+    """Reach L of the memory; 0 without memory."""
     ordered: bool = True
-    """Whether the order of `blocks` is known: keys name each block, their order says which is next;
-    but some files keep their keys in the order of the alphabet."""
+    """True if the order of `blocks` is known: it is that of the file's names, unless these are in
+    alphabetical order."""
 
     def __str__(self) -> str:
         interaction = f"{self.structure}-{self.blocks}" if self.blocks else "none"
@@ -56,27 +59,27 @@ class Form(NamedTuple):
 
 
 class Entry(NamedTuple):
-    """One tensor of the authors' state dict."""
+    """Tensor of the authors' state dict."""
 
     name: str
     shape: tuple[int, ...]
     kind: str
-    """param or buffer; frozen norms are buffers there."""
+    """Either param or buffer; frozen norms are buffers."""
 
 
 def is_alphaction(names: Sequence[str]) -> bool:
-    """Whether these are names of the authors' network."""
+    """Return True for tensor names of the authors' network."""
     return any(name.startswith("backbone.slow.res_nl") for name in names) and any(
         name.startswith("roi_heads.action.") for name in names
     )
 
 
 def recognise(shapes: Mapping[str, Sequence[int]], *, source: str) -> Form:
-    """Read from names and shapes which network this is.
+    """Recognise the network from the names and shapes of its tensors.
 
     Args:
-        shapes: Of every tensor, by the authors' names, in the file's order.
-        source: What an error calls them.
+        shapes: Shape of every tensor by the authors' names, in the file's order.
+        source: Name of the source in errors.
     """
     stage = re.compile(r"backbone\.slow\.res_nl3\.res_(\d+)\.")
     depth = len({found[1] for name in shapes if (found := stage.match(name))})
@@ -119,20 +122,13 @@ def recognise(shapes: Mapping[str, Sequence[int]], *, source: str) -> Form:
 def to_ours(
     reference: Mapping[str, Tensor], network: nn.Module, *, source: str
 ) -> tuple[dict[str, Tensor], list[str]]:
-    """The state of `network` from the authors' tensors, and the names that are left over.
+    """Convert the authors' tensors to the state of `network`; also return unused names.
 
     Raises:
-        InputError: A tensor has another shape, or some are missing.
+        InputError: A tensor has another shape or is missing.
     """
     expected = network.state_dict()
-    state: dict[str, Tensor] = {}
-    left_over = []
-    for name, tensor in reference.items():
-        ours = our_key(name)
-        if ours is None or ours not in expected:
-            left_over.append(name)
-            continue
-        state[ours] = _fitted(tensor, expected[ours], f"{source}: {name}")
+    state, left_over = match_tensors(reference, expected, our_key, source=source)
     counters = {key for key in expected if key.endswith("num_batches_tracked")}
     missing = sorted(expected.keys() - state.keys() - counters)
     if missing:
@@ -144,7 +140,7 @@ def to_ours(
 
 
 def to_theirs(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Our tensors as the authors' code loads them, strictly."""
+    """Convert our tensors to a state dict that the authors' code loads strictly."""
     theirs = {}
     for name, tensor in state.items():
         if not name.endswith("num_batches_tracked"):
@@ -154,7 +150,7 @@ def to_theirs(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def reference_entries(network: nn.Module) -> list[Entry]:
-    """Names, shapes and kinds of the tensors that the authors' code has for this network."""
+    """List the tensors that the authors' code has for this network."""
     return [
         Entry(name, tuple(tensor.shape), "buffer" if _of_norm(name) else "param")
         for name, tensor in to_theirs(network.state_dict()).items()
@@ -162,7 +158,7 @@ def reference_entries(network: nn.Module) -> list[Entry]:
 
 
 def our_key(reference: str) -> str | None:
-    """Our name for an entry of the authors' state dict; None if it has no place.
+    """Return our name of an entry of the authors' state dict; None if we have none.
 
     >>> our_key("roi_heads.action.predictor.cls_score.bias")
     'classifier.cls.bias'
@@ -178,7 +174,7 @@ def our_key(reference: str) -> str | None:
 
 
 def their_key(ours: str) -> str:
-    """The authors' name for an entry of ours.
+    """Return the authors' name of an entry of ours.
 
     >>> their_key("interaction.stack.M1.position_key")
     'roi_heads.action.feature_extractor.ia_structure.M_block_1.temporal_position_k'
@@ -198,20 +194,10 @@ def _of_norm(reference: str) -> bool:
 
 
 def _their_shape(reference: str, shape: Sequence[int]) -> tuple[int, ...]:
-    """Linear layers within IA are convolutions of one pixel there."""
+    """Return the shape in the authors' code, where IA's linear layers are 1x1x1 convolutions."""
     if not reference.startswith(_IA) or reference.endswith(".bias"):
         return tuple(shape)
     if ".temporal_position_" in reference:
         steps, d = shape
         return (steps, 1, d, 1, 1, 1)
     return (*shape, 1, 1, 1)
-
-
-def _fitted(tensor: Tensor, like: Tensor, where: str) -> Tensor:
-    """The tensor in the shape of `like`; axes of length 1 may differ."""
-    if [n for n in tensor.shape if n != 1] != [n for n in like.shape if n != 1]:
-        raise InputError(
-            f"{where} has shape {list(tensor.shape)}, expected {list(like.shape)}; is it of "
-            "another network?"
-        )
-    return tensor.reshape(like.shape).to(like.dtype)

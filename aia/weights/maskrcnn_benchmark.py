@@ -1,11 +1,11 @@
-"""maskrcnn-benchmark's and Detectron's names of a Faster R-CNN's tensors, and ours.
+"""Map maskrcnn-benchmark's and Detectron's names of a Faster R-CNN's tensors to ours.
 
     backbone.body.stem.conv1.weight           conv1_w    backbone.body.conv1.weight
     rpn.head.cls_logits.bias    rpn_cls_logits_fpn2_b    rpn.head.cls_logits.bias
     roi_heads.box.feature_extractor.fc6.bias    fc6_b    roi_heads.box_head.fc6.bias
 
-Ours are torchvision's. Nothing is transposed or reordered: the background is the first class, and
-the images are BGR in all of them. A name is placed exactly or not at all.
+Our names are torchvision's. Nothing is transposed or reordered: the background is the first class
+and images are BGR in all of them. Names are matched exactly.
 """
 
 import re
@@ -24,7 +24,7 @@ from aia.errors import InputError
 from aia.log import say
 from aia.tensors import read_tensors
 
-_PREFIXES = {  # theirs and ours, one to one; what follows is the same
+_PREFIXES = {  # theirs and ours, one to one; the rest of a name is the same
     "backbone.body.stem.conv1.": "backbone.body.conv1.",
     "backbone.body.stem.bn1.": "backbone.body.bn1.",
     **{f"backbone.body.layer{n}.": f"backbone.body.layer{n}." for n in (1, 2, 3, 4)},
@@ -69,27 +69,27 @@ _BLOBS = {
 
 
 class Renamed(NamedTuple):
-    """A checkpoint's tensors under our names."""
+    """Tensors of a checkpoint by our names."""
 
     state: dict[str, Tensor]
     names: dict[str, str]
-    """What the file calls each of them, where it has them."""
+    """Name in the file of each tensor that the file has."""
     left_over: list[str]
-    """The file's names of what has no place in the network, such as heads for masks."""
+    """Names in the file of tensors that the network does not have, such as heads for masks."""
 
 
 def is_maskrcnn_benchmark(names: Iterable[str]) -> bool:
-    """Whether these are names of its Faster R-CNN, or of Detectron2's, which is then refused."""
+    """Return True for names of its Faster R-CNN, or Detectron2's, which is then rejected."""
     return any(name.startswith(("backbone.body.stem.", "backbone.bottom_up.")) for name in names)
 
 
 def is_detectron(names: Iterable[str]) -> bool:
-    """Whether these are blobs of Detectron's (Caffe2) Faster R-CNN with FPN."""
+    """Return True for blobs of Detectron's (Caffe2) Faster R-CNN with FPN."""
     return "conv_rpn_fpn2_w" in names
 
 
 def detector_key(reference: str) -> str | None:
-    """Our name for an entry of maskrcnn-benchmark's state dict; None if it has no place.
+    """Return our name of an entry of maskrcnn-benchmark's state dict; None if we have none.
 
     >>> detector_key("backbone.fpn.fpn_layer4.bias")
     'backbone.fpn.layer_blocks.3.0.bias'
@@ -100,7 +100,7 @@ def detector_key(reference: str) -> str | None:
 
 
 def reference_key(ours: str) -> str | None:
-    """maskrcnn-benchmark's name for an entry of our state dict; None if it has none.
+    """Return maskrcnn-benchmark's name of an entry of our state dict; None if it has none.
 
     >>> reference_key("backbone.fpn.layer_blocks.3.0.bias")
     'backbone.fpn.fpn_layer4.bias'
@@ -109,7 +109,7 @@ def reference_key(ours: str) -> str | None:
 
 
 def blob_key(blob: str) -> str | None:
-    """maskrcnn-benchmark's name for a blob of Detectron's (Caffe2); None if it has none.
+    """Return maskrcnn-benchmark's name of a blob of Detectron's (Caffe2); None if it has none.
 
     >>> blob_key("res4_22_branch2b_bn_s")
     'backbone.body.layer3.22.bn2.weight'
@@ -132,13 +132,13 @@ def blob_key(blob: str) -> str | None:
 
 
 def rename_detector(reference: Mapping[str, Tensor], *, source: str) -> Renamed:
-    """Tensors of a maskrcnn-benchmark state dict under our names.
+    """Rename the tensors of a maskrcnn-benchmark state dict.
 
-    Its anchors are compared with ours, and then neither placed nor left over.
+    Its anchors are compared with ours, and are not part of the result.
 
     Args:
-        reference: The tensors by their names, which may all begin with `module.`.
-        source: What an error calls them, such as the file's path.
+        reference: The tensors by name; all names may begin with `module.`.
+        source: Name of the source in errors, such as the file's path.
     """
     _refuse_detectron2(reference, source)
     wrapped = bool(reference) and all(name.startswith("module.") for name in reference)
@@ -157,13 +157,13 @@ def rename_detector(reference: Mapping[str, Tensor], *, source: str) -> Renamed:
 
 
 def rename_blobs(blobs: Mapping[str, Any], *, source: str) -> Renamed:
-    """Arrays of a Detectron (Caffe2) file as tensors under our names.
+    """Convert the arrays of a Detectron (Caffe2) file to tensors by our names.
 
-    Its norms are a scale and a shift, so their statistics are those that change nothing.
+    Its norms are a scale and a shift, so their statistics become mean 0 and variance 1.
 
     Args:
-        blobs: The arrays by their names; entries of other kinds are left over.
-        source: What an error calls them, such as the file's path.
+        blobs: The arrays by name; entries of other types are left over.
+        source: Name of the source in errors, such as the file's path.
     """
     _refuse_detectron2(blobs, source)
     reference: dict[str, Tensor] = {}
@@ -176,7 +176,7 @@ def rename_blobs(blobs: Mapping[str, Any], *, source: str) -> Renamed:
             continue
         if theirs in reference:
             raise InputError(
-                f"{source}: {blob_of[theirs]} and {blob} are both {theirs}; is it one network's?"
+                f"{source}: {blob_of[theirs]} and {blob} are both {theirs}; is it of one network?"
             )
         reference[theirs] = torch.from_numpy(array.astype(np.float32))
         blob_of[theirs] = str(blob)
@@ -192,7 +192,7 @@ def rename_blobs(blobs: Mapping[str, Any], *, source: str) -> Renamed:
 
 
 def rename_tensors(tensors: Mapping[str, Tensor], *, source: str) -> Renamed:
-    """Tensors of a file of either kind under our names."""
+    """Rename the tensors of a file of either kind."""
     if is_detectron(tensors):
         blobs = {name: tensor.numpy() for name, tensor in tensors.items()}
         return rename_blobs(blobs, source=source)
@@ -200,10 +200,10 @@ def rename_tensors(tensors: Mapping[str, Tensor], *, source: str) -> Renamed:
 
 
 def recognise(renamed: Renamed, *, source: str) -> str:
-    """Which of `MASKRCNN_BENCHMARK` has exactly these tensors, whatever its number of classes.
+    """Find which of `MASKRCNN_BENCHMARK` has exactly these tensors, for any number of classes.
 
     Raises:
-        InputError: None has; tells the first difference from the one that is nearest.
+        InputError: None has them; the message has the first difference from the nearest one.
     """
 
     def like(model: str) -> int:
@@ -216,7 +216,7 @@ def recognise(renamed: Renamed, *, source: str) -> str:
 
 
 def to_reference(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """A state dict of ours under maskrcnn-benchmark's names, with the anchors that it keeps.
+    """Rename a state dict of ours to maskrcnn-benchmark's names, and add the anchors.
 
     Raises:
         InputError: A name is not of these networks.
@@ -230,14 +230,14 @@ def to_reference(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def read_maskrcnn_benchmark(path: Path, model: str) -> dict[str, Tensor]:
-    """The tensors of a published file under our names, complete and of the right shapes.
+    """Read a published file by our names, and check that it is complete.
 
     Args:
         path: A checkpoint of maskrcnn-benchmark (.pth), or of Detectron (.pkl).
-        model: Which network it is to fit, one of `MASKRCNN_BENCHMARK`.
+        model: The network, one of `MASKRCNN_BENCHMARK`.
 
     Raises:
-        InputError: It does not fit, or is another kind of file.
+        InputError: The file does not fit, or is of another kind.
     """
     renamed = rename_tensors(read_tensors(path), source=str(path))
     check_fit(renamed, model, source=str(path))
@@ -251,16 +251,16 @@ def read_maskrcnn_benchmark(path: Path, model: str) -> dict[str, Tensor]:
 
 
 def check_fit(renamed: Renamed, model: str, *, source: str) -> None:
-    """Do nothing if the tensors are those of `model`, whatever its number of classes.
+    """Check that the tensors are those of `model`, for any number of classes.
 
     Raises:
-        InputError: Tells the first entry that differs, and which of the networks it would fit.
+        InputError: They are not; the message has the first difference and the networks that fit.
     """
     misfit = _misfit(renamed, model)
     if misfit is None:
         return
     fitting = [other for other in MASKRCNN_BENCHMARK if _misfit(renamed, other) is None]
-    would = f"it would fit {fitting[0]}" if fitting else "it fits no other one either"
+    would = f"it would fit {fitting[0]}" if fitting else "it fits no other network either"
     raise InputError(
         f"{source}: {misfit}; {would} (of {', '.join(MASKRCNN_BENCHMARK)}). "
         "Is detector.model right?"
@@ -268,7 +268,7 @@ def check_fit(renamed: Renamed, model: str, *, source: str) -> None:
 
 
 def _misfit(renamed: Renamed, model: str) -> str | None:
-    """The first difference between a checkpoint and a network, in words; None if there is none."""
+    """Describe the first difference between a checkpoint and a network; None if there is none."""
     head = renamed.state.get("roi_heads.box_predictor.cls_score.weight")
     expected = _shapes(model, 81 if head is None or not head.ndim else len(head))
     for ours, shape in expected.items():
@@ -297,7 +297,7 @@ def _shapes(model: str, classes: int) -> dict[str, tuple[int, ...]]:
 def _refuse_detectron2(names: Iterable[Any], source: str) -> None:
     if any(str(name).startswith("backbone.bottom_up.") for name in names):
         raise InputError(
-            f"{source}: is of Detectron2, whose networks are others (background last, other "
+            f"{source}: is of Detectron2, whose networks differ (background last, other "
             "anchors and boxes); expected a checkpoint of maskrcnn-benchmark or Detectron"
         )
 
@@ -307,7 +307,7 @@ def _check_anchors(tensor: Tensor, *, level: int, where: str) -> None:
     if tensor.shape != expected.shape or not torch.equal(tensor.float().cpu(), expected):
         raise InputError(
             f"{where}: has other anchors ({tensor.tolist()}) than the published networks "
-            f"({expected.tolist()}); it was trained with other settings, which are not read"
+            f"({expected.tolist()}); it was trained with other settings, which are not supported"
         )
 
 

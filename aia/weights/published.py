@@ -1,7 +1,7 @@
-"""Backbones that were trained on Kinetics: which are published, and where a user's own lie.
+"""Find or download backbones trained on Kinetics.
 
-PySlowFast publishes its Kinetics-400 files for anyone to fetch. Those of AIA's authors
-(Kinetics-700) and of others have to be brought along: FOLDER/NAME.pth, .pyth or .pkl.
+PySlowFast's Kinetics-400 files can be downloaded. Those of AIA's authors (Kinetics-700) and others
+must be placed by the user: FOLDER/NAME.pth, .pyth or .pkl.
 """
 
 from pathlib import Path
@@ -19,23 +19,23 @@ PUBLISHED = {
     "slow_r50_4x16": "SLOWONLY_4x16_R50.pkl",
     "slow_r50_8x8": "SLOWONLY_8x8_R50.pkl",
 }
-"""PySlowFast's file of each of our backbones."""
+"""PySlowFast's file for each of our backbones."""
 ENDINGS = (".pth", ".pyth", ".pkl")
 
 
 def backbone_file(
     name: str, folder: Path | str, *, config: FetchConfig, address: str = PYSLOWFAST
 ) -> Path:
-    """The file of a backbone's weights: the one that lies in the folder, else the published one.
+    """Return the file of a backbone's weights: the one in the folder, else a downloaded one.
 
     Args:
-        name: Of the backbone, as in the settings.
-        folder: Where files are brought to and fetched to.
-        config: How files are fetched.
-        address: Of the published files.
+        name: Name of the backbone in the settings.
+        folder: Folder of the user's files and for downloads.
+        config: Settings of downloads.
+        address: Address of the published files.
 
     Raises:
-        InputError: There is no such file, and none is published for anyone to fetch.
+        InputError: The file is missing, and cannot be downloaded.
     """
     folder = Path(folder)
     for ending in ENDINGS:
@@ -43,9 +43,9 @@ def backbone_file(
             return own
     if name not in PUBLISHED:
         raise InputError(
-            f"{folder / name}.pth: is not there, and no weights of {name} are published for anyone "
-            "to fetch; expected a checkpoint that was trained on Kinetics (AlphAction's list of "
-            "models has the authors', for Kinetics-700), or a backbone of "
+            f"{folder / name}.pth: is missing, and no weights of {name} can be downloaded; "
+            "expected a checkpoint trained on Kinetics (AlphAction's list of models has the "
+            "authors', for Kinetics-700), or a backbone of "
             f"{', '.join(PUBLISHED)}, or train.init: scratch"
         )
     wanted = wanted_file(f"{address}/{PUBLISHED[name]}", folder)

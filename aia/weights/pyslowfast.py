@@ -1,15 +1,15 @@
-"""PySlowFast's names of the tensors of SlowFast, I3D and C2D, those of its Caffe2 files, and ours.
+"""Map the names of PySlowFast's and its Caffe2 files' SlowFast, I3D and C2D tensors to ours.
 
     s1.pathway0_stem.conv.weight          conv1_w               slow.stem.0.conv.weight
     s1.pathway0_stem.bn.running_var       res_conv1_bn_riv      slow.stem.0.norm.running_var
     s2.pathway1_res0.branch1.weight       t_res2_0_branch1_w    fast.stages.0.0.shortcut.conv.weight
     s4.pathway0_res5.branch2.b_bn.weight  res4_5_branch2b_bn_s  slow.stages.2.5.spatial.norm.weight
     s1_fuse.conv_f2s.weight               t_pool1_subsample_w   laterals.0.0.conv.weight
-    head.projection.weight                pred_w                (no place: the classifier)
+    head.projection.weight                pred_w                (none: the classifier)
 
-A network of one pathway has `stem` and `stages` without `slow.` here. No tensor is transposed, and
-Caffe2's `riv` is the variance, as PySlowFast takes it. Its settings for Kinetics and AVA read
-frames as RGB for the files of both kinds, as we do: no channels are exchanged.
+In networks with one pathway, our names lack `slow.`. No tensor is transposed, and Caffe2's `riv` is
+the variance, as in PySlowFast. Its settings for Kinetics and AVA read frames as RGB for both kinds
+of files, as we do, so no channels are swapped.
 """
 
 import re
@@ -53,27 +53,27 @@ _NON_LOCAL = re.compile(r"s\d\.pathway\d_nonlocal\d+|nonlocal_conv\d+_\d+")
 
 
 class Renamed(NamedTuple):
-    """A checkpoint's tensors under our names."""
+    """Tensors of a checkpoint by our names."""
 
     state: dict[str, Tensor]
     names: dict[str, str]
-    """What the file calls each of them."""
+    """Name in the file of each tensor."""
     left_over: list[str]
-    """The file's names of what has no place in a backbone, such as its classifier."""
+    """Names in the file of tensors that a backbone does not have, such as the classifier's."""
 
 
 def is_pyslowfast(names: Iterable[str]) -> bool:
-    """Whether these are names of a ResNet of PySlowFast's."""
+    """Return True for tensor names of a ResNet of PySlowFast."""
     return "s1.pathway0_stem.conv.weight" in names
 
 
 def is_caffe2(names: Iterable[str]) -> bool:
-    """Whether these are blobs of a video network; Detectron's have no statistics of norms."""
+    """Return True for blobs of a video network; Detectron's have no statistics of norms."""
     return {"conv1_w", "res_conv1_bn_rm", "res_conv1_bn_riv"} <= set(names)
 
 
 def our_key(theirs: str, *, pathways: int) -> str | None:
-    """Our name for an entry of PySlowFast's state dict; None if it has no place in a backbone.
+    """Return our name of an entry of PySlowFast's state dict; None if not of the backbone.
 
     >>> our_key("s4.pathway0_res5.branch2.b_bn.weight", pathways=2)
     'slow.stages.2.5.spatial.norm.weight'
@@ -99,7 +99,7 @@ def our_key(theirs: str, *, pathways: int) -> str | None:
 
 
 def their_key(ours: str) -> str | None:
-    """PySlowFast's name for an entry of a backbone's state; None if it has none.
+    """Return PySlowFast's name of an entry of a backbone's state; None if it has none.
 
     >>> their_key("laterals.1.0.norm.running_mean")
     's2_fuse.bn.running_mean'
@@ -120,7 +120,7 @@ def their_key(ours: str) -> str | None:
 
 
 def blob_key(blob: str) -> str | None:
-    """PySlowFast's name for a blob of a Caffe2 file; None if it has no place in a backbone.
+    """Return PySlowFast's name of a blob of a Caffe2 file; None if not of the backbone.
 
     >>> blob_key("t_res2_0_branch1_bn_riv")
     's2.pathway1_res0.branch1_bn.running_var'
@@ -145,11 +145,11 @@ def blob_key(blob: str) -> str | None:
 
 
 def rename(tensors: Mapping[str, Tensor], *, source: str) -> Renamed:
-    """The tensors of a file of either kind under our names.
+    """Rename the tensors of a file of either kind.
 
     Args:
-        tensors: As the file has them.
-        source: What an error calls them.
+        tensors: The tensors by their names in the file.
+        source: Name of the source in errors.
     """
     blobs = is_caffe2(tensors)
     theirs = {name: blob_key(name) if blobs else name for name in tensors}
@@ -165,14 +165,14 @@ def rename(tensors: Mapping[str, Tensor], *, source: str) -> Renamed:
             continue
         if ours in state:
             raise InputError(
-                f"{source}: {names[ours]} and {name} are both {key}; is it one network's?"
+                f"{source}: {names[ours]} and {name} are both {key}; is it of one network?"
             )
         state[ours], names[ours] = tensor, name
     return Renamed(state, names, left_over)
 
 
 def to_pyslowfast(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """A backbone's state under PySlowFast's names.
+    """Rename a backbone's state to PySlowFast's names.
 
     Raises:
         InputError: A name has none there.
@@ -186,7 +186,7 @@ def to_pyslowfast(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def non_local_blocks(renamed: Renamed) -> int:
-    """How many non-local blocks the file's network has, which ours have not."""
+    """Count the file's non-local blocks, which our backbones do not have."""
     return len({found[0] for name in renamed.left_over if (found := _NON_LOCAL.match(name))})
 
 
@@ -197,24 +197,24 @@ def recognise(
     source: str,
     asked: str | None = None,
 ) -> list[str]:
-    """The backbones that have exactly these tensors, the first one of the settings first.
+    """Find the backbones that have exactly these tensors, in the order of the settings.
 
-    Several may have, where they differ in pace or pooling alone.
+    There may be several, which differ in strides or pooling alone.
 
     Args:
         renamed: The file's tensors.
-        backbones: All that are known, by their names in the settings.
-        source: What an error calls the file.
-        asked: The one that it has to be, or None.
+        backbones: All backbones of the settings, by name.
+        source: Name of the file in errors.
+        asked: Name of the expected backbone, or None.
 
     Raises:
-        InputError: None has them, or the one that was asked for has not: tells the first tensor
-            that differs, and which backbone it would fit.
+        InputError: Neither the expected backbone nor, without one, any has them; the message has
+            the first tensor that differs, and the backbones that fit.
     """
     known = {name: _shapes(config) for name, config in backbones.items() if _is_of_form(config)}
     if asked is not None and asked not in known:
         raise InputError(
-            f"{source}: {asked} is no backbone of PySlowFast's form; expected one of "
+            f"{source}: {asked} is not a backbone of PySlowFast's form; expected one of "
             + ", ".join(known)
         )
     fitting = [name for name, shapes in known.items() if not _differing(renamed, shapes)]
@@ -231,7 +231,7 @@ def recognise(
 
 
 def backbone_state(renamed: Renamed, config: BackboneConfig) -> dict[str, Tensor]:
-    """The whole state of a backbone that the tensors fit; norms that counted no batches get 0."""
+    """Return the complete state of a matching backbone; missing batch counters become 0."""
     return {
         ours: renamed.state[ours].to(like.dtype).contiguous()
         if ours in renamed.state
@@ -241,7 +241,7 @@ def backbone_state(renamed: Renamed, config: BackboneConfig) -> dict[str, Tensor
 
 
 def _is_of_form(config: BackboneConfig) -> bool:
-    """PySlowFast's laterals have norms; AlphAction's have none."""
+    """Return True for backbones of PySlowFast, whose laterals have norms, unlike AlphAction's."""
     return isinstance(config, ResNet3DConfig) or (
         isinstance(config, SlowFastConfig) and config.lateral.norm
     )
@@ -259,7 +259,7 @@ def _shapes(config: BackboneConfig) -> dict[str, tuple[int, ...]]:
 
 
 def _differing(renamed: Renamed, shapes: Mapping[str, tuple[int, ...]]) -> list[str]:
-    """Our names of the tensors that a file and a backbone do not share: other shapes first."""
+    """List tensors that differ between a file and a backbone, by our names: shapes first."""
     state = renamed.state
     both = [ours for ours in shapes if ours in state]
     return [
@@ -276,14 +276,14 @@ def _difference(
         return f"lacks {their_key(ours)}, which {name} has"
     key, found = renamed.names[ours], list(renamed.state[ours].shape)
     if ours not in shapes:
-        return f"has {key} of shape {found}, for which {name} has no place"
+        return f"has {key} of shape {found}, which {name} does not have"
     return f"{key} has shape {found}, {name} expects {list(shapes[ours])}"
 
 
 def _closest(
     renamed: Renamed, ours: str, known: Mapping[str, Mapping[str, tuple[int, ...]]]
 ) -> str:
-    """What can be said of a file that fits no backbone: which have its first odd tensor."""
+    """Say that a file fits no backbone, and which ones have its first differing tensor."""
     none = f"the file fits no backbone (of {', '.join(known)})"
     if ours not in renamed.state:
         return none

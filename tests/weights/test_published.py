@@ -31,6 +31,6 @@ def test_a_published_one_is_fetched_once(tmp_path) -> None:
 
 
 def test_what_has_to_be_brought_along_is_asked_for(tmp_path) -> None:
-    with pytest.raises(InputError, match=r"slowfast_r101_8x8.pth: is not there.*init: scratch"):
+    with pytest.raises(InputError, match=r"slowfast_r101_8x8.pth: is missing.*init: scratch"):
         backbone_file("slowfast_r101_8x8", tmp_path, config=CONFIG)
     assert not list(tmp_path.iterdir())

@@ -44,14 +44,14 @@ class Spelled(NamedTuple):
 
 
 def unit(theirs, bn, blob, blob_bn, ours, shape):
-    """A convolution and its norm."""
+    """List the tensors of a convolution and its norm."""
     yield Spelled(f"{theirs}.weight", f"{blob}_w", f"{ours}.conv.weight", shape)
     for name, letter in NORM.items():
         yield Spelled(f"{bn}.{name}", f"{blob_bn}_{letter}", f"{ours}.norm.{name}", shape[:1])
 
 
 def pathway(number, t, ours, *, width, stem, blocks, kernels, crossing):
-    """The stem and the four stages; `kernels(stage, block)` looks so far in time."""
+    """List the tensors of stem and stages; `kernels(stage, block)` are temporal sizes."""
     yield from unit(
         f"s1.pathway{number}_stem.conv", f"s1.pathway{number}_stem.bn",
         f"{t}conv1", f"{t}res_conv1_bn", f"{ours}stem.0", (width, 3, stem, 7, 7),
@@ -135,7 +135,7 @@ NETWORKS = {
 
 
 def file_of(network, kind="theirs", **more):
-    """A file in which every tensor has a number of its own, that takes no memory."""
+    """Make a checkpoint whose tensors are distinct constants that take no memory."""
     tensors = {
         getattr(spelled, kind): torch.tensor(float(number)).expand(spelled.shape)
         for number, spelled in enumerate(NETWORKS[network]())
@@ -250,7 +250,7 @@ def test_what_is_of_no_backbone_is_left_over_by_name():
 
 
 def literal(theirs, slow, fast, *, alpha, strides, dilations):
-    """PySlowFast's forward pass up to its head, written out over its names."""
+    """Run PySlowFast's forward pass up to its head, by its names."""
 
     def conv(x, name, bn, stride=(1, 1, 1), dilation=1):
         weight = theirs[f"{name}.weight"]
@@ -347,7 +347,7 @@ def without(tensors, name):
         (
             lambda: file_of("c2d_r101_8x8"),
             "c2d_r50_8x8",
-            r"has s4.pathway0_res6.* for which c2d_r50_8x8 has no place; it would fit c2d_r101_8x8",
+            r"has s4.pathway0_res6.* which c2d_r50_8x8 does not have; it would fit c2d_r101_8x8",
         ),
         (
             lambda: file_of(
@@ -370,7 +370,7 @@ def without(tensors, name):
             None,
             rf"{DEEP} has shape \[256, 1024, 1, 1, 1\], slowfast_r101_8x8_pyslowfast expects",
         ),
-        (lambda: file_of("c2d_r50_8x8"), "slowfast_r50_4x16", "is no backbone of PySlowFast's"),
+        (lambda: file_of("c2d_r50_8x8"), "slowfast_r50_4x16", "is not a backbone of PySlowFast's"),
     ],
     ids=["pace", "family", "depth", "one shape", "missing", "short temporal", "AlphAction's"],
 )

@@ -19,7 +19,7 @@ def backbone() -> TorchvisionVideo:
 
 @pytest.fixture(scope="module")
 def published() -> dict[str, torch.Tensor]:
-    """A state dict as torchvision has it, classifier and all."""
+    """Make a state dict of torchvision, including the classifier."""
     torch.manual_seed(7)
     return get_model("r3d_18", weights=None).state_dict()
 
@@ -98,5 +98,7 @@ def test_without_a_network_the_message_says_where_to_fetch_from(backbone, tmp_pa
 
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     monkeypatch.setattr("torch.hub.download_url_to_file", unreachable)
-    with pytest.raises(InputError, match=r"no route to host.*fetch https://.*r3d_18-b3b3357e.pth"):
+    with pytest.raises(
+        InputError, match=r"no route to host.*download https://.*r3d_18-b3b3357e.pth"
+    ):
         load_torchvision(backbone, "KINETICS400_V1")
