@@ -1,4 +1,5 @@
-# Where persons and objects are (§4.1): a Faster R-CNN, fine-tuned on the training key frames.
+# Boxes of persons and objects (§4.1): detected by a Faster R-CNN that is fine-tuned on the training key
+# frames, or imported.
 
 
 rule finetune_detector:
@@ -45,7 +46,7 @@ rule detect_boxes:
 
 
 rule extract_objects:
-    """Every second of the videos of a part -> what the detector sees of their objects (§6.1)."""
+    """Every second of the videos of a part -> features of detected objects (§6.1)."""
     input:
         unpack(needs("extract_objects")),
     output:
@@ -67,7 +68,7 @@ rule extract_objects:
 
 
 rule import_boxes:
-    """Boxes that others published -> the same files of each video of a split, instead of detected ones."""
+    """Published boxes -> the same files of each video of a split as detected ones."""
     input:
         unpack(needs("import_boxes")),
     output:

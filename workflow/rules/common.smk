@@ -1,4 +1,4 @@
-"""What all rules share: the settings, checked, and what aia/plan says of each rule."""
+"""Shared by all rules: checked settings, and functions that call aia/plan."""
 
 import functools
 import json
@@ -41,7 +41,7 @@ PROJECT = plan.Project(
 
 
 def one_message(function):
-    """Let bad input end as one message, before any job starts."""
+    """Report invalid input as one message, before any job starts."""
 
     @functools.wraps(function)
     def wrapped(*args, **kwargs):
@@ -55,30 +55,28 @@ def one_message(function):
 
 @one_message
 def data_of(wildcards):
-    """The data set of a job; the configured one, of a job that belongs to none."""
+    """Return the data set of a job, or the configured one for a job without a data set."""
     return PROJECT.data(getattr(wildcards, "dataset", config["dataset"]))
 
 
 def settings(wildcards):
-    """All settings of the data set of a job."""
+    """Return all settings of the data set of a job."""
     return data_of(wildcards).settings
 
 
 def only_for(name):
-    """The data sets that a rule is for, as a pattern of their names."""
+    """Return the data sets that a rule applies to, as a pattern of names."""
     return "|".join(map(re.escape, one_message(PROJECT.of_rule)(name))) or "(?!)"
 
 
 def needs(name):
-    """An input function: the files that aia/plan names, by what they are."""
+    """Make an input function: the files that a rule needs according to aia/plan, by name."""
 
     @one_message
     def files(wildcards):
         try:
             found = plan.RULES[name].needs(data_of(wildcards), dict(wildcards.items()))
-        except (
-            plan.NotFetchedError
-        ) as missing:  # waits for the tables, then looks again
+        except plan.NotFetchedError as missing:  # wait for the tables, then plan again
             checkpoints.annotations_fetched.get(publisher=missing.publisher)
             return files(wildcards)
         named = plan.declared(found).items()
@@ -92,7 +90,7 @@ def needs(name):
 
 
 def recipe(name):
-    """A params function: what decides on the outcome of a job beside its files."""
+    """Make a params function: the settings that determine a job's outcome besides its files."""
     return functools.cache(
         one_message(
             lambda wildcards: plan.recipe(
@@ -102,41 +100,41 @@ def recipe(name):
     )
 
 
-# Snakemake takes a changed param for a reason to run again, unless its function asks for `input`.
+# Snakemake runs a job again when a param changes, unless the param's function takes `input`.
 
 
 def fetch_settings(wildcards, input):
-    """Where files come from; another mirror is no reason to download them again."""
+    """Return the settings of downloads; another mirror is no reason to download again."""
     return json.dumps({"fetch": config["fetch"]}, sort_keys=True)
 
 
 def conversion_settings(wildcards, input):
-    """Which networks there are, and how files are downloaded."""
+    """Return the settings of networks and downloads."""
     return json.dumps(data_of(wildcards).raw)
 
 
 def video_address(wildcards, input):
-    """The address of one of AVA's videos."""
+    """Return the address of a video of AVA."""
     return one_message(videos.published_address)(
         wildcards.film, config["fetch"]["address"]
     )
 
 
 def publishers_tables(wildcards):
-    """The tables of a publisher."""
+    """Return the tables of a publisher."""
     return publishers.PUBLISHED[wildcards.publisher]
 
 
-# --- what jobs ask of a machine -------------------------------------------------------------
+# --- resources of jobs ----------------------------------------------------------------------
 
 
 def gpus(wildcards):
-    """GPUs of a job."""
+    """Return the number of GPUs of a job."""
     return resources.gpus(settings(wildcards))
 
 
 def training_gpus(wildcards):
-    """GPUs of a run on all of its nodes."""
+    """Return the number of GPUs of a run on all of its nodes."""
     wanted = resources.training_gpus(settings(wildcards))
     say_if_fewer(wildcards.dataset, wanted)
     return wanted
@@ -144,7 +142,7 @@ def training_gpus(wildcards):
 
 @functools.cache
 def say_if_fewer(dataset, wanted):
-    """Snakemake takes a job's GPUs down to the limit and says nothing."""
+    """Warn that Snakemake silently reduces a job's GPUs to the limit."""
     limit = getattr(workflow.global_resources.get("gpu"), "value", None)
     if limit is None or not 0 < limit < wanted or not workflow.is_main_process:
         return
@@ -156,39 +154,39 @@ def say_if_fewer(dataset, wanted):
 
 
 def training_threads(wildcards):
-    """Threads of a run on a node."""
+    """Return the number of threads of a run on a node."""
     return resources.training_threads(settings(wildcards))
 
 
 def scoring_threads(wildcards):
-    """Threads of a job that scores."""
+    """Return the number of threads of a scoring job."""
     return resources.scoring_threads(settings(wildcards))
 
 
 def measuring_threads(wildcards):
-    """Threads of a job that loads its clips itself."""
+    """Return the number of threads of a job that loads clips in its own process."""
     return settings(wildcards).train.threads
 
 
 def training_memory(wildcards, attempt):
-    """Memory of a run on a node, in MB; more on a retry."""
+    """Return the memory of a run on a node, in MB; more on a retry."""
     return resources.training_memory_mb(settings(wildcards), attempt)
 
 
 def per_video(minutes):
-    """Run time of a job about the videos of a part, in minutes; more on a retry."""
+    """Make a run time in minutes that grows with the videos of a part and with retries."""
     return lambda wildcards, attempt: (
         minutes * attempt * len(data_of(wildcards).part(wildcards.part).videos)
     )
 
 
 def per_attempt(amount):
-    """An amount that grows with each retry."""
+    """Make a resource that grows with each retry."""
     return lambda wildcards, attempt: amount * attempt
 
 
 def started(wildcards, input, threads, resources):
-    """With how many threads and processes a run is started on each node; their number rounds."""
+    """Return the options of a run on each node: threads and processes."""
     chosen = settings(wildcards)
     arithmetic = min(plan.resources.arithmetic_threads(chosen), threads)
     processes = plan.resources.started_processes(chosen, resources.gpu)
@@ -198,17 +196,17 @@ def started(wildcards, input, threads, resources):
 
 
 def launcher(wildcards, input):
-    """What starts a run on each of several nodes."""
+    """Return the command that starts a run on each of several nodes."""
     return resources.launcher(settings(wildcards))
 
 
 def scored_with(wildcards, input, threads):
-    """Threads that compute; the others of a job load clips."""
+    """Return the number of computing threads; a job's other threads load clips."""
     return min(settings(wildcards).train.threads, threads)
 
 
 def same_settings(wildcards):
-    """What gives another call of snakemake the settings of this one."""
+    """Return options that give another call of snakemake the settings of this one."""
     files = [str(path) for path in workflow.overwrite_configfiles]
     values = [
         f"{key}={value!r}" for key, value in workflow.config_settings.config.items()
@@ -222,7 +220,7 @@ def same_settings(wildcards):
 one_message(PROJECT.data)(config["dataset"])  # a wrong setting stops here
 
 
-# Commands read all settings from one file. It is no input of rules: of an input that is itself to be
-# made, and that decides on nothing by its date, Snakemake 9.27 forgets other reasons to run a job.
+# Commands read all settings from one file. It is not an input of rules: with an input that is itself an
+# output and marked `ancient`, Snakemake 9.27 ignores other reasons to run a job.
 onstart:
     PROJECT.write_settings()

@@ -1,8 +1,8 @@
-# What publishers offer, fetched where a data set's settings ask for it (data.fetch). What breaks off is
-# gone on with: parts lie beside the files and are no outputs, which Snakemake would delete.
+# Downloads of published files, if a data set's settings ask for them (data.fetch). Interrupted downloads
+# resume: partial files lie beside the outputs, because Snakemake deletes outputs of failed jobs.
 
 
-# Nodes of a cluster may have no way to the network.
+# Nodes of a cluster may have no network.
 localrules:
     annotations_fetched,
     fetch_ava_annotations,
@@ -17,10 +17,10 @@ localrules:
 
 
 checkpoint annotations_fetched:
-    """A publisher's tables -> that the films they name can be planned.
+    """A publisher's tables -> the plan can include the videos that they name.
 
-    Only where tables have yet to be fetched: a checkpoint among a plan's jobs has Snakemake go
-    through all that depends on it once more, on every call.
+    It is needed only while tables are missing: a checkpoint makes Snakemake evaluate all jobs that
+    depend on it twice, on every call.
     """
     input:
         tables=publishers_tables,
@@ -35,7 +35,7 @@ checkpoint annotations_fetched:
 
 
 rule fetch_ava_annotations:
-    """A version's number -> AVA's tables and class lists, and the lists of its films."""
+    """A version's number -> AVA's tables, class lists, and lists of videos."""
     output:
         [path.replace("2.2", "{version}") for path in publishers.PUBLISHED["ava_v2.2"]],
     log:
@@ -56,7 +56,7 @@ rule fetch_ava_annotations:
 
 
 rule fetch_ava_film:
-    """A film's name -> the film; several at once, as many as the profile's `downloads` says."""
+    """A video's name -> the video; the profile's `downloads` limits parallel downloads."""
     output:
         film=f"{publishers.AVA}/films/{{film}}",
     log:
@@ -98,7 +98,7 @@ rule fetch_ucf101_24_annotations:
 
 
 rule fetch_ucf101_24_films:
-    """Lists of films -> a list of where they are; what is not there comes out of UCF101's archive."""
+    """Lists of videos -> a list of their paths; missing videos are extracted from UCF101's archive."""
     input:
         unpack(needs("fetch_ucf101_24_films")),
     output:
@@ -126,7 +126,7 @@ rule fetch_ucf101_24_films:
 
 
 rule fetch_epic55_annotations:
-    """EPIC-Kitchens-55's tables of segments, classes and films."""
+    """EPIC-Kitchens-55's tables of segments, classes and videos."""
     output:
         publishers.PUBLISHED["epic55"],
     log:
@@ -146,7 +146,7 @@ rule fetch_epic55_annotations:
 
 
 rule fetch_epic55_film:
-    """A film's id -> the film; several at once, as many as the profile's `downloads` says."""
+    """A video's id -> the video; the profile's `downloads` limits parallel downloads."""
     input:
         unpack(needs("fetch_epic55_film")),
     output:

@@ -1,8 +1,8 @@
-# Pictures of the results; the runs are those of `results`, frames show the first seed of the last.
+# Figures of the runs of `results`; frames show the first seed of the last run.
 
 
 rule draw_curves:
-    """Progress of all runs -> loss, trust w (Eq. 2), learning rate and mAP over the steps."""
+    """Metrics of all runs -> loss, trust w (Eq. 2), learning rate and mAP over the steps."""
     input:
         unpack(needs("draw_curves")),
     output:
@@ -46,7 +46,7 @@ use rule draw_curves as draw_per_class with:
 
 
 use rule draw_curves as draw_detections with:
-    # Detected beside annotated boxes on some key frames.
+    # Detected and annotated boxes on some key frames.
     input:
         unpack(needs("draw_detections")),
     output:
@@ -82,7 +82,7 @@ use rule draw_curves as draw_keyframes with:
 
 
 use rule draw_curves as draw_attention with:
-    # Whom, what and which second persons attended to in a P-, an O- and an M-Block (Fig. 4).
+    # Attention of persons to persons, objects and seconds in a P-, an O- and an M-Block (Fig. 4).
     input:
         unpack(needs("draw_attention")),
     output:
@@ -100,7 +100,7 @@ use rule draw_curves as draw_attention with:
 
 
 use rule draw_curves as draw_structures with:
-    # Whom the last P-Block attends to, in parallel against in serial (Fig. 4).
+    # Attention of the last P-Block, parallel and serial (Fig. 4).
     input:
         unpack(needs("draw_structures")),
     output:
@@ -121,7 +121,7 @@ use rule draw_curves as draw_structures with:
 
 
 use rule draw_curves as draw_reach with:
-    # Time and memory of a training step by the reach L, joint against AMU (Fig. 5).
+    # Time and memory of a training step by the reach L, joint training and AMU (Fig. 5).
     input:
         unpack(needs("draw_reach")),
     output:
@@ -139,7 +139,7 @@ use rule draw_curves as draw_reach with:
 
 
 use rule draw_curves as draw_memory with:
-    # Age, trust (Eq. 2) and drift of what is remembered, with AMU and in a frozen bank (§3.3).
+    # Age, trust (Eq. 2) and drift of remembered features, with AMU and a frozen bank (§3.3).
     input:
         unpack(needs("draw_memory")),
     output:
@@ -160,7 +160,7 @@ use rule draw_curves as draw_memory with:
 
 
 rule measure_reach:
-    """Training steps on this machine -> their time and memory by the reach L (Fig. 5)."""
+    """Training steps on this machine -> time and memory by the reach L (Fig. 5)."""
     input:
         unpack(needs("measure_reach")),
     output:
@@ -181,9 +181,9 @@ rule measure_reach:
 
 
 rule measure_drift:
-    """A trained run and its memory -> how far that is from fresh features (§3.3)."""
+    """A trained run and its memory -> the distance of the memory from fresh features (§3.3)."""
     input:
-        # The memory lies with the run's last checkpoint, which is no output.
+        # The memory is part of the run's last checkpoint, which is not an output.
         unpack(needs("measure_drift")),
     output:
         drift="results/{dataset}/metrics/{run}.drift.csv",

@@ -1,8 +1,8 @@
-# Videos become frame stores, once: decoded at the data set's frame rate and size, random access after.
+# Frame stores of videos: decoded once at the data set's rate and size, for random access.
 
 
 rule store_frames:
-    """Videos of a part -> their frames at the data set's rate and size, ready for random access."""
+    """Videos of a part -> their frames at the data set's rate and size."""
     input:
         unpack(needs("store_frames")),
     output:
@@ -22,7 +22,7 @@ rule store_frames:
 
 
 rule check_films:
-    """All videos' frames -> that they are cut as the annotations expect."""
+    """Frames of all videos -> a list of videos, checked to be cut as the annotations expect."""
     input:
         unpack(needs("check_films")),
     output:

@@ -1,5 +1,5 @@
-# The mean of scores over the same boxes: a run in several views (multi-scale, Table 2's "*"), and runs
-# together (its "3 ens."). Both are scores like others, to be evaluated or submitted.
+# Means of scores over the same boxes: of several views of a run (multi-scale, Table 2's "*"), and of several
+# runs (its "3 ens."). Both can be evaluated or submitted like other scores.
 
 
 rule fuse_views:

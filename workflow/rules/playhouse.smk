@@ -2,7 +2,7 @@
 
 
 rule draw_playhouse:
-    """A seed -> the embedded data set: videos, class list, who does what, boxes of objects."""
+    """A seed -> the embedded data set: videos, class list, actions, boxes of objects."""
     input:
         unpack(needs("draw_playhouse")),
     output:
@@ -26,7 +26,7 @@ rule draw_playhouse:
 
 
 use rule draw_playhouse as draw_playhouse_ucf24 with:
-    # The same videos with every frame labelled: who does what as tubes (§5).
+    # The same videos with every frame labelled: actions as tubes (§5).
     output:
         films=directory("results/{dataset}/films"),
         annotations=planned.drawn("ucf101_24"),

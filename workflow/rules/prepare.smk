@@ -1,8 +1,8 @@
-# Annotations of any form become one, once; all else reads that form alone (aia/datasets/data.py).
+# Annotations of any form are converted to the common form, which all later rules read (aia/datasets/data.py).
 
 
 rule prepare_data:
-    """Annotations of any form -> classes, videos, and who does what on each key frame."""
+    """Annotations of any form -> classes, videos, and actions on each key frame."""
     input:
         unpack(needs("prepare_data")),
     output:
@@ -24,7 +24,7 @@ rule prepare_data:
 
 
 use rule prepare_data as prepare_tubes with:
-    # Tubes over all frames of a video (UCF101-24, J-HMDB) become key frames, and tubes to score.
+    # Tubes over all frames of a video (UCF101-24, J-HMDB) -> key frames, and tubes for scoring.
     output:
         planned.prepared("prepare_tubes"),
     log:

@@ -1,8 +1,8 @@
-# The report: one HTML file that holds the table, the figures, and how everything was made.
+# The report: one HTML file with the table, the figures, and how each was made.
 
 
 rule report_results:
-    """Table and figures of the configured data set -> one HTML file to keep or send."""
+    """Table and figures of the configured data set -> one HTML file."""
     input:
         table=f"results/{config['dataset']}_val.csv",
         figures=expand(
@@ -23,6 +23,6 @@ rule report_results:
     params:
         same=same_settings,
     shell:
-        # This very run has locked the folder, and has recorded how each file was made.
+        # --nolock: the running workflow has locked the folder; it also has recorded how each file was made.
         "snakemake {input.table:q} {input.figures:q} {params.same} --cores 1 --nolock --quiet all"
         " --report {output.html} 2> {log}"

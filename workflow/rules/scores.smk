@@ -1,8 +1,8 @@
-# Scores of every box and class; each metric is computed from them, without the network.
+# Scores of every box and class; all metrics are computed from them, without the network.
 
 
 rule score_detected:
-    """Detected persons, or segments -> their scores, in two passes: first the memory, then the actions."""
+    """Detected persons, or segments -> scores, in two passes: first the memory, then the actions."""
     input:
         unpack(needs("score_detected")),
     output:
@@ -26,7 +26,7 @@ rule score_detected:
 
 
 use rule score_detected as score_groundtruth with:
-    # Annotated persons -> their scores, and whom and what some of them attended to (Fig. 4).
+    # Annotated persons -> scores, and attention of some of them (Fig. 4).
     input:
         unpack(needs("score_groundtruth")),
     output:
@@ -41,7 +41,7 @@ use rule score_detected as score_groundtruth with:
 
 
 use rule score_detected as score_test with:
-    # Detected persons of videos without labels -> their scores.
+    # Detected persons of videos without labels -> scores.
     input:
         unpack(needs("score_test")),
     output:
@@ -55,7 +55,7 @@ use rule score_detected as score_test with:
 
 
 rule evaluate:
-    """Scores -> frame mAP and the AP of each class, under the data set's protocol (§4.1); or top-k (§6)."""
+    """Scores -> frame mAP and per-class AP by the data set's protocol (§4.1); or top-k (§6)."""
     input:
         unpack(needs("evaluate")),
     output:
@@ -76,7 +76,7 @@ rule evaluate:
 
 
 rule evaluate_protocols:
-    """Scores -> frame mAP under every named protocol, and whose numbers each compares with."""
+    """Scores -> frame mAP by every protocol, with the code bases whose numbers each is comparable to."""
     input:
         unpack(needs("evaluate_protocols")),
     output:
@@ -97,7 +97,7 @@ rule evaluate_protocols:
 
 
 rule evaluate_persons:
-    """Boxes of persons -> the detector's AP."""
+    """Boxes of persons -> AP of the detector."""
     input:
         unpack(needs("evaluate_persons")),
     output:
@@ -115,7 +115,7 @@ rule evaluate_persons:
 
 
 rule submit:
-    """Scores of videos without labels -> the CSV for AVA's evaluation server."""
+    """Scores of videos without labels -> CSV for AVA's evaluation server."""
     input:
         unpack(needs("submit")),
     output:

@@ -1,9 +1,9 @@
-# The result of a data set as a table: every row of `results`, on annotated and on detected boxes; the
-# ablations (§4.2, Table 1), on any data set; and the list of what is submitted for videos without labels.
+# Tables of a data set: the rows of `results` on annotated and on detected boxes, the ablations (§4.2,
+# Table 1) of any data set, and the list of submissions for videos without labels.
 
 
 rule result_table:
-    """Metrics of all rows -> the table of the data set, as CSV and for the report as HTML."""
+    """Metrics of all rows -> table of the data set, as CSV and, for the report, HTML."""
     input:
         unpack(needs("result_table")),
     output:
@@ -61,7 +61,7 @@ use rule result_table as ablation_table with:
 
 
 rule submission_list:
-    """All submissions of `submissions` -> which file is which row, and what to hold it against."""
+    """Files of `submissions` -> list of rows, with file and the paper's number of each."""
     input:
         unpack(needs("submission_list")),
     output:
@@ -81,7 +81,7 @@ rule submission_list:
 
 
 rule table:
-    """The table of a data set, by the name of the data set alone."""
+    """Table of a data set, by the name of the data set alone."""
     input:
         unpack(needs("table")),
     output:
@@ -101,7 +101,7 @@ rule table:
 
 
 rule measure_cost:
-    """A run's network -> its parameters and the operations of one clip (Table 1e)."""
+    """A run's network -> number of parameters and operations for one clip (Table 1e)."""
     input:
         unpack(needs("measure_cost")),
     output:

@@ -1,4 +1,4 @@
-# Training (Algorithm 1). A run is named by what it is: {backbone}-{structure}-{blocks}-{memory}-s{seed}.
+# Training (Algorithm 1). The name of a run describes it: {backbone}-{structure}-{blocks}-{memory}-s{seed}.
 
 
 rule fetch_weights:
@@ -18,12 +18,12 @@ rule fetch_weights:
 
 
 rule convert_backbone:
-    """A backbone's name -> its weights: the file that was brought along, or a published one."""
+    """A backbone's name -> its weights: the user's file, or a published one."""
     output:
         weights="data/backbones/{backbone}.safetensors",
     log:
         "logs/convert_backbone/{backbone}.log",
-    # What has to be brought along is asked for before the videos are downloaded.
+    # a missing file of the user is reported before the videos are downloaded
     priority: 100
     conda:
         "../../envs/aia.yaml"
@@ -41,18 +41,18 @@ rule convert_backbone:
 
 
 rule train:
-    """Clips with their actions -> a trained network, by Algorithm 1 where it has a memory (§3.3)."""
+    """Clips with their actions -> a trained network, by Algorithm 1 if it has a memory (§3.3)."""
     input:
         unpack(needs("train")),
     output:
-        # Beside them lies work/, which is no output: Snakemake deletes those of a failed job, and
-        # training resumes from there.
+        # work/ beside them has the checkpoints; it is not an output, because Snakemake deletes outputs
+        # of failed jobs, and training resumes from it.
         model="results/{dataset}/runs/{run}/model.safetensors",
         metrics="results/{dataset}/runs/{run}/metrics.jsonl",
         settings="results/{dataset}/runs/{run}/config.yaml",
     log:
         "logs/{dataset}/train/{run}.log",
-    # The longest chain of jobs goes through here, so training starts before all else.
+    # training is on the longest chain of jobs, so it starts before all others
     priority: 10
     conda:
         "../../envs/aia.yaml"
