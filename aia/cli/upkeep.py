@@ -23,16 +23,16 @@ def verify(options: argparse.Namespace) -> int:
 
     checked, damaged = 0, 0
     for folder in options.folders:
-        for path, damage, made_with in scan(folder):
+        for found in scan(folder):
             checked += 1
-            if damage is None:
+            if found.damage is None:
                 continue
             damaged += 1
-            say(f"damaged: {damage}")
+            say(f"damaged: {found.damage}")
             if options.remove:
-                remove(made_with)
-                whole = "" if made_with == path else ", all of it, as one job makes it"
+                remove(found)
+                whole = "" if found.made_with == found.path else ", all of it, as one job makes it"
                 again = "it is recreated when it is needed, or as a target"
-                say(f"removed: {made_with}{whole}; {again}")
+                say(f"removed: {found.made_with}{whole}; {again}")
     say(f"{checked} files checked, {damaged} damaged")
     return 2 if damaged and not options.remove else 0
