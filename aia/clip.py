@@ -8,7 +8,7 @@ backbone looks at every `stride`-th of them; span 64 with strides 16 and 2 is Sl
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -75,6 +75,10 @@ def clip_indices(
     return np.clip(centre - span // 2 + offsets, 0, length - 1)
 
 
+Query = Literal["persons", "clip"]
+"""Who is asked about: each of a clip's persons, or the clip as a whole (a segment's clip, §6.1)."""
+
+
 def _no_boxes() -> Float[np.ndarray, "boxes 4"]:
     return np.zeros((0, 4), np.float32)
 
@@ -89,16 +93,22 @@ class ClipSample:
     """As fractions of the frame."""
     persons_score: Float[np.ndarray, " persons"]
     """Of the detector; 1 for annotated boxes."""
-    labels: UInt8[np.ndarray, "persons classes"]
-    """1 where the person does the action; all 0 for detected boxes."""
+    labels: UInt8[np.ndarray, "queries classes"]
+    """1 where the person, or the clip, does the action; all 0 for detected boxes."""
     objects_xyxy: Float[np.ndarray, "objects 4"] = field(default_factory=_no_boxes)
     """Best first."""
     hands_xyxy: Float[np.ndarray, "hands 4"] = field(default_factory=_no_boxes)
-    """Of data labelled by segment; best first."""
+    """Best first; of clips that are asked about as a whole."""
+    query: Query = "persons"
     segment: int | None = None
     """Number of the segment that the clip stands for, where the data are labelled by segment."""
     places: tuple["ClipSample", ...] = ()
     """Where in its segment the clip may lie when it is trained on; empty: here alone."""
+
+    @property
+    def queries(self) -> int:
+        """Number of queries: a clip without any is neither trained on nor scored."""
+        return len(self.persons_xyxy) if self.query == "persons" else 1
 
 
 class Slots(NamedTuple):
@@ -124,14 +134,22 @@ class Batch(NamedTuple):
     persons_xyxy: Float[Tensor, "clips persons 4"]
     """As fractions of the clip's frame."""
     persons_filled: Bool[Tensor, "clips persons"]
-    labels: UInt8[Tensor, "clips persons classes"]
+    labels: UInt8[Tensor, "clips queries classes"]
     objects_xyxy: Float[Tensor, "clips objects 4"]
     objects_filled: Bool[Tensor, "clips objects"]
     hands_xyxy: Float[Tensor, "clips hands 4"] | None = None
-    """Of data labelled by segment."""
+    """Where the clips are asked about as a whole."""
     hands_filled: Bool[Tensor, "clips hands"] | None = None
     times_sec: Sequence[float] = ()
     """Middle of each clip, on its video's clock."""
+    query: Query = "persons"
+
+    @property
+    def queries_filled(self) -> Bool[Tensor, "clips queries"]:
+        """Which queries there are: the persons, or the clip itself in one slot."""
+        if self.query == "persons":
+            return self.persons_filled
+        return self.persons_filled.new_ones(len(self.keys), 1)
 
     def to(self, device: torch.device) -> "Batch":
         """Copy the batch to a device, without waiting for it."""

@@ -60,7 +60,7 @@ def measure_drift(
         share of the fresh feature's length.
     """
     run, network = model.run, model.network
-    clips = [clip for clip in clips if len(clip.persons_xyxy)]
+    clips = [clip for clip in clips if clip.queries]
     pool = build_memory(
         run.name, run.memory, seconds=seconds_of(clips), d=network.d, device=device
     ).pool

@@ -79,9 +79,10 @@ def score_clips(
         they are, also in a mirrored view.
     """
     run, network = model.run, model.network
-    clips = [clip for clip in clips if len(clip.persons_xyxy)]
+    clips = [clip for clip in clips if clip.queries]
     if not clips:
         raise InputError("no clip has a person to score")
+    run.check_queries(clips)
     memory = build_memory(
         run.name,
         run.memory,
@@ -179,15 +180,27 @@ def _checked_bank(run: Run, bank: ObjectBank | None) -> ObjectBank | None:
     return bank
 
 
+class _Shown(NamedTuple):
+    """The box and the detector's score by which a query stands in a table of scores."""
+
+    persons_xyxy: Float[np.ndarray, "queries 4"]
+    persons_score: Float[np.ndarray, " queries"]
+
+
+_WHOLE = _Shown(np.array([[0, 0, 1, 1]], np.float32), np.ones(1, np.float32))
+"""Those of a clip as a whole."""
+
+
 def _boxes_of(clips: Sequence[ClipSample]) -> pd.DataFrame:
-    counts = [len(clip.persons_xyxy) for clip in clips]
-    xyxy = np.concatenate([clip.persons_xyxy for clip in clips])
+    counts = [clip.queries for clip in clips]
+    shown = [clip if clip.query == "persons" else _WHOLE for clip in clips]
+    xyxy = np.concatenate([one.persons_xyxy for one in shown])
     boxes = pd.DataFrame(
         {
             "video": np.repeat([clip.key.video for clip in clips], counts),
             "time_sec": np.repeat([clip.time_sec for clip in clips], counts),
             **{name: xyxy[:, i] for i, name in enumerate(("x1", "y1", "x2", "y2"))},
-            "score": np.concatenate([clip.persons_score for clip in clips]),
+            "score": np.concatenate([one.persons_score for one in shown]),
         }
     )
     if all(clip.segment is not None for clip in clips):

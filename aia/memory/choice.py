@@ -50,7 +50,7 @@ class PersonDraws:
 
     def _both(self, batch: Batch, step: int) -> Tensor:
         total = self.batch_size or len(batch.keys)
-        most = self.max_persons or batch.persons_filled.shape[1]
+        most = self.max_persons or batch.labels.shape[1]
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + step)
         return torch.rand(2, total, most, generator=generator)[:, self.ranks.share(total)]
 

@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from aia.clip import Batch, ClipKey, Slots, clip_offsets
+from aia.clip import Batch, ClipKey, Query, Slots, clip_offsets
 from aia.files import write_text
 from aia.log import say
 from aia.memory import Asynchronous, FeaturePool, Memory, NoMemory, PersonDraws
@@ -146,6 +146,7 @@ class Problem:
             frames=frames,
             objects=run.network.max_objects,
             classes=len(run.classes),
+            query="clip" if run.network.query == "segment" else "persons",
         ).to(self.device)
         self.memory: Memory = self._full_memory() if self.network.remembers else NoMemory()
 
@@ -207,24 +208,38 @@ class Problem:
 
 
 def noise_batch(
-    clips: int, *, size_hw: tuple[int, int], frames: int, objects: int, classes: int
+    clips: int,
+    *,
+    size_hw: tuple[int, int],
+    frames: int,
+    objects: int,
+    classes: int,
+    query: Query = "persons",
 ) -> Batch:
-    """Noise, with some persons and objects on each clip."""
+    """Noise, with some persons and objects on each clip; with hands where the clip is the query."""
 
     def boxes(slots: int) -> Tensor:
         low = 0.5 * torch.rand(clips, slots, 2)
         return torch.cat([low, low + 0.4], dim=2)
 
-    return Batch(
+    def full(slots: int) -> Tensor:
+        return torch.ones(clips, slots, dtype=torch.bool)
+
+    persons, queries = (PERSONS, PERSONS) if query == "persons" else (0, 1)
+    batch = Batch(
         keys=[ClipKey("film", 4 + i % 3) for i in range(clips)],
         frames=torch.randint(0, 256, (clips, frames, *size_hw, 3), dtype=torch.uint8),
         sizes_hw=torch.tensor([size_hw] * clips, dtype=torch.float32),
-        persons_xyxy=boxes(PERSONS),
-        persons_filled=torch.ones(clips, PERSONS, dtype=torch.bool),
-        labels=torch.randint(0, 2, (clips, PERSONS, classes), dtype=torch.uint8),
+        persons_xyxy=boxes(persons),
+        persons_filled=full(persons),
+        labels=torch.randint(0, 2, (clips, queries, classes), dtype=torch.uint8),
         objects_xyxy=boxes(objects),
-        objects_filled=torch.ones(clips, objects, dtype=torch.bool),
+        objects_filled=full(objects),
+        query=query,
     )
+    if query == "persons":
+        return batch
+    return batch._replace(hands_xyxy=boxes(PERSONS), hands_filled=full(PERSONS))
 
 
 def median_times(

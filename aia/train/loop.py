@@ -133,7 +133,7 @@ def train(
         dropped.begin(step, first=ranks.share(total).start, total=total)
         torch.manual_seed(mixed(seed, step, ranks.rank))  # for what torchvision's backbones draw
         batch = batch.to(device)
-        persons = ranks.all_reduce(batch.persons_filled.sum())
+        persons = ranks.all_reduce(batch.queries_filled.sum())
         set_rate(optimizer, rate_at(step))
         read = functools.partial(memory.read, batch, err=err, step=step)  # 5-11, 13
         P, logits, trust, age = forward(batch, read)  # 12, 14
