@@ -36,6 +36,17 @@ def scoring_threads(settings: Settings) -> int:
     return settings.train.threads + settings.score.workers
 
 
+def threads(rule: str, settings: Settings) -> int:
+    """Return the threads of a job of a rule, those of its loading workers included."""
+    if rule == "train":
+        return training_threads(settings)
+    if rule.startswith("score_"):
+        return scoring_threads(settings)
+    if rule in ("measure_reach", "measure_drift"):
+        return settings.train.threads
+    return 8 if rule.startswith("draw_playhouse") else 1
+
+
 def training_memory_mb(settings: Settings, attempt: int) -> int:
     """Return the memory of a node: Ω and a process, further processes, workers; more on a retry.
 
