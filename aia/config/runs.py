@@ -1,4 +1,4 @@
-"""Names of runs: a run is named by what it is."""
+"""Names of runs: the grammar, and how they are read."""
 
 import re
 from typing import NamedTuple
@@ -7,7 +7,7 @@ from aia.errors import InputError
 
 
 class RunName(NamedTuple):
-    """A run is named by what it is."""
+    """Name of a run, which says what it is."""
 
     backbone: str
     structure: str
@@ -35,7 +35,7 @@ class RunName(NamedTuple):
 
     @property
     def without_seed(self) -> str:
-        """The row of a table that this run's seed belongs to."""
+        """Row of a table that this run's seed belongs to."""
         return re.sub(r"-s\d+", "", str(self), count=1)
 
     def __str__(self) -> str:
@@ -45,7 +45,7 @@ class RunName(NamedTuple):
 
 
 def with_seed(row: str, seed: int) -> str:
-    """A run's whole name from its name without the seed, which stands before the variant.
+    """Put the seed into a run's name, before the variant.
 
     >>> with_seed("c2d-none", 1), with_seed("c2d-serial-PM-amu-released", 0)
     ('c2d-none-s1', 'c2d-serial-PM-amu-s0-released')
