@@ -1,4 +1,4 @@
-"""The whole network N of Figure 2: backbone and RoI features, IA, classifier.
+"""Network N of Figure 2: backbone and RoI features, IA, classifier.
 
     frames ─▶ backbone ─▶ RoIAlign ─▶ P, O ─▶ IA(P, O, M) ─▶ classifier ─▶ scores
                                       │            ▲
@@ -28,7 +28,7 @@ from aia.interact import Aggregation, NonLocal, build_interaction
 
 
 def arithmetic(device: torch.device, precision: str) -> torch.autocast:
-    """The context in which a network computes: bfloat16 where that is wanted, float32 else.
+    """Make the context in which a network computes: bfloat16 where wanted, else float32.
 
     Args:
         device: Where it computes.
@@ -82,7 +82,7 @@ class Network(nn.Module):
         span: Frames that a clip spans.
         strides: Steps between the frames of each pathway.
         mean: Of the frames' channels (RGB, 0..255).
-        std: Likewise.
+        std: Of the same.
         roi_resolution: Bins of RoIAlign each way.
         roi_mean_before: Mean over time before RoIAlign, not after.
         feature_norm: LayerNorm on P and O (and so on M, which is made of P).
@@ -125,7 +125,7 @@ class Network(nn.Module):
 
     @property
     def remembers(self) -> bool:
-        """Whether any block attends to the memory."""
+        """True if a block attends to the memory."""
         return self.interaction is not None and "M" in self.interaction.blocks
 
     def features(self, batch: Batch) -> Features:
@@ -279,7 +279,7 @@ def build_network(
     bank: bool = False,
     d_memory: int | None = None,
 ) -> Network:
-    """The network of a run, with fresh weights; with `bank` it has a frozen backbone too.
+    """Build the network of a run with fresh weights; with `bank` it has a frozen backbone too.
 
     `d_memory` are the channels of what is remembered, where that is not what the network sees.
     """

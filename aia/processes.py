@@ -8,7 +8,7 @@ import sys
 PR_SET_PDEATHSIG = 1
 
 
-def end_with(parent: int) -> None:
+def die_with_parent(parent: int) -> None:
     """Let the kernel kill this process when its parent ends, for whatever reason.
 
     Otherwise a child of a killed process would wait for work forever and keep its memory.

@@ -1,4 +1,4 @@
-"""How far remembered features are from what the network would make of the same persons now (§3.3).
+"""Distance of remembered features from those that the network computes for them now (§3.3).
 
 That AMU's features stay close while a frozen bank's do not is why AMU is worth its while; Ω keeps
 the step of every entry's last write, so that both can be seen against its age.
@@ -120,7 +120,7 @@ def distances(remembered: Tensor, count: Tensor, fresh: Slots) -> tuple[Tensor, 
 
 
 def last_memory(work: Path) -> Path:
-    """The memory of a run's newest checkpoint, or its frozen bank."""
+    """Find the memory of a run's newest checkpoint, or its frozen bank."""
     generations = sorted(work.glob("step-*/memory.zarr"))
     places = [*generations[-1:], work / "bank.zarr"]
     for path in places:

@@ -39,7 +39,7 @@ class ScoredBoxes(NamedTuple):
 
 
 class ClipFeatures(NamedTuple):
-    """What the first pass keeps of some clips."""
+    """Result of the first pass for some clips."""
 
     batch: Batch
     """Without its frames."""
@@ -65,10 +65,10 @@ def score_clips(
 
     Args:
         model: The run and its network.
-        clips: What to score; they also are the memory of each other.
+        clips: The clips to score; they also are the memory of each other.
         stores: Frames of every video.
         config: Batch size, growth of boxes.
-        extend: Whether boxes grow for RoIAlign (detected ones do).
+        extend: If True, boxes grow for RoIAlign (detected ones do).
         device: Where to compute.
         view: In which size, and whether mirrored, the network sees the clips; their memory too.
         attention_of: Clips whose attention is wanted.
@@ -170,7 +170,7 @@ def _probabilities(
 
 
 def _checked_bank(run: Run, bank: ObjectBank | None) -> ObjectBank | None:
-    """The memory of objects, if it is the one that the run learned with."""
+    """Check that the bank of objects is of the detector that the run learned with."""
     seen_by = run.objects_seen.detector if run.objects_seen else None
     if bank is not None and run.objects_seen is not None and bank.detector != seen_by:
         raise InputError(
@@ -188,7 +188,7 @@ class _Shown(NamedTuple):
 
 
 _WHOLE = _Shown(np.array([[0, 0, 1, 1]], np.float32), np.ones(1, np.float32))
-"""Those of a clip as a whole."""
+"""Box and score of a clip as a whole."""
 
 
 def _boxes_of(clips: Sequence[ClipSample]) -> pd.DataFrame:

@@ -56,7 +56,7 @@ class PersonDraws:
 
 
 def sampled(key: ClipKey, persons: int, most: int) -> Int[np.ndarray, " kept"]:
-    """Which of a clip's persons are remembered: some at random, always the same.
+    """Choose the persons of a clip that are remembered: some at random, always the same.
 
     §3.1 samples "a certain number of persons"; a draw that depends on the clip alone makes scores
     repeatable, where the authors' code draws anew.
@@ -68,7 +68,7 @@ def sampled(key: ClipKey, persons: int, most: int) -> Int[np.ndarray, " kept"]:
 
 
 def remembered_persons(keys: Sequence[ClipKey], P: Slots, persons_per_clip: int) -> Slots:
-    """The persons of each clip that its memory holds, in their slots' order."""
+    """Pick the persons of each clip that its memory holds, in their slots' order."""
     counts = P.filled.sum(dim=1).tolist()
     kept = [sampled(key, n, persons_per_clip) for key, n in zip(keys, counts, strict=True)]
     index = torch.zeros(len(keys), persons_per_clip, dtype=torch.int64)

@@ -1,4 +1,4 @@
-"""What a run costs: parameters and operations (Table 1e), time and memory by reach (Figure 5).
+"""Cost of a run: parameters and operations (Table 1e), time and memory by reach (Figure 5).
 
 Measured on noise with boxes in it: neither the pixels nor the weights change what is computed.
 """
@@ -26,16 +26,16 @@ from aia.tables import write_metrics
 from aia.train.loss import action_loss
 
 PERSONS = 3
-"""Of each clip."""
+"""Persons of each clip, or its hands."""
 REACH_COLUMNS = ("training", "reach", "seconds", "memory_gb", "device")
 Work = Callable[[], Any]
 
 
 class Cost(NamedTuple):
-    """Of one network."""
+    """Size of one network."""
 
     parameters: int
-    """All of them, those of a frozen second backbone too."""
+    """All parameters, those of a frozen second backbone too."""
     flops: int
     """Multiplications and additions of one clip's forward pass."""
 
@@ -153,7 +153,7 @@ class Problem:
     def _full_memory(self) -> Memory:
         last = max(2 * self.reach, 2) + 10
         pool = FeaturePool(
-            seconds={"film": (0, last)},
+            seconds={"video": (0, last)},
             persons_per_clip=self.slots,
             d=self.network.d,
             device=self.device,
@@ -161,7 +161,7 @@ class Problem:
         persons = min(PERSONS, self.slots)
         features = torch.rand(last + 1, persons, self.network.d, device=self.device)
         filled = torch.ones(last + 1, persons, dtype=torch.bool, device=self.device)
-        keys = [ClipKey("film", t) for t in range(last + 1)]
+        keys = [ClipKey("video", t) for t in range(last + 1)]
         pool.write(keys, Slots(features, filled), loss_tag=1.0, step=0)
         return Asynchronous(pool, reach=self.reach, penalty=True, draws=PersonDraws(0))
 
@@ -227,7 +227,7 @@ def noise_batch(
 
     persons, queries = (PERSONS, PERSONS) if query == "persons" else (0, 1)
     batch = Batch(
-        keys=[ClipKey("film", 4 + i % 3) for i in range(clips)],
+        keys=[ClipKey("video", 4 + i % 3) for i in range(clips)],
         frames=torch.randint(0, 256, (clips, frames, *size_hw, 3), dtype=torch.uint8),
         sizes_hw=torch.tensor([size_hw] * clips, dtype=torch.float32),
         persons_xyxy=boxes(persons),

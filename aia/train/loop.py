@@ -29,7 +29,7 @@ Loss = Callable[..., Tensor]
 
 
 class Start(NamedTuple):
-    """Where training begins: after `step`, whose loss was `err`."""
+    """Point after which training begins: `step`, whose loss was `err`."""
 
     step: int = 0
     err: Float[Tensor, ""] | None = None
@@ -52,7 +52,7 @@ class Step(NamedTuple):
     rate: float
     """Learning rate of IA and the classifier."""
     clips: int
-    """Of all processes."""
+    """Clips of all processes."""
 
 
 class Pass(NamedTuple):

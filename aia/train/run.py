@@ -190,7 +190,7 @@ def _say_beginning(
         size_mb = memory.pool.features.nbytes / 1e6
         say(f"{run.name}: memory pool of {size_mb:.1f} MB")
     if step:
-        say(f"{run.name}: going on after step {step}")
+        say(f"{run.name}: resuming after step {step}")
 
 
 def _record(
