@@ -263,8 +263,8 @@ def doctor(options: argparse.Namespace) -> None:
 
 def table(options: argparse.Namespace) -> None:
     """Put the metrics of runs together as a table."""
-    from aia.evaluate.paper import PaperNumbers
-    from aia.evaluate.result_table import table_from_json
+    from aia.report.paper import PaperNumbers
+    from aia.report.result_table import table_from_json
     from aia.video.store import skipped_films
 
     if options.rows is None:

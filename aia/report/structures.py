@@ -12,11 +12,11 @@ import pandas as pd
 
 from aia.boxes import iou_matrix
 from aia.errors import InputError
-from aia.figures import style
-from aia.figures.attention import GROUPS, TARGET_XYXY, Target, draw_scene, last_block
-from aia.figures.drawing import Films
-from aia.figures.keyframes import XYXY, by_second, second_of
 from aia.labels import ClassList
+from aia.report import style
+from aia.report.attention import GROUPS, TARGET_XYXY, Target, draw_scene, last_block
+from aia.report.drawing import Films
+from aia.report.keyframes import XYXY, by_second, second_of
 
 
 def draw_structures(

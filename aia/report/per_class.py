@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 
 from aia.errors import InputError
-from aia.figures import style
 from aia.labels import ClassList
+from aia.report import style
 
 BAR = 0.8
 """Share of a class's height that its bars take."""

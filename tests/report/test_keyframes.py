@@ -5,9 +5,9 @@ import pandas as pd
 import pytest
 
 from aia.errors import InputError
-from aia.figures.detections import draw_detections
-from aia.figures.keyframes import Second, by_second, choose_seconds, draw_keyframes, judge
 from aia.labels import ClassList
+from aia.report.detections import draw_detections
+from aia.report.keyframes import Second, by_second, choose_seconds, draw_keyframes, judge
 from aia.tables import ScoreTable
 
 LABELS = ClassList((3, 5, 11), ("sit", "listen", "open"), ("PERSON_MOVEMENT", "PERSON", "MEMORY"))

@@ -6,8 +6,8 @@ import pandas as pd
 from matplotlib.ticker import MaxNLocator
 
 from aia.errors import InputError
-from aia.figures import style
-from aia.figures.columns import check_numbers
+from aia.report import style
+from aia.report.columns import check_numbers
 
 _PANELS = (("seconds", "time of a step, s"), ("memory_gb", "memory of a step, GB"))
 

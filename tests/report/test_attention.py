@@ -3,8 +3,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from aia.figures.attention import draw_attention, is_target, last_block
 from aia.labels import ClassList
+from aia.report.attention import draw_attention, is_target, last_block
 from aia.tables.attention import read_attention, write_attention
 
 LABELS = ClassList((3, 5, 11), ("sit", "listen", "open"), ("PERSON_MOVEMENT", "PERSON", "MEMORY"))

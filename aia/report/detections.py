@@ -9,9 +9,9 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from aia.errors import InputError
-from aia.figures import style
-from aia.figures.drawing import Films, draw_box, show_frame, tag_box
-from aia.figures.keyframes import COLUMNS, XYXY, Second, by_second
+from aia.report import style
+from aia.report.drawing import Films, draw_box, show_frame, tag_box
+from aia.report.keyframes import COLUMNS, XYXY, Second, by_second
 
 
 def draw_detections(

@@ -13,9 +13,9 @@ from matplotlib.lines import Line2D
 
 from aia.boxes import iou_matrix
 from aia.errors import InputError
-from aia.figures import style
-from aia.figures.drawing import Films, draw_box, show_frame, tag_box, write_lines
 from aia.labels import ClassList
+from aia.report import style
+from aia.report.drawing import Films, draw_box, show_frame, tag_box, write_lines
 from aia.tables import ScoreTable
 
 XYXY = ["x1", "y1", "x2", "y2"]

@@ -5,8 +5,8 @@ import pytest
 
 from aia.cli import main
 from aia.errors import InputError
-from aia.evaluate.paper import PaperNumbers
-from aia.evaluate.submissions import SUBMISSION_COLUMNS, Submission, write_submission_list
+from aia.report.paper import PaperNumbers
+from aia.report.submissions import SUBMISSION_COLUMNS, Submission, write_submission_list
 
 THREE = "AIA R101 multi-scale 3 ens. K700"
 

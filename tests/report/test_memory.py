@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from aia.errors import InputError
-from aia.figures.memory import by_age, draw_memory, read_drift
+from aia.report.memory import by_age, draw_memory, read_drift
 
 
 def drift(steps, distances) -> pd.DataFrame:

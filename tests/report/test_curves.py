@@ -7,8 +7,8 @@ import pytest
 from matplotlib.figure import Figure
 
 from aia.errors import InputError
-from aia.figures import style
-from aia.figures.curves import draw_curves, mean_of_classes, read_progress, smooth
+from aia.report import style
+from aia.report.curves import draw_curves, mean_of_classes, read_progress, smooth
 
 
 @pytest.fixture

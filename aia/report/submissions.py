@@ -12,8 +12,8 @@ from typing import NamedTuple
 import pandas as pd
 
 from aia.errors import InputError
-from aia.evaluate.paper import PaperNumbers
 from aia.files import write_text
+from aia.report.paper import PaperNumbers
 
 SUBMISSION_COLUMNS = ("method", "row", "file", "metric", "paper", "to_do")
 _METRIC = "mAP"

@@ -18,10 +18,10 @@ from matplotlib.gridspec import GridSpecBase, SubplotSpec
 from matplotlib.ticker import MaxNLocator
 
 from aia.boxes import iou_matrix
-from aia.figures import style
-from aia.figures.drawing import Films, crop, draw_box, line_width, show_frame, tag_box
-from aia.figures.keyframes import XYXY, Judged, Second, by_second, judge, second_of
 from aia.labels import ClassList
+from aia.report import style
+from aia.report.drawing import Films, crop, draw_box, line_width, show_frame, tag_box
+from aia.report.keyframes import XYXY, Judged, Second, by_second, judge, second_of
 from aia.tables import ScoreTable
 
 TARGET_XYXY = [f"target_{name}" for name in XYXY]

@@ -2,7 +2,7 @@ import pandas as pd
 import pytest
 
 from aia.errors import InputError
-from aia.figures.structures import draw_structures, shown_targets
+from aia.report.structures import draw_structures, shown_targets
 
 from .conftest import LABELS, LEFT, RIGHT
 

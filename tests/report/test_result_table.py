@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 
 from aia.errors import InputError
-from aia.evaluate.paper import PaperNumbers
-from aia.evaluate.result_table import Row, class_table, result_table, table_from_json
 from aia.labels import ClassList, write_labels
+from aia.report.paper import PaperNumbers
+from aia.report.result_table import Row, class_table, result_table, table_from_json
 from aia.tables import write_metrics
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -235,7 +235,7 @@ def test_what_others_published_on_the_same_data_stands_below(metrics, tmp_path):
 
 
 def test_every_published_number_says_how_and_where():
-    known = pd.read_csv(REPOSITORY / "aia" / "evaluate" / "published.csv")
+    known = pd.read_csv(REPOSITORY / "aia" / "report" / "published.csv")
     assert known[["protocol", "source"]].notna().all(axis=None)
     assert not known.duplicated(["dataset", "method", "metric"]).any()
     assert known["value"].between(1, 100).all()  # percent

@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 
 from aia.config import FramesConfig
-from aia.figures.drawing import Films
 from aia.labels import ClassList
+from aia.report.drawing import Films
 from aia.tables import ScoreTable
 from aia.video.store import make_store
 

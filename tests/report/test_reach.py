@@ -2,7 +2,7 @@ import pandas as pd
 import pytest
 
 from aia.errors import InputError
-from aia.figures.reach import draw_reach, read_reach
+from aia.report.reach import draw_reach, read_reach
 
 
 def test_a_line_for_each_way_of_training(tmp_path) -> None:

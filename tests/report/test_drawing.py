@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from aia.errors import InputError
-from aia.figures.drawing import Films, by_name, crop
+from aia.report.drawing import Films, by_name, crop
 from aia.video.store import skip_film
 
 

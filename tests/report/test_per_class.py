@@ -4,8 +4,8 @@ import pandas as pd
 import pytest
 
 from aia.errors import InputError
-from aia.figures.per_class import class_order, class_values, draw_per_class
 from aia.labels import ClassList
+from aia.report.per_class import class_order, class_values, draw_per_class
 
 LABELS = ClassList(
     (2, 3, 5, 7), ("sit", "listen", "open", "close"), ("POSE", "PERSON", "MEMORY", "MEMORY")

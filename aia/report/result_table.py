@@ -19,11 +19,11 @@ import numpy as np
 import pandas as pd
 
 from aia.errors import InputError
-from aia.evaluate.paper import PaperNumbers
-from aia.evaluate.result_page import as_page
 from aia.files import write_text
 from aia.labels import ClassList, read_labels
 from aia.log import say
+from aia.report.paper import PaperNumbers
+from aia.report.result_page import as_page
 from aia.tables import read_metrics
 
 TABLE_COLUMNS = (

@@ -12,8 +12,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from aia.errors import InputError
-from aia.figures import style
-from aia.figures.columns import check_numbers
+from aia.report import style
+from aia.report.columns import check_numbers
 
 QUANTITIES = {
     "loss": "loss (median of nearby steps)",
