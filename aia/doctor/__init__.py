@@ -11,7 +11,7 @@ in the overlap with the persons of the ground truth, whatever the classes; they 
     videos.py     videos of other names, of another split
     boxes.py      pixels, other box forms, scaled or shifted boxes
     clock.py      times of another clock
-    classes.py    class ids of another list, missing classes, scores that are no probabilities
+    classes.py    class ids of another list, exchanged ids, missing classes
     rows.py       duplicates, a high threshold, empty key frames, key frames that nobody annotated
 """
 

@@ -1,4 +1,4 @@
-"""Class ids of another list, classes that are missing, scores that are no probabilities."""
+"""Class ids of another list, exchanged ids, classes that are missing."""
 
 from dataclasses import replace
 
