@@ -236,7 +236,7 @@ def evaluate_persons(options: argparse.Namespace) -> None:
 
 
 def doctor(options: argparse.Namespace) -> None:
-    """Explain a low frame mAP: what is wrong with a file of scores, and what mending it brings.
+    """Explain a low frame mAP: what is wrong with a file of scores, and what fixing it brings.
 
     A finding is no error: the exit status is 0 with findings and without.
     """
@@ -254,10 +254,10 @@ def doctor(options: argparse.Namespace) -> None:
     if options.output is not None:
         write_findings(options.output, found.findings)
     print(report(found.findings))
-    mended = f", {100 * found.map_after:.2f} with all mended that can be" if found.findings else ""
+    fixed = f", {100 * found.map_after:.2f} with all fixed that can be" if found.findings else ""
     log.say(
         f"{options.scores}: {found.rows} detections, frame mAP@{options.iou:g} "
-        f"({options.protocol}) {100 * found.map_before:.2f}{mended}"
+        f"({options.protocol}) {100 * found.map_before:.2f}{fixed}"
     )
 
 
