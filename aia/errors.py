@@ -1,4 +1,4 @@
-"""The one error that a user is meant to read: bad input or a bad setting."""
+"""The error that users are meant to read: bad input or a bad setting."""
 
 
 class InputError(Exception):
@@ -6,7 +6,7 @@ class InputError(Exception):
 
     The command line prints the message alone and exits with status 2.
 
-    >>> raise InputError("films/kitchen.mp4: not a film (no video stream); is it a sound file?")
+    >>> raise InputError("videos/kitchen.mp4: no video stream; is it a sound file?")
     Traceback (most recent call last):
-    aia.errors.InputError: films/kitchen.mp4: not a film (no video stream); is it a sound file?
+    aia.errors.InputError: videos/kitchen.mp4: no video stream; is it a sound file?
     """

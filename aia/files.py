@@ -1,4 +1,4 @@
-"""Writing files whole or not at all: temporary name, fsync, rename."""
+"""Files that appear complete or not at all (temporary name, fsync, rename), and their digests."""
 
 import contextlib
 import errno
@@ -13,7 +13,7 @@ from pathlib import Path
 
 
 class VanishedError(FileNotFoundError):
-    """A file that is being written is gone, with the folder that it lay in."""
+    """A file vanished while it was being written, with the folder that it lay in."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(errno.ENOENT, "its folder is gone since it was begun", str(path))
@@ -21,19 +21,19 @@ class VanishedError(FileNotFoundError):
 
 @contextlib.contextmanager
 def atomic_path(path: Path | str) -> Iterator[Path]:
-    """A temporary path beside `path` that takes its place when the block ends without an error.
+    """Yield a temporary path beside `path` that replaces it when the block ends without an error.
 
     The file is flushed to disk before the rename, so that a reader (or a restart after a power
-    cut) sees the old file or the new one, never half of it. What a writer that was killed left of
-    the same file is taken away.
+    cut) sees the old file or the new one, never half of it. Leftovers of killed writers of the
+    same file are removed.
 
     Raises:
-        OSError: The disk refuses; VanishedError if the folder is taken away meanwhile.
+        OSError: The disk refuses; VanishedError if the folder is removed meanwhile.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     host = re.sub(r"\W", "", platform.node())
-    _clear_away(path, host)
+    _remove_leftovers(path, host)
     prefix = f".{path.name}.{host}-{os.getpid()}-"
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=prefix, suffix=path.suffix)
     os.close(handle)
@@ -55,12 +55,12 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
 
 
 def is_temporary(path: Path) -> bool:
-    """Whether a name is one that `atomic_path` gives: what a writer is at, or left when killed."""
+    """Test if a name is one that `atomic_path` gives: an unfinished or abandoned file."""
     return re.fullmatch(r"\..+\.\w*-\d+-[a-z0-9_]{8}(\.[^.]*)?", path.name) is not None
 
 
-def _clear_away(path: Path, host: str) -> None:
-    """Remove temporary files of `path` whose writers, of this host, are no more."""
+def _remove_leftovers(path: Path, host: str) -> None:
+    """Remove temporary files of `path` whose writers, on this host, have ended."""
     for left in path.parent.glob(f".{glob.escape(path.name)}.{host}-*"):
         writer = left.name.removeprefix(f".{path.name}.{host}-").partition("-")[0]
         if not writer.isdecimal() or Path("/proc", writer).exists() or not Path("/proc").is_dir():
@@ -69,10 +69,10 @@ def _clear_away(path: Path, host: str) -> None:
 
 
 def sync(path: Path) -> None:
-    """Flush the content of a file that was just written, or of a folder, to disk.
+    """Flush a file that was just written, or a folder, to disk.
 
     Raises:
-        VanishedError: It is not there any more, nor is its folder.
+        VanishedError: Neither it nor its folder exists any more.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY)
@@ -87,13 +87,13 @@ def sync(path: Path) -> None:
 
 
 def write_text(path: Path | str, text: str) -> None:
-    """Write `text` as UTF-8, whole or not at all."""
+    """Write `text` as UTF-8, completely or not at all."""
     with atomic_path(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 
 def file_digest(path: Path | str) -> str:
-    """SHA-256 of a file's content, as 64 hexadecimal digits."""
+    """Compute the SHA-256 of a file, as 64 hexadecimal digits."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

@@ -1,4 +1,4 @@
-"""Progress that reads well on a terminal and in a log file: aligned plain lines, with units."""
+"""Log lines for a terminal and a log file: aligned, plain, with units."""
 
 import sys
 import time
@@ -12,7 +12,7 @@ _quiet = False
 
 
 def copy_to(path: str | None) -> None:
-    """Write every line also to the file at `path` (None: to no file any more)."""
+    """Also write every line to the file at `path`; None stops this."""
     global _log_file
     if _log_file is not None:
         _log_file.close()
@@ -20,13 +20,13 @@ def copy_to(path: str | None) -> None:
 
 
 def quieten(quiet: bool) -> None:
-    """Say nothing from now on, or again: of several processes only one speaks."""
+    """Turn logging off or on, so that only one of several processes logs."""
     global _quiet
     _quiet = quiet
 
 
 def say(line: str) -> None:
-    """Print one line to standard error, and to the log file where there is one."""
+    """Log one line to standard error, and to the log file if there is one."""
     if _quiet:
         return
     for stream in filter(None, (sys.stderr, _log_file)):
@@ -35,7 +35,7 @@ def say(line: str) -> None:
 
 
 def duration(seconds: int | float) -> str:
-    """A time span as hours, minutes, seconds.
+    """Format a time span as hours, minutes, seconds.
 
     >>> duration(75), duration(7384)
     ('1:15', '2:03:04')
@@ -46,9 +46,9 @@ def duration(seconds: int | float) -> str:
 
 
 class Pace:
-    """When to speak, and how long the rest will take.
+    """Rate of a loop, the time that is left, and when to log them.
 
-    `due()` is true at most every `every_sec` seconds, so that loops may ask at each step.
+    `due()` is true at most every `every_sec` seconds, so that loops may call it at each step.
     """
 
     def __init__(self, *, total: int, every_sec: float = 5.0, done: int = 0) -> None:
@@ -56,7 +56,7 @@ class Pace:
         self.start_sec, self.spoke_sec, self.first = time.monotonic(), 0.0, done
 
     def due(self) -> bool:
-        """Whether `every_sec` seconds have passed since this was last true."""
+        """Test if `every_sec` seconds have passed since this was last true."""
         now = time.monotonic()
         if now - self.spoke_sec < self.every_sec:
             return False
@@ -64,17 +64,17 @@ class Pace:
         return True
 
     def rate(self, done: int) -> float:
-        """Steps a second since the start."""
+        """Compute the steps per second since the start."""
         return (done - self.first) / max(time.monotonic() - self.start_sec, 1e-9)
 
     def eta(self, done: int) -> str:
-        """The time that the remaining steps will take at the present rate."""
+        """Estimate the time that the remaining steps take at this rate."""
         rate = self.rate(done)
         return duration((self.total - done) / rate) if rate > 0 else "?"
 
 
 def progress(items: Iterable[T], *, what: str, total: int) -> Iterator[T]:
-    """Yield `items`, saying every few seconds how far it got."""
+    """Yield `items`, and log the progress every few seconds."""
     pace = Pace(total=total)
     pace.due()
     for done, item in enumerate(items):

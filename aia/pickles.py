@@ -1,19 +1,20 @@
-"""Pickles without their danger: numbers, texts and numpy arrays in plain containers.
+"""A restricted unpickler: numbers, texts and numpy arrays in plain containers.
 
-Unpickling calls whatever the file names, and published checkpoints are the files of strangers. Here
-a name that is not on a short list ends the reading before anything is called, and even
-numpy's own constructors are not handed to the file: what it says of an array is checked and
-the array then made from its bytes.
+Unpickling calls whatever a file names, and published checkpoints are the files of strangers. Here
+only a few names are accepted, and each stands for a function of ours: what a file says of an array
+is checked, and the array made from its bytes.
 
-A pickle can also say much with few bytes, a container twice in one that stands twice in one, and so
-on: who hashes, shows or copies such a value never ends. So keys are texts and numbers alone, and
-what is written out in full may not be far longer than the file.
+A small pickle can also describe a huge value (a container twice in one that stands twice in one,
+and so on), and hashing, showing or copying it would not end. So keys are texts and numbers alone,
+and the size of a value, written out in full, is bounded by that of its file; so is what is copied
+while it is read.
 """
 
 import io
+import itertools
 import pickle
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, ClassVar, NoReturn
 
@@ -23,12 +24,21 @@ from aia.errors import InputError
 
 _LARGEST = 4 << 30  # bytes; no published checkpoint of a backbone comes near
 _LONGEST_BITS = 64  # of a number that is a key
-_REPEATS = 16  # how often a file may tell each of its parts
+_REPEATS = 16  # how often a file may refer to each of its parts
+_SHORTLY = 64  # parts that a file remembers while it describes an array; numpy has about 20
 _PLAIN_KINDS = "biufcSU"  # booleans, numbers, fixed-length texts: never pointers to objects
 
 
+class PickleBombError(Exception):
+    """Payload would expand without bound."""
+
+
+class _RefusedError(Exception):
+    """Payload would call something that plain values do not need."""
+
+
 def read_pickle(path: Path, *, encoding: str = "ASCII") -> Any:
-    """The content of a pickle file.
+    """Read a pickle file without executing anything of it.
 
     Args:
         path: The file.
@@ -44,9 +54,11 @@ def read_pickle(path: Path, *, encoding: str = "ASCII") -> Any:
         size = path.stat().st_size
         if size > _LARGEST:
             raise InputError(f"{path}: {size} bytes are more than a checkpoint is expected to have")
-        loaded = _Unpickler(_Bytes(path.read_bytes()), encoding=encoding).load()
-        return _Resolver(_REPEATS * size).value(loaded)
-    except _NeverEndsError as error:
+        value = _Unpickler(path.read_bytes(), encoding).load()
+        _count(value, _REPEATS * size, {})
+    except InputError:
+        raise
+    except PickleBombError as error:
         raise InputError(
             f"{path}: {error}; expected texts, numbers and arrays in plain containers, each told "
             "once. Is it a file of this kind, from a source that you trust?"
@@ -61,248 +73,193 @@ def read_pickle(path: Path, *, encoding: str = "ASCII") -> Any:
     except RecursionError:
         raise InputError(f"{path}: its containers are nested too deep for a checkpoint") from None
     except Exception as error:  # a damaged pickle raises almost anything
-        if isinstance(error, InputError):
-            raise
         raise InputError(f"{path}: not a whole pickle ({type(error).__name__}: {error})") from None
-
-
-class _RefusedError(Exception):
-    """Something that a file of plain arrays has no need of."""
-
-
-class _NeverEndsError(Exception):
-    """Few bytes that say so much that whoever works with it would not come to an end."""
-
-
-class _Global:
-    """A function that a file may call, and may not change."""
-
-    __slots__ = ("_function",)
-
-    def __init__(self, function: Callable[..., Any]) -> None:
-        self._function = function
-
-    def __call__(self, *arguments: Any) -> Any:
-        return self._function(*arguments)
-
-    def __setstate__(self, state: Any) -> NoReturn:
-        raise _RefusedError("a change of a function")
+    return value
 
 
 class _Dtype:
-    """What a file says of an array's numbers."""
-
-    __slots__ = ("_code", "value")
+    """Type of an array's numbers, as a file describes it."""
 
     def __init__(self, code: Any, align: Any = False, copy: Any = False) -> None:
-        self._code = code
-        self.value = self._checked("=")
-
-    def __setstate__(self, state: Any) -> None:
-        _, order, shape, names, fields, *_ = state
-        if (shape, names, fields) != (None, None, None) or order not in "<>=|":
-            raise _RefusedError("numpy.dtype of records")
-        self.value = self._checked(order)
-
-    def _checked(self, order: str) -> np.dtype:
-        dtype = np.dtype(self._code) if isinstance(self._code, str) else np.dtype(object)
-        if dtype.kind not in _PLAIN_KINDS:
-            code = self._code if isinstance(self._code, str) else type(self._code).__name__
-            raise _RefusedError(f"numpy.dtype of {code[:80]!r}")
-        return dtype if order in "=|" else dtype.newbyteorder(order)  # type: ignore[arg-type]
+        short = isinstance(code, str) and len(code) < 80
+        self.value = np.dtype(code) if short else np.dtype(object)
+        if self.value.kind not in _PLAIN_KINDS:
+            shown = code[:80] if isinstance(code, str) else type(code).__name__
+            raise _RefusedError(f"numpy.dtype of {shown!r}")
 
 
 class _Array:
-    """An array that a file is about to describe."""
+    """Array that a file is about to describe."""
 
-    __slots__ = ("value",)
-
-    def __init__(self) -> None:
-        self.value = np.zeros(0, np.uint8)
-
-    def __setstate__(self, state: Any) -> None:
-        _, shape, dtype, fortran, raw = state
-        self.value = _array(raw, dtype, shape, "F" if fortran else "C")
-
-
-def _array(raw: Any, dtype: _Dtype, shape: Any, order: Any) -> np.ndarray:
-    if isinstance(raw, str):  # bytes in a file of Python 2
-        raw = raw.encode("latin1")
-    return np.frombuffer(raw, dtype.value).reshape(shape, order=order).copy(order="K")
-
-
-def _reconstruct(kind: Any, shape: Any, code: Any) -> _Array:
-    return _Array()
-
-
-def _scalar(dtype: _Dtype, raw: Any) -> np.generic:
-    return _array(raw, dtype, (1,), "C")[0]
-
-
-def _frombuffer(raw: Any, dtype: _Dtype, shape: Any, order: Any) -> np.ndarray:
-    return _array(raw, dtype, shape, order)
-
-
-def _encode(text: Any, encoding: Any) -> bytes:
-    if encoding != "latin1":  # how bytes are written before protocol 3
-        raise _RefusedError("_codecs.encode to another encoding than latin1")
-    return text.encode("latin1")
+    def __init__(self, kind: Any, shape: Any, code: Any) -> None:
+        pass
 
 
 def _no_call(*arguments: Any) -> NoReturn:
     raise _RefusedError("numpy.ndarray itself")
 
 
-def _dictionary(pairs: Any = ()) -> dict[Any, Any]:
-    found: dict[Any, Any] = {}
-    for key, value in pairs:
-        found[_key(key)] = value
-    return found
+def _check_keys(values: Iterable[Any]) -> None:
+    """Check values that are about to be keys of a dictionary or parts of a set."""
+    for value in values:
+        plain = isinstance(value, str | bytes | float | np.number | None)
+        if not (plain or (isinstance(value, int) and value.bit_length() <= _LONGEST_BITS)):
+            raise PickleBombError(
+                f"a key of a dictionary, or a part of a set, is a {type(value).__name__}, which is "
+                "no text and no number of ordinary size"
+            )
 
 
-def _set(parts: Any = ()) -> set[Any]:
-    return {_key(part) for part in parts}
+class _WholeLines(io.BytesIO):
+    """Bytes of a file, where Python's own unpickler would take half a line for a name."""
 
-
-def _frozen_set(parts: Any = ()) -> frozenset[Any]:
-    return frozenset(_key(part) for part in parts)
-
-
-def _key(value: Any) -> Any:
-    """`value`, which is about to be a key of a dictionary or a part of a set."""
-    plain = isinstance(value, str | bytes | float | np.number | None)
-    if not (plain or (isinstance(value, int) and value.bit_length() <= _LONGEST_BITS)):
-        raise _NeverEndsError(
-            f"a key of a dictionary, or a part of a set, is a {type(value).__name__}, which is "
-            "no text and no number of ordinary size"
-        )
-    return value
-
-
-_GLOBALS = {
-    "numpy.ndarray": _Global(_no_call),  # only named, as the kind that _reconstruct makes
-    "numpy.dtype": _Global(_Dtype),
-    "_codecs.encode": _Global(_encode),
-    "collections.OrderedDict": _Global(_dictionary),
-}
-for _module in ("builtins", "__builtin__"):
-    _GLOBALS |= {f"{_module}.set": _Global(_set), f"{_module}.frozenset": _Global(_frozen_set)}
-    _GLOBALS[f"{_module}.bytes"] = _Global(lambda: b"")  # no bytes, before protocol 3
-for _core in ("numpy.core", "numpy._core"):  # its name before and since numpy 2
-    _GLOBALS |= {
-        f"{_core}.multiarray._reconstruct": _Global(_reconstruct),
-        f"{_core}.multiarray.scalar": _Global(_scalar),
-        f"{_core}.numeric._frombuffer": _Global(_frombuffer),
-    }
-
-
-class _Bytes(io.BytesIO):
     def readline(self, size: int | None = -1) -> bytes:
-        """A line to its end, where Python's own also takes a part of one for a name."""
+        """Read a line to its end."""
         line = super().readline(size)
         if not line.endswith(b"\n"):
             raise EOFError("it is cut off")
         return line
 
 
-_InPython: Any = pickle._Unpickler
+_PythonUnpickler: Any = pickle._Unpickler
 
 
-class _Unpickler(_InPython):
+class _Unpickler(_PythonUnpickler):
     """Python's own, in Python: the one in C lets nobody see a key before it is hashed."""
 
-    dispatch: ClassVar[dict[int, Callable[..., None]]] = dict(_InPython.dispatch)
+    dispatch: ClassVar[dict[int, Callable[..., None]]] = dict(_PythonUnpickler.dispatch)
+
+    def __init__(self, content: bytes, encoding: str) -> None:
+        super().__init__(_WholeLines(content), encoding=encoding)
+        self._left = _REPEATS * len(content)
+        self._allowed: dict[str, Callable[..., Any]] = {
+            "numpy.ndarray": _no_call,  # only named, as the kind that _reconstruct makes
+            "numpy.dtype": _Dtype,
+            "_codecs.encode": self._encode,
+            "collections.OrderedDict": self._dictionary,
+        }
+        for module in ("builtins", "__builtin__"):
+            self._allowed |= {
+                f"{module}.set": lambda parts=(): set(self._parts(parts)),
+                f"{module}.frozenset": lambda parts=(): frozenset(self._parts(parts)),
+                f"{module}.bytes": lambda: b"",  # no bytes, before protocol 3
+            }
+        for core in ("numpy.core", "numpy._core"):  # its name before and since numpy 2
+            self._allowed |= {
+                f"{core}.multiarray._reconstruct": _Array,
+                f"{core}.multiarray.scalar": lambda dtype, raw: self.array(raw, dtype, 1, "C")[0],
+                f"{core}.numeric._frombuffer": self.array,
+            }
 
     def find_class(self, module: str, name: str) -> Any:
-        """What stands for a name in the file."""
-        found = _GLOBALS.get(f"{module}.{name}")
-        if found is None:
+        """Find the function of ours that a name in the file stands for."""
+        if f"{module}.{name}" not in self._allowed:
             raise _RefusedError(f"{module}.{name}")
-        return found
+        return self._allowed[f"{module}.{name}"]
 
-    def load_setitem(self) -> None:
-        """One key and its value."""
-        _key(self.stack[-2])
-        super().load_setitem()
+    def array(self, raw: Any, dtype: _Dtype, shape: Any, order: Any) -> np.ndarray:
+        """Make an array from its bytes, of which there must be as many as its shape takes."""
+        if isinstance(raw, str):  # bytes in a file of Python 2
+            raw = raw.encode("latin1")
+        self._spend(memoryview(raw).nbytes)
+        return np.frombuffer(raw, dtype.value).reshape(shape, order=order).copy(order="K")
 
-    def load_setitems(self) -> None:
-        """Keys and values by turns."""
-        for key in self.stack[::2]:
-            _key(key)
-        super().load_setitems()
+    def built(self, made: Any, state: Any) -> Any:
+        """Complete an array or a data type, which pickles first make and then describe."""
+        if isinstance(made, _Array):
+            _, shape, dtype, fortran, raw = state
+            return self.array(raw, dtype, shape, "F" if fortran else "C")
+        if not isinstance(made, _Dtype):
+            raise _RefusedError("a change of a function")
+        _, order, shape, names, fields, *_ = state
+        if (shape, names, fields) != (None, None, None) or order not in "<>=|":
+            raise _RefusedError("numpy.dtype of records")
+        if order in "<>":
+            made.value = made.value.newbyteorder(order)
+        return made
 
-    def load_dict(self) -> None:
-        """The same, as a dictionary of their own."""
-        for key in self.stack[::2]:
-            _key(key)
-        super().load_dict()
+    def _spend(self, size: int) -> None:
+        """Account for what is copied: a file may name the same bytes again and again."""
+        self._left -= size
+        if self._left < 0:
+            raise PickleBombError("its arrays or texts are made of the same bytes too often")
 
-    def load_additems(self) -> None:
-        """Parts of a set."""
-        for part in self.stack:
-            _key(part)
-        super().load_additems()
+    def _encode(self, text: Any, encoding: Any) -> bytes:
+        if encoding != "latin1":  # how bytes are written before protocol 3
+            raise _RefusedError("_codecs.encode to another encoding than latin1")
+        self._spend(len(text))
+        return text.encode("latin1")
 
-    def load_frozenset(self) -> None:
-        """The same, as a set of their own."""
-        for part in self.stack:
-            _key(part)
-        super().load_frozenset()
+    def _parts(self, parts: Any) -> Any:
+        self._spend(len(parts))
+        _check_keys(parts)
+        return parts
 
-    def load_bytearray8(self) -> None:
-        """Bytes, of which there are no more than the file has."""
-        (length,) = struct.unpack("<Q", self.read(8))
-        self.append(bytearray(self.read(length)))
-
-    for _code, _load in (
-        (pickle.SETITEM, load_setitem),
-        (pickle.SETITEMS, load_setitems),
-        (pickle.DICT, load_dict),
-        (pickle.ADDITEMS, load_additems),
-        (pickle.FROZENSET, load_frozenset),
-        (pickle.BYTEARRAY8, load_bytearray8),
-    ):
-        dispatch[_code[0]] = _load
+    def _dictionary(self, pairs: Any = ()) -> dict[Any, Any]:
+        self._spend(len(pairs))
+        _check_keys(key for key, _ in pairs)
+        return dict(pairs)
 
 
-class _Resolver:
-    """Puts arrays in place of their descriptions and counts what there is.
+def _with_checked_keys(
+    code: bytes, keys: slice, target: Callable[[Any], Any] | None = None
+) -> Callable[[Any], None]:
+    """Make a loader that looks at the keys on the stack, and at what takes them, beforehand."""
+    load = _PythonUnpickler.dispatch[code[0]]
 
-    Args:
-        most: Values that there may be, those that stand twice counted twice.
-    """
+    def checked(unpickler: Any) -> None:
+        _check_keys(unpickler.stack[keys])
+        if target is not None and not isinstance(target(unpickler), dict):
+            raise TypeError("keys of something else than a dictionary")
+        load(unpickler)
 
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self._done: dict[int, tuple[Any, int]] = {}  # shared parts stay shared
+    return checked
 
-    def value(self, raw: Any) -> Any:
-        """`raw` with arrays."""
-        return self._counted(raw)[0]
 
-    def _counted(self, raw: Any) -> tuple[Any, int]:
-        if isinstance(raw, str | bytes | int | float | None):
-            return raw, 1
-        if id(raw) in self._done:
-            return self._done[id(raw)]
-        self._done[id(raw)] = raw, self._most  # where it holds itself, too many
-        made, count = self._made(raw)
-        if count > self._most:
-            raise _NeverEndsError("a container of it stands in itself, or in too many others")
-        self._done[id(raw)] = made, count
-        return made, count
+def _load_build(unpickler: Any) -> None:
+    state, memo = unpickler.stack.pop(), unpickler.memo
+    made = unpickler.stack[-1]
+    unpickler.stack[-1] = built = unpickler.built(made, state)
+    # what was made is remembered since shortly before; what a file refers to is what was built
+    for key in itertools.islice(reversed(memo), _SHORTLY):
+        if memo[key] is made:
+            memo[key] = built
 
-    def _made(self, raw: Any) -> tuple[Any, int]:
-        match raw:
-            case _Array() | _Dtype():
-                return raw.value, 1
-            case _Global():
-                raise _RefusedError("a function kept as a value")
-            case dict():
-                pairs = {key: self._counted(part) for key, part in raw.items()}
-                named = {key: part for key, (part, _) in pairs.items()}
-                return named, 1 + sum(1 + count for _, count in pairs.values())
-            case list() | tuple() | set() | frozenset():
-                parts = [self._counted(part) for part in raw]
-                return type(raw)(part for part, _ in parts), 1 + sum(count for _, count in parts)
-        return raw, 1
+
+def _load_bytearray(unpickler: Any) -> None:
+    """Read bytes, of which there are no more than the file has."""
+    (length,) = struct.unpack("<Q", unpickler.read(8))
+    unpickler.append(bytearray(unpickler.read(length)))
+
+
+for _code, *_how in (
+    (pickle.SETITEM, slice(-2, -1), lambda unpickler: unpickler.stack[-3]),
+    (pickle.SETITEMS, slice(None, None, 2), lambda unpickler: unpickler.metastack[-1][-1]),
+    (pickle.DICT, slice(None, None, 2)),
+    (pickle.ADDITEMS, slice(None)),
+    (pickle.FROZENSET, slice(None)),
+):
+    _Unpickler.dispatch[_code[0]] = _with_checked_keys(_code, *_how)
+_Unpickler.dispatch[pickle.BUILD[0]] = _load_build
+_Unpickler.dispatch[pickle.BYTEARRAY8[0]] = _load_bytearray
+
+
+def _count(value: Any, most: int, counts: dict[int, int]) -> int:
+    """Count the values in a value, those that stand twice counted twice; at most `most`."""
+    if isinstance(value, str | bytes | bytearray | int | float | complex | np.generic | None):
+        return 1
+    if id(value) in counts:
+        return counts[id(value)]
+    counts[id(value)] = most + 1  # where it holds itself, too many
+    if isinstance(value, np.ndarray):
+        count = 1
+    elif isinstance(value, dict):
+        count = 1 + sum(1 + _count(part, most, counts) for part in value.values())
+    elif isinstance(value, list | tuple | set | frozenset):
+        count = 1 + sum(_count(part, most, counts) for part in value)
+    else:
+        raise _RefusedError("a function kept as a value")
+    if count > most:
+        raise PickleBombError("a container of it stands in itself, or in too many others")
+    counts[id(value)] = count
+    return count

@@ -1,4 +1,4 @@
-"""Processes that must not outlive the one that started them."""
+"""Child processes that end with the process that started them."""
 
 import ctypes
 import os
@@ -8,16 +8,16 @@ import sys
 PR_SET_PDEATHSIG = 1
 
 
-def end_with(parent: int) -> None:
-    """Have the system end this process when the one that started it is gone, however it went.
+def die_with_parent(parent: int) -> None:
+    """Let the kernel kill this process when its parent ends, for whatever reason.
 
-    Without it, what waits for work of a process that was killed waits for ever, with its memory.
+    Otherwise a child of a killed process would wait for work forever and keep its memory.
 
     Args:
-        parent: Process id of the one that started this one; it may be gone already.
+        parent: Process id of the parent, which may have ended already.
     """
     if sys.platform != "linux":
         return
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:  # it went before the system knew
+    if os.getppid() != parent:  # it ended before the call
         os.kill(os.getpid(), signal.SIGKILL)

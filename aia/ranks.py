@@ -1,4 +1,4 @@
-"""The processes that train one run together: which of them this is, and how they exchange tensors.
+"""Processes that train one run together: which of them this is, and how they exchange tensors.
 
 torchrun starts them (train/launch.py) and says in the environment who is who. A run in one process
 is the same thing with a count of one, so that nothing else has to ask.
@@ -20,7 +20,7 @@ from torch import Tensor
 
 from aia import log
 from aia.errors import InputError
-from aia.processes import end_with
+from aia.processes import die_with_parent
 
 TIMEOUT = datetime.timedelta(hours=24)
 """How long ranks wait for the first one while it validates or writes; torch's own is minutes."""
@@ -112,7 +112,7 @@ def init_distributed() -> Iterator[Ranks]:
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         yield SINGLE_PROCESS
         return
-    end_with(int(os.environ.get(LAUNCHER, os.getppid())))
+    die_with_parent(int(os.environ.get(LAUNCHER, os.getppid())))
     ranks = {name: int(os.environ[name.upper()]) for name in ("rank", "local_rank")}
     count, local_count = (int(os.environ[name]) for name in ("WORLD_SIZE", "LOCAL_WORLD_SIZE"))
     if count % local_count:

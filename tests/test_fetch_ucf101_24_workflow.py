@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.datasets.test_ucf101_24_files import zipped
+from tests.fetch.archives import zipped
 from tests.serving import Served, Site, serving
 from tests.test_workflow import message, overlay, planned, snakemake
 from tests.video.films import moving, write_film

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.datasets.test_ava_files import archive
+from tests.fetch.archives import zipped
 from tests.serving import Served, Site, serving
 from tests.test_workflow import message, overlay, planned, snakemake
 from tests.video.films import moving, write_film
@@ -47,7 +47,7 @@ def site(tmp_path: Path) -> Iterator[Site]:
     (tmp_path / "films").mkdir()
     with serving() as site:
         files = site.files
-        files["/annotations/ava_v2.2.zip"] = Served(archive(tables), statuses=[503])
+        files["/annotations/ava_v2.2.zip"] = Served(zipped(tables), statuses=[503])
         names = "\n".join([*VIDEOS.values(), ""]).encode()
         files["/annotations/ava_file_names_trainval_v2.1.txt"] = Served(names)
         files["/annotations/ava_file_names_test_v2.1.txt"] = Served(f"{UNLABELLED}\n".encode())
@@ -98,16 +98,6 @@ def test_ava_is_fetched_and_its_films_are_looked_at(site: Site, tmp_path: Path) 
     assert "Nothing to be done" in moved.stdout + moved.stderr
     assert site.requests == []
 
-    # the film stays when its part of the pipeline is made anew, and is checked against the list
-    known = tmp_path / "known.csv"
-    (tmp_path / TARGET).rename(known)
-    late = film_bytes(tmp_path / "films", "late.mkv", list(range(15, 255)))
-    (tmp_path / "data" / "ava" / "films" / VIDEOS["-a_bCdEfGhI"]).write_bytes(late)
-    wanted = overlay(tmp_path / "known.yaml", {"check": {"fingerprints": "known.csv"}})
-    said = message(snakemake(TARGET, "--configfile", "mini.yaml", wanted, cwd=tmp_path))
-    assert "-a_bCdEfGhI: is shifted by -0.500 s against its fingerprint" in said
-    assert not (tmp_path / TARGET).exists()
-
 
 def test_a_test_film_that_lacks_seconds_to_score_stops_before_anything_is_trained(
     site: Site, tmp_path: Path
@@ -118,7 +108,7 @@ def test_a_test_film_that_lacks_seconds_to_score_stops_before_anything_is_traine
     tables |= {f"ava_{split}_excluded_timestamps_v2.2.csv": "" for split in rows}
     names = ("ava_action_list_v2.2.pbtxt", "ava_action_list_v2.2_for_activitynet_2019.pbtxt")
     tables |= dict.fromkeys(names, LABELS)
-    site.files["/annotations/ava_v2.2.zip"] = Served(archive(tables))
+    site.files["/annotations/ava_v2.2.zip"] = Served(zipped(tables))
     said = message(snakemake(TARGET, "--configfile", "mini.yaml", cwd=tmp_path))
     assert "zz: is to be scored from 3 to 9 s, but its frames go from 2.00 to 6.00 s" in said
     assert "b0123456789: is" not in said  # it is annotated

@@ -153,6 +153,8 @@ def test_endless_nesting_is_an_input_error(tmp_path):
 NEST = b")" + b"2\x86" * 40
 """A tuple twice in a tuple, which stands twice in another, and so on: 2⁴⁰ parts in 81 bytes."""
 LISTS = b"]" + b"q\x00]h\x00ah\x00a" * 40
+U1 = b"cnumpy\ndtype\nX\x02\x00\x00\x00u1\x85Rq\x01"
+MEGABYTE = (1 << 20).to_bytes(4, "little")
 
 
 @pytest.mark.parametrize(
@@ -174,12 +176,22 @@ LISTS = b"]" + b"q\x00]h\x00ah\x00a" * 40
         (b"c_codecs\nencode\nX\x01\x00\x00\x00a" + NEST + b"\x86R", "would run _codecs.encode"),
         (b"cnumpy.core.numeric\n_frombuffer\n(\x8a\x06" + b"\x01" * 6
          + b"cnumpy\ndtype\nX\x02\x00\x00\x00u1\x85R)X\x01\x00\x00\x00CtR", "not a whole pickle"),
+        (b"cnumpy.core.numeric\n_frombuffer\nq\x02B" + MEGABYTE + bytes(1 << 20) + b"q\x00" + U1
+         + b"(" + b"h\x02(h\x00h\x01J\x00\x00\x10\x00X\x01\x00\x00\x00CtR" * 20_000 + b"l",
+         "made of the same bytes too often"),
+        (b"X" + MEGABYTE + b"a" * (1 << 20) + b"q\x00c_codecs\nencode\nq\x01("
+         + b"h\x01h\x00X\x06\x00\x00\x00latin1\x86R" * 20_000 + b"l",
+         "made of the same bytes too often"),
+        (b"](" + b"K\x01" * (1 << 16) + b"eq\x00c__builtin__\nset\nq\x01("
+         + b"h\x01h\x00\x85R" * 20_000 + b"l", "made of the same bytes too often"),
+        (LISTS + b"q\x05cnumpy.core.numeric\n_frombuffer\n(C\x01a" + U1
+         + b"K\x01X\x01\x00\x00\x00CtRK\x00h\x05s", "not a whole pickle"),
         (b"\x96" + b"\x00\x00\x00\x00\x00\x01\x00\x00", "not a whole pickle"),
         (b"Nr\xff\xff\xff\x7f0", "not a whole pickle"),
     ],
     ids=["key", "keys", "dictionary", "parts", "frozen set", "called set", "called frozen set",
          "ordered dictionary", "number", "tuples", "lists", "itself", "dtype", "encoding", "size",
-         "bytes", "memo"],
+         "same bytes", "same text", "same parts", "array's numbers", "bytes", "memo"],
 )  # fmt: skip
 def test_a_few_bytes_that_would_take_all_time_or_memory_are_refused(tmp_path, content, message):
     path = tmp_path / "bomb.pkl"

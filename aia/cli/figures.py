@@ -130,8 +130,8 @@ def add_parsers(commands: Any) -> None:
 
 def curves(options: argparse.Namespace) -> None:
     """Draw loss, trust, learning rate and mAP over the steps of runs."""
-    from aia.figures.curves import draw_curves, mean_of_classes, read_progress
-    from aia.figures.drawing import by_name
+    from aia.report.curves import draw_curves, mean_of_classes, read_progress
+    from aia.report.drawing import by_name
     from aia.tables import read_metrics
 
     draw_curves(
@@ -146,9 +146,9 @@ def curves(options: argparse.Namespace) -> None:
 
 def per_class(options: argparse.Namespace) -> None:
     """Draw the AP of each class for each method (Fig. 6)."""
-    from aia.figures.drawing import by_name
-    from aia.figures.per_class import draw_per_class
     from aia.labels import read_labels
+    from aia.report.drawing import by_name
+    from aia.report.per_class import draw_per_class
     from aia.tables import read_metrics
 
     draw_per_class(
@@ -163,8 +163,8 @@ def per_class(options: argparse.Namespace) -> None:
 
 def detections(options: argparse.Namespace) -> None:
     """Draw detected beside annotated boxes on some key frames."""
-    from aia.figures.detections import draw_detections
-    from aia.figures.drawing import Films
+    from aia.report.detections import draw_detections
+    from aia.report.drawing import Films
     from aia.tables import read_actions, read_excluded, read_objects
 
     draw_detections(
@@ -182,9 +182,9 @@ def detections(options: argparse.Namespace) -> None:
 
 def keyframes(options: argparse.Namespace) -> None:
     """Draw predicted and true actions on some key frames."""
-    from aia.figures.drawing import Films
-    from aia.figures.keyframes import draw_keyframes
     from aia.labels import read_labels
+    from aia.report.drawing import Films
+    from aia.report.keyframes import draw_keyframes
     from aia.tables import read_actions, read_excluded, read_scores
 
     labels = read_labels(options.labels)
@@ -201,9 +201,9 @@ def keyframes(options: argparse.Namespace) -> None:
 
 def attention(options: argparse.Namespace) -> None:
     """Draw whom, what and which second a person attended to (Fig. 4)."""
-    from aia.figures.attention import draw_attention
-    from aia.figures.drawing import Films
     from aia.labels import read_labels
+    from aia.report.attention import draw_attention
+    from aia.report.drawing import Films
     from aia.tables import read_actions, read_scores
     from aia.tables.attention import read_attention
 
@@ -220,9 +220,9 @@ def attention(options: argparse.Namespace) -> None:
 
 def structures(options: argparse.Namespace) -> None:
     """Draw whom the last P-Block of each network attends to (Fig. 4)."""
-    from aia.figures.drawing import Films, by_name
-    from aia.figures.structures import draw_structures
     from aia.labels import read_labels
+    from aia.report.drawing import Films, by_name
+    from aia.report.structures import draw_structures
     from aia.tables import read_actions
     from aia.tables.attention import read_attention
 
@@ -239,16 +239,16 @@ def structures(options: argparse.Namespace) -> None:
 
 def reach(options: argparse.Namespace) -> None:
     """Draw time and memory of a training step by the reach of the memory (Fig. 5)."""
-    from aia.figures.reach import draw_reach, read_reach
+    from aia.report.reach import draw_reach, read_reach
 
     draw_reach(read_reach(options.costs), options.output)
 
 
 def memory(options: argparse.Namespace) -> None:
     """Draw age, trust and drift of what runs remember."""
-    from aia.figures.curves import read_progress
-    from aia.figures.drawing import by_name
-    from aia.figures.memory import draw_memory, read_drift
+    from aia.report.curves import read_progress
+    from aia.report.drawing import by_name
+    from aia.report.memory import draw_memory, read_drift
 
     draw_memory(
         {run: read_progress(paths[-1]) for run, paths in by_name(options.progress).items()},

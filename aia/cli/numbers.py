@@ -236,7 +236,7 @@ def evaluate_persons(options: argparse.Namespace) -> None:
 
 
 def doctor(options: argparse.Namespace) -> None:
-    """Explain a low frame mAP: what is wrong with a file of scores, and what mending it brings.
+    """Explain a low frame mAP: what is wrong with a file of scores, and what fixing it brings.
 
     A finding is no error: the exit status is 0 with findings and without.
     """
@@ -254,17 +254,17 @@ def doctor(options: argparse.Namespace) -> None:
     if options.output is not None:
         write_findings(options.output, found.findings)
     print(report(found.findings))
-    mended = f", {100 * found.map_after:.2f} with all mended that can be" if found.findings else ""
+    fixed = f", {100 * found.map_after:.2f} with all fixed that can be" if found.findings else ""
     log.say(
         f"{options.scores}: {found.rows} detections, frame mAP@{options.iou:g} "
-        f"({options.protocol}) {100 * found.map_before:.2f}{mended}"
+        f"({options.protocol}) {100 * found.map_before:.2f}{fixed}"
     )
 
 
 def table(options: argparse.Namespace) -> None:
     """Put the metrics of runs together as a table."""
-    from aia.evaluate.paper import PaperNumbers
-    from aia.evaluate.result_table import table_from_json
+    from aia.report.paper import PaperNumbers
+    from aia.report.result_table import table_from_json
     from aia.video.store import skipped_films
 
     if options.rows is None:

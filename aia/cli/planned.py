@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from aia.errors import InputError
-from aia.plan import RULES, DataSet, Files, Needs
+from aia.plan import RULES, DataSet, Files, Needs, paths_of
 
 
 def add_planned(command: argparse.ArgumentParser, *required: str) -> None:
@@ -54,6 +54,12 @@ def take(options: argparse.Namespace, needs: Needs) -> None:
             setattr(options, name, [Path(path) for path in value.paths])
         elif value:
             setattr(options, name, [Path(path) for path in value])
+
+
+def sources_of(data: DataSet) -> list[Path]:
+    """List the files that a data set's tables were prepared from, as far as they are there."""
+    files = paths_of(RULES["prepare_data"].needs(data, {}))["sources"]
+    return [path for path in map(Path, files) if path.is_file()]
 
 
 def rules_of_clips(options: argparse.Namespace, data: DataSet, run: str) -> None:

@@ -264,8 +264,8 @@ def submit(options: argparse.Namespace) -> None:
 
 def submissions(options: argparse.Namespace) -> None:
     """List the files for AVA's evaluation server, with the paper's numbers and what to do."""
-    from aia.evaluate.paper import PaperNumbers
-    from aia.evaluate.submissions import submissions_from_json, write_submission_list
+    from aia.report.paper import PaperNumbers
+    from aia.report.submissions import submissions_from_json, write_submission_list
 
     if options.rows is None:
         data = data_set(options)

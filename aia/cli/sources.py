@@ -1,4 +1,4 @@
-"""Where all begins: the embedded data set, what is fetched, films and their frames."""
+"""Commands for data: the embedded data set, downloads, annotations, videos and their frames."""
 
 import argparse
 import dataclasses
@@ -19,6 +19,7 @@ from aia.config import (
     section,
 )
 from aia.errors import InputError
+from aia.files import write_text
 from aia.plan import Project
 
 
@@ -45,15 +46,15 @@ def add_parsers(commands: Any) -> None:
     command.add_argument("version", choices=("2.1", "2.2"))
     command.add_argument("--folder", type=Path, required=True)
     command = add_command(kinds, "ava-films", fetch_ava_films)
-    command.add_argument("videos", nargs="*", metavar="ID", help="none: all films of the lists")
+    command.add_argument("videos", nargs="*", metavar="ID", help="none: all videos of the lists")
     command.add_argument("--lists", type=Path, nargs="+", required=True)
     command.add_argument("--folder", type=Path, required=True)
     command = add_command(kinds, "ucf101-24", fetch_ucf101_24)
-    command.add_argument("--folder", type=Path, required=True, help="films go to FOLDER/films")
-    command.add_argument("--annotations", type=Path, help="without: these are fetched, no films")
-    command.add_argument("--val", type=Path, help="list of films that are scored")
-    command.add_argument("--train", type=Path, help="list of films; without: all others")
-    command.add_argument("--output", type=Path, help="CSV of the films")
+    command.add_argument("--folder", type=Path, required=True, help="videos go to FOLDER/films")
+    command.add_argument("--annotations", type=Path, help="without: these are fetched, no videos")
+    command.add_argument("--val", type=Path, help="list of videos that are scored")
+    command.add_argument("--train", type=Path, help="list of videos; without: all others")
+    command.add_argument("--output", type=Path, help="CSV of the videos")
 
     command = add_command(kinds, "epic55-annotations", fetch_epic55_annotations)
     command.add_argument("--objects", action="store_true", help="boxes of objects, too")
@@ -114,70 +115,75 @@ def playhouse(options: argparse.Namespace) -> None:
 
 
 def fetch_files(options: argparse.Namespace) -> None:
-    """Fetch files by their addresses: whole and checked, going on where a line breaks off."""
+    """Download files by their addresses; resumes interrupted downloads, checks existing files."""
     from aia.fetch import fetch_all, wanted_file
 
     if options.sha256 and len(options.addresses) > 1:
         raise InputError("--sha256: belongs to one file; give one address with it")
     known = {"sha256": options.sha256, "size": options.size}
     wanted = [wanted_file(address, options.folder, **known) for address in options.addresses]
-    fetch_all(wanted, config=whole_section(FetchConfig, options.settings, "fetch"))
+    fetch_all(wanted, config=_fetch_config(options))
 
 
 def fetch_ava_annotations(options: argparse.Namespace) -> None:
-    """Fetch AVA's tables and the lists of its films."""
-    from aia.datasets.ava_files import fetch_annotations
+    """Download AVA's tables and the lists of its videos."""
+    from aia.fetch import sources
 
-    config = whole_section(FetchConfig, options.settings, "fetch")
-    fetch_annotations(options.version, options.folder, config=config)
+    config = _fetch_config(options)
+    sources.fetch_ava_annotations(options.version, options.folder, config=config)
 
 
 def fetch_ava_films(options: argparse.Namespace) -> None:
-    """Fetch films of AVA by their ids, or all that the lists name."""
-    from aia.datasets.ava_files import fetch_films
+    """Download videos of AVA by their ids, or all that the lists name."""
+    from aia.fetch import sources
 
-    config = whole_section(FetchConfig, options.settings, "fetch")
-    fetch_films(options.videos, options.lists, options.folder, config=config)
+    config = _fetch_config(options)
+    sources.fetch_ava_videos(options.videos, options.lists, options.folder, config=config)
 
 
 def fetch_epic55_annotations(options: argparse.Namespace) -> None:
-    """Fetch EPIC-Kitchens-55's tables of segments, classes and films."""
-    from aia.datasets.epic55_files import fetch_annotations
+    """Download EPIC-Kitchens-55's tables of segments, classes and videos."""
+    from aia.fetch import sources
 
-    config = whole_section(FetchConfig, options.settings, "fetch")
-    if options.address:
-        config = dataclasses.replace(config, epic55_annotations=options.address)
-    fetch_annotations(options.folder, config=config, objects=options.objects)
+    config = _fetch_config(options, epic55_annotations=options.address)
+    sources.fetch_epic55_annotations(options.folder, config=config, objects=options.objects)
 
 
 def fetch_epic55_films(options: argparse.Namespace) -> None:
-    """Fetch films of EPIC-Kitchens-55 by their ids, or all that are labelled."""
-    from aia.datasets.epic55_files import fetch_films
+    """Download videos of EPIC-Kitchens-55 by their ids, or all that have labels."""
+    from aia.fetch import sources
 
-    config = whole_section(FetchConfig, options.settings, "fetch")
-    if options.address:
-        config = dataclasses.replace(config, epic55_films=options.address)
-    fetch_films(options.videos, options.actions, options.folder, config=config)
+    config = _fetch_config(options, epic55_films=options.address)
+    sources.fetch_epic55_videos(options.videos, options.actions, options.folder, config=config)
 
 
 def fetch_ucf101_24(options: argparse.Namespace) -> None:
-    """Fetch UCF101-24's annotations; or, given these, its films, of which some may be there."""
+    """Download UCF101-24's annotations; or, given these, its videos, of which some may exist."""
     from aia.datasets.ucf101_24 import read_annotations, split_films, video_id
-    from aia.datasets.ucf101_24_files import fetch_annotations, fetch_films, write_film_list
+    from aia.fetch import sources
 
-    config = whole_section(FetchConfig, options.settings, "fetch")
+    config = _fetch_config(options)
     if options.annotations is None:
-        fetch_annotations(options.folder, config=config)
+        sources.fetch_ucf101_24_annotations(options.folder, config=config)
         return
     known = read_annotations(options.annotations)
-    films = list(known.frames)
+    names = list(known.frames)
     if options.val:
         split = split_films(known, val=options.val, train=options.train)
-        films = list(dict.fromkeys(film for names in split.values() for film in names))
-    paths = fetch_films([video_id(f) for f in films], options.folder / "films", config=config)
+        names = list(dict.fromkeys(name for names in split.values() for name in names))
+    folder = options.folder / "films"
+    paths = sources.fetch_ucf101_videos([video_id(name) for name in names], folder, config=config)
     if options.output:
-        write_film_list(options.output, paths)
-    log.say(f"{options.folder / 'films'}: {len(paths)} films")
+        lines = [f"{path.stem},{path.name},{path.stat().st_size}\n" for path in paths]
+        write_text(options.output, "video,film,bytes\n" + "".join(lines))
+    log.say(f"{folder}: {len(paths)} videos")
+
+
+def _fetch_config(options: argparse.Namespace, **addresses: str | None) -> FetchConfig:
+    """Read the section `fetch`; addresses that are given take the place of its own."""
+    config = whole_section(FetchConfig, options.settings, "fetch")
+    given = {name: address for name, address in addresses.items() if address}
+    return dataclasses.replace(config, **given)
 
 
 def prepare_data(options: argparse.Namespace) -> None:
@@ -295,8 +301,8 @@ def _film(path: Path) -> Path:
 
 
 def check_films(options: argparse.Namespace) -> None:
-    """See that all films are cut as their annotations expect, and write their fingerprints."""
-    from aia.datasets.films import check_films as check
+    """Check that all videos are cut as their annotations expect, and write a list of them."""
+    from aia.datasets.videos import check_videos
 
     if options.frames is None:
         data = planned(options, "check_films")
@@ -304,7 +310,7 @@ def check_films(options: argparse.Namespace) -> None:
         options.frames = [Path(path) for paths in stores for path in paths]
         options.output = Path(data.path("films.csv"))
     check_by_hand(options)
-    check(
+    check_videos(
         stores=options.frames,
         annotations=options.annotations,
         seconds=options.seconds,

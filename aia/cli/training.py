@@ -8,7 +8,13 @@ from typing import Any
 
 from aia.cli.clips import add_objects, clips_of_films, remembered_objects, segments
 from aia.cli.options import add_clip_inputs, add_command, add_segment_inputs, run_of
-from aia.cli.planned import add_planned, check_by_hand, planned, rules_of_clips
+from aia.cli.planned import (
+    add_planned,
+    check_by_hand,
+    planned,
+    rules_of_clips,
+    sources_of,
+)
 from aia.config import TrainConfig, build_section
 from aia.errors import InputError
 
@@ -48,6 +54,7 @@ def train(options: argparse.Namespace) -> int:
         rules_of_clips(options, data, options.name)
         options.output_dir = Path(data.run_file("runs/{run}", options.name))
         options.work = options.output_dir / "work"
+        options.sources = sources_of(data)
     check_by_hand(options)
     run = run_of(options, read_labels(options.labels))
     given = {name: getattr(options, name) for name in ("threads", "processes", "nodes")}
@@ -101,6 +108,7 @@ def _train(options: argparse.Namespace, run: Any, ranks: Any) -> None:
         output=options.output_dir,
         validate=_validation(run, options),
         bank=remembered_objects(options, run.memory, device, ranks=ranks),
+        sources={str(path): file_digest(path) for path in getattr(options, "sources", ())},
         ranks=ranks,
     )
 

@@ -1,4 +1,4 @@
-"""`aia verify`: what lies in a results folder is compared with its checksums."""
+"""`aia verify`: compares the files in a folder with their digests."""
 
 import argparse
 from pathlib import Path
@@ -13,26 +13,26 @@ def add_parsers(commands: Any) -> None:
     command = add_command(commands, "verify", verify)
     command.add_argument("folders", type=Path, nargs="+", help="as results")
     command.add_argument(
-        "--remove", action="store_true", help="take damaged files away, to be made anew"
+        "--remove", action="store_true", help="remove damaged files, to be recreated"
     )
 
 
 def verify(options: argparse.Namespace) -> int:
-    """Read every file with a checksum, and name those that are damaged (exit status 2)."""
-    from aia.verify import look_through, remove
+    """Read every file that has a digest, and name those that are damaged (exit status 2)."""
+    from aia.verify import remove, scan
 
-    looked, damaged = 0, 0
+    checked, damaged = 0, 0
     for folder in options.folders:
-        for path, damage, made_with in look_through(folder):
-            looked += 1
-            if damage is None:
+        for found in scan(folder):
+            checked += 1
+            if found.damage is None:
                 continue
             damaged += 1
-            say(f"damaged: {damage}")
+            say(f"damaged: {found.damage}")
             if options.remove:
-                remove(made_with)
-                whole = "" if made_with == path else ", all of it, as one job makes it"
-                again = "it is made anew when it is needed, or as a target"
-                say(f"removed: {made_with}{whole}; {again}")
-    say(f"{looked} files looked at, {damaged} damaged")
+                remove(found)
+                whole = "" if found.made_with == found.path else ", all of it, as one job makes it"
+                again = "it is recreated when it is needed, or as a target"
+                say(f"removed: {found.made_with}{whole}; {again}")
+    say(f"{checked} files checked, {damaged} damaged")
     return 2 if damaged and not options.remove else 0

@@ -54,8 +54,6 @@ class CheckConfig:
     begin up to two frames late."""
     as_annotated: bool
     """True: the last annotated key frame must be the last frame of the video."""
-    fingerprints: str | None
-    """CSV of the fingerprints of the right videos, from `aia check-films`; null: none."""
 
     def __post_init__(self) -> None:
         for name in ("frames", "source_fps", "missing_frames", "clock_start_sec"):
@@ -72,7 +70,6 @@ class CheckConfig:
                 self.source_fps,
                 self.missing_frames,
                 self.clock_start_sec,
-                self.fingerprints,
             )
         )
 

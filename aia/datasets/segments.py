@@ -1,9 +1,9 @@
 """Clips of data labelled by segment (§6): a stretch of a film, with one class of each task.
 
-A segment is asked about as a whole, so its clip has one person that fills the frame; beside it are
-hands and objects, which a detector found. In training the clip lies at the segment's middle or at a
-whole second within it, at the middle alone when it is scored; a segment that is shorter than a clip
-is seen with what is around it.
+A segment is asked about as a whole: its clip has one query and no persons, but hands and objects,
+which a detector found. In training the clip lies at the segment's middle or at a whole second
+within it, at the middle alone when it is scored; a segment that is shorter than a clip is seen with
+what is around it.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,9 +16,6 @@ from jaxtyping import Float
 from aia.clip import ClipKey, ClipSample, segment_times
 from aia.labels import ClassList
 from aia.tables import read_boxes, read_segments
-
-WHOLE = np.array([[0, 0, 1, 1]], np.float32)
-"""The box of a clip as a whole."""
 
 _Place = tuple[str, int]
 
@@ -49,9 +46,10 @@ def segment_clips(path: Path | str, *, task: str, labels: ClassList) -> list[Cli
                 ClipSample(
                     key=ClipKey(str(video), t),
                     time_sec=time_sec,
-                    persons_xyxy=WHOLE,
-                    persons_score=np.ones(1, np.float32),
+                    persons_xyxy=np.zeros((0, 4), np.float32),
+                    persons_score=np.zeros(0, np.float32),
                     labels=marks,
+                    query="clip",
                     segment=segment,
                 )
                 for time_sec in segment_times(start_sec, stop_sec)

@@ -16,7 +16,7 @@ def choose_clips(clips: Sequence[ClipSample], most: int) -> list[ClipKey]:
 
     The choice depends on the annotations alone, so that runs can be compared on the same clips.
     """
-    labelled = [clip for clip in clips if len(clip.persons_xyxy)]
+    labelled = [clip for clip in clips if clip.queries]
     if not labelled:
         return []
     marks = np.stack([clip.labels.max(axis=0) for clip in labelled])
@@ -78,7 +78,7 @@ def _attended(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Second, number in its second, box and place in the softmax of every filled slot."""
     if kind != "M":
-        persons = clip.persons_xyxy if clip.segment is None else clip.hands_xyxy
+        persons = clip.persons_xyxy if clip.query == "persons" else clip.hands_xyxy
         present = persons if kind == "P" else clip.objects_xyxy
         order = np.arange(len(present))
         return np.full(len(present), clip.time_sec), order, present, order

@@ -1,11 +1,11 @@
-"""One file or several, over lines that break off.
+"""Downloads: interrupted ones resume, and what arrives is checked before it gets its name.
 
-    NAME.part           grows while NAME is fetched; what breaks off is gone on with
-    NAME.part.json      which version of the file that is, so that no two are joined
-    NAME                appears when it is whole and right
-    NAME.fetched.json   its size and SHA-256: where none is published, the first fetch decides
+    NAME.part           grows during the download; a later call resumes from it
+    NAME.part.json      the server's version of the file, so that no two versions are joined
+    NAME                appears once it is complete and checked
+    NAME.fetched.json   its size and SHA-256: where none is published, the first download decides
 
-urllib3 speaks HTTP; going on in the middle, and telling a wrong file, is ours.
+urllib3 speaks HTTP, follows redirects and reads Retry-After; resuming and the checks are ours.
 """
 
 import contextlib
@@ -16,7 +16,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 import urllib3
@@ -24,48 +24,40 @@ import urllib3
 from aia.config import FetchConfig
 from aia.errors import InputError
 from aia.fetch.content import (
+    NOT_YET,
     Wanted,
     check_content,
-    check_existing,
-    check_new,
+    check_file,
     refuse_page,
-    write_record,
 )
 from aia.files import sync, write_text
 from aia.log import Pace, say
 
 LONGEST_WAIT_SEC = 60.0
 PIECE_BYTES = 1 << 20
-_WAIT_AND_SEE = (408, 425, 429)
-"""Refusals that pass; of the others only those of the server's own (5xx) do."""
+_TEMPORARY = (408, 425, 429)
+"""Client errors that are worth another attempt, as all server errors (5xx) are."""
 
 
-class _BrokenOffError(Exception):
-    """This attempt is over; another may help."""
+class Version(NamedTuple):
+    """The server's version of a file that a part belongs to."""
+
+    address: str
+    mark: str | None = None
+    """Strong ETag, or time of the last change; None: cannot be resumed."""
+    size: int | None = None
+
+
+class _InterruptedError(Exception):
+    """A failed attempt; another one may succeed."""
 
     def __init__(self, why: str, *, wait_sec: float | None = None) -> None:
         super().__init__(why)
         self.wait_sec = wait_sec
 
 
-class Version(NamedTuple):
-    """Which version of a file a part belongs to, in the server's words."""
-
-    address: str
-    etag: str | None = None
-    modified: str | None = None
-    size: int | None = None
-    md5: str | None = None
-
-    @property
-    def mark(self) -> str | None:
-        """What the server knows this version by; None: it cannot be gone on with."""
-        strong = self.etag if self.etag and not self.etag.startswith("W/") else None
-        return strong or self.modified
-
-
 def wanted_file(address: str, folder: Path | str, **known: Any) -> Wanted:
-    """The file behind an address, under the address's own name.
+    """Name the file behind an address by the last part of the address.
 
     Raises:
         InputError: No http(s) address, or its last part is no file's name.
@@ -80,7 +72,7 @@ def wanted_file(address: str, folder: Path | str, **known: Any) -> Wanted:
 
 
 def fetch_all(wanted: Sequence[Wanted], *, config: FetchConfig) -> None:
-    """Fetch several files, `config.at_once` at a time; one that fails leaves the others alone.
+    """Download several files, `config.at_once` at a time; one that fails does not stop the others.
 
     Raises:
         InputError: What is wrong with each file that failed.
@@ -109,35 +101,33 @@ def fetch_all(wanted: Sequence[Wanted], *, config: FetchConfig) -> None:
 
 
 def fetch(wanted: Wanted, *, config: FetchConfig, stop: threading.Event | None = None) -> None:
-    """Fetch one file, going on where an earlier call broke off; nothing where it is there.
+    """Download one file, resuming an interrupted download; an existing file is only checked.
 
     Args:
         wanted: Address, place, and what is known of the content.
         config: Patience: attempts without progress, waiting in between, stalls.
-        stop: Set from another thread, it ends the call.
+        stop: Ends the call when it is set by another thread.
 
     Raises:
-        InputError: It is not there, not to be had, or not what was expected: by name.
+        InputError: The file does not exist, cannot be had, or is not what was expected.
     """
     download = _Download(wanted, config, stop or threading.Event())
     if wanted.path.exists():
-        check_existing(wanted, lambda: download.stated_size())
+        download.check_existing()
         return
     wanted.path.parent.mkdir(parents=True, exist_ok=True)
-    with _alone(download.part, wanted):
-        if wanted.path.exists():  # another process was faster
-            return
-        download.run()
+    with _exclusive(download.part, wanted):
+        if not wanted.path.exists():  # else another process was faster
+            download.run()
 
 
 class _Download:
-    """One file on its way."""
+    """One file during its download."""
 
     def __init__(self, wanted: Wanted, config: FetchConfig, stop: threading.Event) -> None:
         self.wanted, self.config, self.stop = wanted, config, stop
         self.name = wanted.path.name
-        self.part = wanted.path.with_name(f"{self.name}.part")
-        self.note = wanted.path.with_name(f"{self.name}.part.json")
+        self.part, self.note, _ = map(wanted.beside, NOT_YET)
         self.version = _read_version(self.note)
         if self.version.address != wanted.address:  # a mirror may have another version
             self.version = Version(wanted.address)
@@ -147,56 +137,53 @@ class _Download:
             headers={"User-Agent": "aia", "Accept-Encoding": "identity"},
         )
 
-    def run(self) -> None:
-        """Everything up to the file's own name."""
-        begun_before = self.have > 0
-        for again in (False, True):
-            joined = self._fetch_part() or begun_before
-            try:
-                sha256 = check_new(
-                    self.wanted, self.part, size=self.version.size, md5=self.version.md5
-                )
-                break
-            except InputError as error:
-                self._forget()
-                if again or not joined:  # as it came, in one piece: it is wrong
-                    raise
-                begun_before = False
-                say(f"{self.name}: its pieces do not fit together, it is fetched anew ({error})")
-        sync(self.part)
-        size = self.have
-        write_record(self.wanted, sha256=sha256, size=size, etag=self.version.etag)
-        self.part.replace(self.wanted.path)
-        sync(self.wanted.path.parent)
-        self.note.unlink(missing_ok=True)
-        say(f"{self.name}: {size / 1e6:.1f} MB, sha256 {sha256[:16]}…")
-
     @property
     def have(self) -> int:
         """Bytes of the part."""
         return self.part.stat().st_size if self.part.exists() else 0
 
-    def stated_size(self) -> int | None:
-        """The file's size in the server's words; None: it does not say, or does not answer."""
-        try:
-            response = self.pool.request("HEAD", self.wanted.address, preload_content=False)
-            response.close()
-        except urllib3.exceptions.HTTPError:
-            return None
-        return _number(response.headers.get("Content-Length")) if response.status == 200 else None
+    def run(self) -> None:
+        """Download the part, check it and give it its name."""
+        resumed = self.have > 0
+        for last in (False, True):
+            joined = self._complete_part() or resumed
+            try:
+                size, sha256 = check_file(self.wanted, part=self.part, ask=self._stated_size)
+                break
+            except InputError as error:
+                self._forget()
+                if last or not joined:  # it came in one piece, so the content itself is wrong
+                    raise
+                resumed = False
+                say(f"{self.name}: its pieces do not fit, the download starts anew ({error})")
+        sync(self.part)
+        self.part.replace(self.wanted.path)
+        sync(self.wanted.path.parent)
+        self.note.unlink(missing_ok=True)
+        say(f"{self.name}: {size / 1e6:.1f} MB, sha256 {sha256[:16]}…")
 
-    def _fetch_part(self) -> bool:
-        """Make the part whole; whether it was put together from several answers."""
+    def check_existing(self) -> None:
+        """Check a file that exists already; record its digest where none was known.
+
+        Raises:
+            InputError: It is not what was published, or not what was downloaded.
+        """
+        size, sha256 = check_file(self.wanted, ask=self._stated_size)
+        say(f"{self.name}: is there, {size / 1e6:.1f} MB, sha256 {sha256[:16]}…")
+
+    def _complete_part(self) -> bool:
+        """Make attempts until the part is complete; True if it has pieces of several answers."""
         farthest, failures, answers = self.have, 0, 0
         while True:
+            wait_sec = None
             try:
                 answers += 1
                 self._attempt()
                 return answers > 1
-            except _BrokenOffError as problem:
-                why, wait_sec = problem, problem.wait_sec
+            except _InterruptedError as error:
+                why, wait_sec = str(error), error.wait_sec
             except urllib3.exceptions.HTTPError as error:
-                why, wait_sec = _BrokenOffError(_in_words(error, self.config)), None
+                why = self._describe(error)
             except OSError as error:
                 raise InputError(f"{self.part}: cannot be written ({error.strerror})") from None
             failures = 0 if self.have > farthest else failures + 1
@@ -210,148 +197,102 @@ class _Download:
                 wait_sec = self.config.wait_sec * 2 ** max(failures - 1, 0)
             wait_sec = min(wait_sec, LONGEST_WAIT_SEC)
             say(f"{self.name}: {why}; next attempt in {wait_sec:g} s")
-            if self.stop.wait(wait_sec):
-                raise InputError(f"{self.name}: stopped{self._kept()}")
+            self._stop_if_asked(wait_sec)
 
     def _attempt(self) -> None:
-        """One request, and its answer as far as it comes."""
-        headers = {}
+        """Make one request and write its answer as far as it comes."""
+        if self.have and self.have == self.version.size:
+            return  # complete, but the process ended before it was renamed
+        headers = dict(self.pool.headers)
         if self.have and self.version.mark:
-            headers = {"Range": f"bytes={self.have}-", "If-Range": self.version.mark}
+            headers |= {"Range": f"bytes={self.have}-", "If-Range": self.version.mark}
         response = self.pool.request(
             "GET", self.wanted.address, headers=headers, preload_content=False
         )
         try:
-            at = self._accept(response)
-            if at is not None:
-                self._receive(response, at)
+            self._receive(response, self._accept(response))
         finally:
-            response.close()  # not back to the pool: what is left of the answer is not wanted
-        self._ask_for_more()
+            response.close()  # not back to the pool: the rest of the answer is of no use
 
-    def _accept(self, response: Any) -> int | None:
-        """Where the answer's bytes belong; None: the part is whole already."""
-        status, headers = response.status, response.headers
-        if status == 416 and self.have:
-            if self.version.size is not None and self.have == self.version.size:
-                return None
+    def _accept(self, response: urllib3.BaseHTTPResponse) -> int:
+        """Find where the answer's bytes belong; refuse it if it is not the file."""
+        status, headers, address = response.status, response.headers, self.wanted.address
+        answer = f"the server answers {status} {response.reason}"
+        if status in _TEMPORARY or status >= 500:
+            raise _InterruptedError(answer, wait_sec=urllib3.Retry().get_retry_after(response))
+        piece = headers.get("Content-Range", "").startswith(f"bytes {self.have}-")
+        same = _mark(headers) in (None, self.version.mark)
+        if (status == 206 and not (piece and same)) or (status == 416 and self.have):
             self._forget()
-            raise _BrokenOffError(
-                f"has no bytes from {self.have:,} on, though it stated more; it is begun anew"
-            )
-        if status in _WAIT_AND_SEE or status >= 500:
-            wait_sec = _number(headers.get("Retry-After"))
-            raise _BrokenOffError(
-                f"the server answers {status} {response.reason}", wait_sec=wait_sec
-            )
+            raise _InterruptedError("has another version of the file; the download starts anew")
         if status not in (200, 206):
-            raise InputError(
-                f"{self.wanted.address}: the server answers {status} {response.reason}; "
-                + ("is the address right?" if status in (404, 410) else "is it open to you?")
-            )
+            likely = "is the address right?" if status in (404, 410) else "is it open to you?"
+            raise InputError(f"{address}: {answer}; {likely}")
         if headers.get("Content-Encoding", "identity") != "identity":
             raise InputError(
-                f"{self.wanted.address}: comes packed as {headers['Content-Encoding']} though the "
-                "file itself was asked for; is something in between, such as a proxy?"
+                f"{address}: comes packed as {headers['Content-Encoding']} though the file itself "
+                "was asked for; is something in between, such as a proxy?"
             )
-        refuse_page(self.wanted, headers.get("Content-Type", ""))
-        if status == 200:
-            self._begin(response)
-            return 0
-        return self._joint(headers)
-
-    def _begin(self, response: Any) -> None:
-        """A whole file comes: note which version."""
-        headers = response.headers
-        size = _number(headers.get("Content-Length"))
-        etag = headers.get("ETag")
-        self.version = Version(
-            self.wanted.address, etag, headers.get("Last-Modified"), size, _md5_of_s3(headers)
-        )
-        if self.wanted.size is not None and size not in (None, self.wanted.size):
+        if re.match("text/html|application/xhtml", headers.get("Content-Type", ""), re.I):
+            refuse_page(address, self.name)
+        if status == 206:
+            return self.have
+        stated = headers.get("Content-Length", "")
+        size = int(stated) if stated.isdecimal() else None
+        if size is not None and size != (self.wanted.size or size):
             raise InputError(
-                f"{self.wanted.address}: {self.name} has {size:,} bytes there, but "
-                f"{self.wanted.size:,} are right; it was not fetched"
+                f"{address}: {self.name} has {size:,} bytes there, but {self.wanted.size:,} are "
+                "right; it was not fetched"
             )
+        self.version = Version(address, _mark(headers), size)
         write_text(self.note, json.dumps(self.version._asdict()))
+        return 0
 
-    def _joint(self, headers: Any) -> int:
-        """Where a piece belongs, after a look at whether it belongs to this part at all."""
-        span = re.fullmatch(r"bytes (\d+)-(\d+)/(\d+|\*)", headers.get("Content-Range", ""))
-        total = _number(span[3]) if span else None
-        fits = span and int(span[1]) == self.have
-        same_size = total in (None, self.version.size) or self.version.size is None
-        same_mark = headers.get("ETag", self.version.etag) == self.version.etag
-        if not (fits and same_size and same_mark):
-            self._forget()
-            raise _BrokenOffError("sent a piece of something else; it is begun anew")
-        if self.version.size is None:
-            self.version = self.version._replace(size=total)
-        return self.have
-
-    def _receive(self, response: Any, at: int) -> None:
+    def _receive(self, response: urllib3.BaseHTTPResponse, at: int) -> None:
         """Write the answer's bytes from place `at` on."""
-        size = self.version.size
+        size, done = self.version.size, at
         pace = Pace(total=size or 0, done=at)
         pace.due()
-        done = at
-        with open(self.part, "r+b") as file:  # _alone made it
+        with open(self.part, "r+b") as file:  # _exclusive made it
             file.truncate(at)
             file.seek(at)
-            for piece in self._pieces(response):
-                if done == 0:
-                    check_content(self.wanted, piece)
+            while piece := response.read1(PIECE_BYTES, decode_content=False):
+                self._stop_if_asked()
+                if done == 0 and len(piece) >= 8:
+                    check_content(self.wanted.address, self.name, piece)
                 file.write(piece)
                 done += len(piece)
                 if pace.due():
                     say(_progress(self.name, done, size, pace))
-        if done != size and size is not None:
-            raise _BrokenOffError(f"broke off at {done:,} of {size:,} bytes")
+        if size is not None and done != size:
+            raise urllib3.exceptions.ProtocolError
 
-    def _pieces(self, response: Any) -> Iterator[bytes]:
-        """The answer's bytes as they come, until it ends or breaks off."""
-        while not self.stop.is_set():
-            try:
-                piece = response.read1(PIECE_BYTES, decode_content=False)
-            except urllib3.exceptions.ProtocolError:
-                if self.version.size is None:
-                    raise _BrokenOffError("broke off") from None
-                return
-            if not piece:
-                return
-            yield piece
-        raise InputError(f"{self.name}: stopped{self._kept()}")
+    def _stop_if_asked(self, within_sec: float = 0) -> None:
+        if self.stop.wait(within_sec):
+            raise InputError(f"{self.name}: stopped{self._kept()}")
 
-    def _ask_for_more(self) -> None:
-        """See whether there are bytes beyond the end, where nothing else vouches for the length."""
-        if self.wanted.vouched or self.version.md5:
-            return
-        ask = {"Range": f"bytes={self.have}-"}
-        if self.version.mark:
-            ask["If-Range"] = self.version.mark
-        for left in reversed(range(self.config.attempts)):
-            try:
-                response = self.pool.request(
-                    "GET", self.wanted.address, headers=ask, preload_content=False
-                )
-            except urllib3.exceptions.HTTPError:
-                if not left:
-                    say(f"{self.name}: whether it has more bytes than stated was not answered")
-                    return  # that it answers no second time is no fault of the file
-            else:
-                response.close()
-                break
-        span = re.fullmatch(r"bytes \S+/(\d+)", response.headers.get("Content-Range", ""))
-        if response.status in (206, 416) and span and int(span[1]) != self.have:
-            have = self.have
-            self._forget()
-            raise InputError(
-                f"{self.wanted.address}: the server stated {have:,} bytes for {self.name}, but has "
-                f"{int(span[1]):,}; it was refused, its length is not to be trusted"
-            )
+    def _describe(self, error: Exception) -> str:
+        """Say what went wrong with a connection."""
+        if isinstance(error, urllib3.exceptions.MaxRetryError) and error.reason:
+            return self._describe(error.reason)
+        if isinstance(error, urllib3.exceptions.ReadTimeoutError):
+            return f"sent nothing for {self.config.stall_sec:g} s"
+        if self.have and isinstance(error, urllib3.exceptions.ProtocolError):
+            of = f" of {self.version.size:,}" if self.version.size else ""
+            return f"broke off at {self.have:,}{of} bytes"
+        return f"cannot be reached ({' '.join(str(error).split())[:200]})"
+
+    def _stated_size(self) -> int | None:
+        """Ask the server for the file's size; None: it does not say, or does not answer."""
+        try:
+            response = self.pool.request("HEAD", self.wanted.address)
+        except urllib3.exceptions.HTTPError:
+            return None
+        stated = response.headers.get("Content-Length", "")
+        return int(stated) or None if response.status == 200 and stated.isdecimal() else None
 
     def _forget(self) -> None:
-        """Begin anew next time. The part stays, empty: it is locked."""
+        """Start from the first byte next time. The part stays, empty: it is locked."""
         with open(self.part, "r+b") as file:
             file.truncate(0)
         self.note.unlink(missing_ok=True)
@@ -360,12 +301,12 @@ class _Download:
     def _kept(self) -> str:
         if not self.have or not self.version.mark:
             return ""
-        return f" ({self.have:,} bytes are kept in {self.part.name}, the next call goes on)"
+        return f" ({self.have:,} bytes are kept in {self.part.name}, the next call resumes)"
 
 
 @contextlib.contextmanager
-def _alone(part: Path, wanted: Wanted) -> Iterator[IO[bytes]]:
-    """Hold the part for this process; one that stays empty goes away with its note."""
+def _exclusive(part: Path, wanted: Wanted) -> Iterator[None]:
+    """Lock the part for this process; remove it afterwards if it is still empty."""
     with open(part, "ab") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -374,7 +315,7 @@ def _alone(part: Path, wanted: Wanted) -> Iterator[IO[bytes]]:
         except OSError:
             pass  # a disk without locks
         try:
-            yield lock
+            yield
         finally:
             if part.exists() and not part.stat().st_size:
                 part.unlink()
@@ -384,22 +325,14 @@ def _alone(part: Path, wanted: Wanted) -> Iterator[IO[bytes]]:
 def _read_version(note: Path) -> Version:
     try:
         return Version(**json.loads(note.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):  # none, or half a one: begin anew
+    except (OSError, ValueError, TypeError):  # none, or half of one: start from the first byte
         return Version("")
 
 
-def _md5_of_s3(headers: Any) -> str | None:
-    """The content's MD5, which Amazon S3 gives as ETag of a file that was stored in one piece."""
-    found = re.fullmatch(r'"([0-9a-f]{32})"', headers.get("ETag", ""))
-    encrypted = headers.get("x-amz-server-side-encryption", "AES256") != "AES256"
-    own_key = "x-amz-server-side-encryption-customer-algorithm" in headers
-    if headers.get("Server") != "AmazonS3" or encrypted or own_key or not found:
-        return None
-    return found[1]
-
-
-def _number(text: str | None) -> int | None:
-    return int(text) if text and text.isdecimal() else None
+def _mark(headers: Any) -> str | None:
+    """Find by what the server recognises a version of a file."""
+    etag = headers.get("ETag", "W/")
+    return headers.get("Last-Modified") if etag.startswith("W/") else etag
 
 
 def _progress(name: str, done: int, size: int | None, pace: Pace) -> str:
@@ -407,15 +340,3 @@ def _progress(name: str, done: int, size: int | None, pace: Pace) -> str:
     if size is None:
         return f"{name}  {done / 1e6:8.1f} MB  {speed}"
     return f"{name}  {done / 1e6:8.1f} of {size / 1e6:.1f} MB  {speed}  eta {pace.eta(done)}"
-
-
-def _in_words(error: Exception, config: FetchConfig) -> str:
-    """What happened on the line."""
-    if isinstance(error, urllib3.exceptions.ReadTimeoutError):
-        return f"sent nothing for {config.stall_sec:g} s"
-    refused = isinstance(error, urllib3.exceptions.NewConnectionError)
-    if isinstance(error, urllib3.exceptions.ConnectTimeoutError) and not refused:
-        return f"does not answer within {config.stall_sec:g} s"
-    if isinstance(error, urllib3.exceptions.MaxRetryError) and error.reason:
-        return _in_words(error.reason, config)
-    return f"cannot be reached ({' '.join(str(error).split())[:200]})"

@@ -1,11 +1,11 @@
-"""Files out of an archive or a folder: those that are asked for, under names of ours.
+"""Files out of an archive or a folder, under names of ours.
 
     zip, tar (also compressed)    Python reads them
     rar                           rarfile reads them, with unrar, unar, 7z or bsdtar where packed
     a folder                      as it is, with all folders in it
 
-A name inside an archive is only looked at, never written to: where a file goes is said by whoever
-asks for it. So nothing can land outside the folder, whatever an archive calls its files.
+The caller chooses the name of each file; a name inside an archive is only looked at, never written
+to. So nothing lands outside the folder, whatever an archive calls its files. Links are left out.
 """
 
 import functools
@@ -21,43 +21,45 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from aia.errors import InputError
-from aia.fetch.content import Wanted, check_content
+from aia.fetch.content import check_content
 from aia.files import atomic_path
 from aia.log import Pace, say
 
 LARGEST_BYTES = 4 << 30
-"""Of one file; more is no film of a data set, but an archive made to fill the disk."""
-
-RAR = b"Rar!\x1a\x07"
+"""Of one file; more is no video of a data set, but an archive made to fill the disk."""
 RAR_TOOLS = "unrar, unar, 7z, 7zz or bsdtar"
 
 
-class Member(NamedTuple):
+class _Member(NamedTuple):
     """A file in an archive; it can be opened until the next one is asked for."""
 
     name: str
     bytes: int
     open: Callable[[], Any]
-    """Gives a file of bytes, to be closed."""
+    """Returns a file of bytes, to be closed."""
+
+    @property
+    def last_name(self) -> str:
+        """Name without folders, whichever system's they are."""
+        return re.split(r"[\\/]", self.name)[-1]
 
 
 def take_files(
     source: Path | str, called: Callable[[str], str | None], folder: Path | str
 ) -> dict[str, str]:
-    """Copy files out of an archive or a folder; those that are there already are left as they are.
+    """Copy files out of an archive or a folder; existing files are not overwritten.
 
     Args:
         source: The archive, or the folder.
-        called: What a file is called in `folder`, by its last name in the archive; None: it is not
-            asked for.
-        folder: Where they go.
+        called: Maps a file's last name in the archive to its name in `folder`; None: not wanted.
+        folder: Destination.
 
     Returns:
-        The name in the archive of each file that was asked for, by its name in `folder`.
+        The name in the archive of each wanted file, by its name in `folder`.
 
     Raises:
         InputError: The archive is none, damaged, or of a form that no tool here can read; two of
-            its files would get one name; or a file is not of the kind its name says.
+            its files would get one name; or a file's content does not fit its name.
     """
     import rarfile  # here, for all commands load this package
 
@@ -67,7 +69,7 @@ def take_files(
     pace = Pace(total=1)
     try:
         for member in _members(source):
-            name = called(_last(member))
+            name = called(member.last_name)
             if name is None:
                 continue
             if not re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*", name):
@@ -76,9 +78,9 @@ def take_files(
                 raise InputError(f"{source}: has {name} twice, {taken[name]} and {member.name}")
             taken[name] = member.name
         for done, member in enumerate(_members(source)):  # once it is known that all can be taken
-            name = called(_last(member))
+            name = called(member.last_name)
             if name is not None and not (folder / name).exists():
-                _take(source, member, folder / name)
+                _copy(source, member, folder / name)
             if pace.due():
                 say(f"{source.name}: {done} files looked at")
     except rarfile.RarCannotExec:
@@ -98,46 +100,51 @@ def take_files(
     return taken
 
 
-def _last(member: Member) -> str:
-    """A file's name without its folders, of whatever system they are."""
-    return member.name.replace("\\", "/").rsplit("/", 1)[-1]
-
-
-def _take(source: Path, member: Member, output: Path) -> None:
+def _copy(source: Path, member: _Member, output: Path) -> None:
     if member.bytes > LARGEST_BYTES:
-        raise InputError(f"{source}: {member.name} has {member.bytes:,} bytes, too many for a film")
+        raise InputError(
+            f"{source}: {member.name} has {member.bytes:,} bytes, too many for a file of a data set"
+        )
     with atomic_path(output) as temporary:
         with member.open() as packed, open(temporary, "wb") as file:
             start = packed.read(200)
-            check_content(Wanted(f"{source}, {member.name}", output), start)
+            check_content(f"{source}, {member.name}", output.name, start)
             file.write(start)
             shutil.copyfileobj(packed, file)
         have = temporary.stat().st_size
-        if not have or have != member.bytes:
+        if have != member.bytes:
             raise InputError(
                 f"{source}: {member.name} has {have:,} bytes, {member.bytes:,} were stated; is the "
                 "archive damaged?"
             )
 
 
-def _members(source: Path) -> Iterator[Member]:
-    """The files of an archive or a folder, one after another; links are left out."""
+def _members(source: Path) -> Iterator[_Member]:
+    """Yield the files of an archive or a folder, one after another."""
+    import rarfile
+
+    def member(name: str, size: int, opener: Callable[..., Any], *arguments: Any) -> _Member:
+        return _Member(name, size, functools.partial(opener, *arguments))
+
     if source.is_dir():
         for path in sorted(source.rglob("*")):
             if path.is_file():
                 name = str(path.relative_to(source))
-                yield Member(name, path.stat().st_size, functools.partial(path.open, "rb"))
+                yield member(name, path.stat().st_size, path.open, "rb")
     elif not source.is_file():
         raise InputError(f"{source}: there is no such archive or folder; is the path right?")
-    elif _begins(source, RAR):
-        yield from _of_rar(source)
+    elif rarfile.is_rarfile(source):
+        with rarfile.RarFile(source) as rar:
+            if rar.is_solid():
+                say(f"{source.name}: is packed as one piece, so that each file takes longer")
+            for info in rar.infolist():
+                if info.is_file():
+                    yield member(info.filename, info.file_size, rar.open, info)
     elif zipfile.is_zipfile(source):
         with zipfile.ZipFile(source) as opened:
-            for info in opened.infolist():
-                if not info.is_dir():
-                    yield Member(
-                        info.filename, info.file_size, functools.partial(opened.open, info)
-                    )
+            for entry in opened.infolist():
+                if not entry.is_dir():
+                    yield member(entry.filename, entry.file_size, opened.open, entry)
     else:
         try:
             archive = tarfile.open(source)  # noqa: SIM115 (the block follows)
@@ -146,24 +153,6 @@ def _members(source: Path) -> Iterator[Member]:
                 f"{source}: neither a rar, nor a zip, nor a tar, nor a folder; is it damaged?"
             ) from None
         with archive:
-            for entry in archive:
-                if entry.isreg():
-                    yield Member(
-                        entry.name, entry.size, functools.partial(archive.extractfile, entry)
-                    )
-
-
-def _of_rar(source: Path) -> Iterator[Member]:
-    import rarfile
-
-    with rarfile.RarFile(source) as opened:
-        if opened.is_solid():
-            say(f"{source.name}: is packed as one piece, so that each file takes longer")
-        for info in opened.infolist():
-            if info.is_file():
-                yield Member(info.filename, info.file_size, functools.partial(opened.open, info))
-
-
-def _begins(path: Path, mark: bytes) -> bool:
-    with open(path, "rb") as file:
-        return file.read(len(mark)) == mark
+            for header in archive:
+                if header.isreg():
+                    yield member(header.name, header.size, archive.extractfile, header)

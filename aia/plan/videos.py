@@ -6,9 +6,10 @@ import os
 import re
 
 from aia.config import VIDEO_ID, Settings
-from aia.datasets import ava_files, epic55, sources
+from aia.datasets import epic55, sources
 from aia.errors import InputError
 from aia.fetch import NOT_YET
+from aia.fetch.sources import AVA_LISTS, read_ava_list
 from aia.plan.publishers import AVA, EPIC, PUBLISHED, UCF
 from aia.playhouse import video_names
 from aia.tables import read_films, read_segments
@@ -144,11 +145,11 @@ class Videos:
     def _published(self, part: str) -> dict[str, str]:
         """Names of AVA's videos by their ids, of trainval or test."""
         folder = f"{AVA}/{str(self.settings.data.fetch)[4:]}"
-        return ava_files.films_of(self._fetched(f"{folder}/{ava_files.film_list(part)}"))
+        return read_ava_list(self._fetched(f"{folder}/{AVA_LISTS[part]}"))
 
     def _published_name(self, video: str) -> str:
         """Return an AVA video's name with its ending, which differs among them."""
-        for part in ava_files.FILM_PARTS:
+        for part in AVA_LISTS:
             if video in self._published(part):
                 return self._published(part)[video]
         raise InputError(
@@ -170,13 +171,13 @@ def published_address(name: str, base: str) -> str:
         InputError: No list of AVA's videos that was downloaded has it.
     """
     for version in ("2.2", "2.1"):
-        for part in ava_files.FILM_PARTS:
-            path = f"{AVA}/v{version}/{ava_files.film_list(part)}"
-            if os.path.exists(path) and name in ava_files.films_of(path).values():
+        for part in AVA_LISTS:
+            path = f"{AVA}/v{version}/{AVA_LISTS[part]}"
+            if os.path.exists(path) and name in read_ava_list(path).values():
                 return f"{base.rstrip('/')}/{part}/{name}"
     raise InputError(
         f"{name}: is in none of the lists of AVA's films under {AVA}; fetch these first: "
-        f"`snakemake {AVA}/v2.2/{ava_files.film_list('trainval')}`"
+        f"`snakemake {AVA}/v2.2/{AVA_LISTS['trainval']}`"
     )
 
 

@@ -48,6 +48,7 @@ def train_run(
     output: Path,
     validate: Callable[[Network], float] | None = None,
     bank: ObjectBank | None = None,
+    sources: Mapping[str, str] | None = None,
     ranks: Ranks = SINGLE_PROCESS,
 ) -> None:
     """Train the run, resuming from the work folder's checkpoint where there is one.
@@ -62,13 +63,14 @@ def train_run(
         output: Folder that gets model.safetensors, metrics.jsonl and config.yaml.
         validate: Gives the mAP for the curve, every `validate_every` steps.
         bank: The memory of a run that remembers objects.
+        sources: Digests of the files that the inputs were prepared from (see `open_work_dir`).
         ranks: The processes that train it together; each calls this.
     """
     config = run.train
     device = pick_device(config.device, ranks)
     threads = max(config.threads // ranks.local_count, 1)
     torch.set_num_threads(usable_threads(threads))
-    clips = [clip for clip in clips if len(clip.persons_xyxy)]
+    clips = [clip for clip in clips if clip.queries]
     _refuse_impossible(run, clips, ranks)
     if bank is not None:
         seen = ObjectsSeen(bank.pool.d, bank.detector)
@@ -92,7 +94,7 @@ def train_run(
             fingerprint = {"run": run.identity(), "data": dict(sorted(data_digests.items()))}
             writer = checkpoint.Writer(
                 work,
-                run=checkpoint.open_work_dir(work, fingerprint),
+                run=checkpoint.open_work_dir(work, fingerprint, sources=sources),
                 lock=lock,
                 keep=config.keep_checkpoints,
             )
@@ -154,6 +156,7 @@ def _refuse_impossible(run: Run, clips: Sequence[ClipSample], ranks: Ranks) -> N
     """Raise an InputError for a run that cannot be trained from what it is given."""
     if not clips:
         raise InputError("the annotations hold no person at all; is it the right file?")
+    run.check_queries(clips)
     if run.train.batch < ranks.count:
         raise InputError(
             f"train.batch = {run.train.batch} is shared by {ranks.count} processes; expected at "
@@ -178,7 +181,7 @@ def _say_beginning(
 ) -> None:
     """Say what will be trained, in a few lines."""
     parameters = sum(p.numel() for p in network.parameters() if p.requires_grad)
-    persons = sum(len(clip.persons_xyxy) for clip in clips)
+    persons = sum(clip.queries for clip in clips)
     trained = f"{parameters / 1e6:.2f} M trained parameters"
     say(f"{run.name}: {trained}, {len(clips)} clips, {persons} persons")
     if ranks.count > 1:
@@ -187,7 +190,7 @@ def _say_beginning(
         size_mb = memory.pool.features.nbytes / 1e6
         say(f"{run.name}: memory pool of {size_mb:.1f} MB")
     if step:
-        say(f"{run.name}: going on after step {step}")
+        say(f"{run.name}: resuming after step {step}")
 
 
 def _record(

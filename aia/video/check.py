@@ -1,37 +1,30 @@
-"""Whether a film is cut as its annotations expect; a wrong cut costs points without a word.
+"""Checks that a video is cut as its annotations expect; a wrong cut costs points silently.
 
-Looked at when a film is decoded, and again before training, from what its store says of it.
+They run when a video is decoded, and again before training, on what its frame store says of it.
 """
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import UInt64
 
 from aia.config import CheckConfig
 from aia.errors import InputError
 from aia.log import say
-from aia.video.fingerprints import (
-    RATES,
-    Fingerprint,
-    differences,
-    per_second,
-    read_fingerprints,
-)
 
+RATES = (24000 / 1001, 24.0, 25.0, 30000 / 1001, 30.0, 50.0, 60000 / 1001, 60.0)
+"""Frames per second that videos have."""
 GAP = 1.5  # lengths of a frame; a longer step leaves one out
-STEADY = 0.9  # share of steps that are as long as a frame, in a film of steady rate
+STEADY = 0.9  # share of steps that are as long as a frame, in a video of steady rate
 NOTED_GAPS = 5
 
 
 def source_facts(starts_sec: Sequence[float], *, film_start_sec: float) -> dict[str, Any]:
-    """What the frames' times tell of a film: its rate, whether that is steady, what is missing.
+    """Derive a video's rate, its steadiness and its gaps from the times of its frames.
 
     Args:
-        starts_sec: When each frame begins, from the film's first on.
-        film_start_sec: What annotations call the film's first moment.
+        starts_sec: When each frame begins, from the video's first on.
+        film_start_sec: Time of the video's first frame in the annotations.
     """
     starts = np.asarray(starts_sec, dtype=np.float64)
     steps = np.diff(starts)
@@ -52,59 +45,29 @@ def source_facts(starts_sec: Sequence[float], *, film_start_sec: float) -> dict[
     }
 
 
-def fingerprint_of(
-    video: str, about: Mapping[str, Any], looks: UInt64[np.ndarray, " frames"]
-) -> Fingerprint:
-    """A film's line in a list of films."""
-    return Fingerprint(
-        video=video,
-        start_sec=float(about["start_sec"]),
-        fps=float(about["fps"]),
-        frames=len(looks),
-        source_frames=int(about["source_frames"]),
-        duration_sec=float(about["source_duration_sec"]),
-        sha256=str(about["source_sha256"]),
-        looks=per_second(looks, float(about["fps"])),
-    )
-
-
-def faults(
-    video: str,
-    about: Mapping[str, Any],
-    looks: UInt64[np.ndarray, " frames"] | None,
-    *,
-    check: CheckConfig,
-    known: Mapping[str, Fingerprint],
-) -> list[str]:
-    """What is wrong with a film, in words; nothing where it is what it must be.
+def faults(video: str, about: Mapping[str, Any], frames: int, *, check: CheckConfig) -> list[str]:
+    """Find what is wrong with a video, in words.
 
     Args:
         video: Its id.
         about: What its store says of it.
-        looks: Of each of its frames.
-        check: What it must be.
-        known: Fingerprints of right films.
+        frames: Number of stored frames.
+        check: Requirements.
     """
-    if looks is None or "source_fps" not in about:
-        return ["its frame store is from before films were checked; make it again"]
+    if "source_fps" not in about:
+        return ["its frame store is from before videos were checked; make it again"]
     found = [
-        _count(about, len(looks), check.frames),
+        _count(about, frames, check.frames),
         _length(about),
         _rate(about, check.source_fps),
         _missing(about, check.missing_frames),
         _clock(about, check.clock_start_sec),
     ]
-    words = [fault for fault in found if fault]
-    if check.fingerprints is not None:
-        if video in known:
-            words += differences(known[video], fingerprint_of(video, about, looks), looks)
-        else:
-            words.append(f"has no fingerprint in {check.fingerprints}")
-    return words
+    return [fault for fault in found if fault]
 
 
 def remarks(about: Mapping[str, Any]) -> list[str]:
-    """What is worth knowing of a film, though not wrong."""
+    """Find what is worth knowing of a video, though not wrong."""
     said = []
     fps, source_fps = float(about["fps"]), float(about["source_fps"])
     if about.get("numbered"):
@@ -121,42 +84,31 @@ def remarks(about: Mapping[str, Any]) -> list[str]:
     return said
 
 
-def refuse_film(
-    video: str,
-    about: Mapping[str, Any],
-    looks: UInt64[np.ndarray, " frames"],
-    *,
-    check: CheckConfig,
-) -> None:
-    """Raise an InputError if a film is not what it must be, or only say so where that suffices."""
+def refuse_video(video: str, about: Mapping[str, Any], frames: int, *, check: CheckConfig) -> None:
+    """Raise an InputError if a video does not meet the requirements, or only log it (`warn`)."""
     if not check.enabled:
         return
     for remark in remarks(about):
         say(f"{video}: {remark}")
-    words = faults(video, about, looks, check=check, known=known_films(check))
+    words = faults(video, about, frames, check=check)
     if words:
         stop_or_say([f"{video}: {'; '.join(words)}"], check)
 
 
-def known_films(check: CheckConfig) -> dict[str, Fingerprint]:
-    """The fingerprints that the settings name."""
-    return read_fingerprints(Path(check.fingerprints)) if check.fingerprints else {}
-
-
 def stop_or_say(lines: Sequence[str], check: CheckConfig) -> None:
-    """Raise one InputError of all lines, or say them where the settings let wrong films pass."""
+    """Raise one InputError of all lines, or log them where the settings let wrong videos pass."""
     if check.wrong_films == "warn":
         for line in lines:
-            say(f"wrong film: {line}")
+            say(f"wrong video: {line}")
         return
     advice = (
-        "A wrong cut costs points without a word. Cut the film anew; if it is right as it is, "
+        "A wrong cut costs points without a word. Cut the video anew; if it is right as it is, "
         "change the section `check` of the settings (wrong_films: warn lets all of them pass)"
     )
     if len(lines) == 1:
         raise InputError(f"{lines[0]}. {advice}")
     listed = "\n".join(f"  {line}" for line in lines)
-    raise InputError(f"{len(lines)} films are not what they must be:\n{listed}\n{advice}")
+    raise InputError(f"{len(lines)} videos are not what they must be:\n{listed}\n{advice}")
 
 
 def _count(about: Mapping[str, Any], frames: int, right: int | None) -> str | None:
@@ -177,7 +129,7 @@ def _count(about: Mapping[str, Any], frames: int, right: int | None) -> str | No
 
 
 def _length(about: Mapping[str, Any]) -> str | None:
-    """A film that was cut before: its length must be the part's, not that at another rate."""
+    """Check a video that was cut before: it must last as long as the part."""
     part_sec = float(about["end_sec"]) - float(about["start_sec"])
     was_cut = about["film_start_sec"] == about["start_sec"] > 0
     stated_sec, fps = float(about["stated_sec"]), float(about["fps"])
@@ -190,7 +142,7 @@ def _length(about: Mapping[str, Any]) -> str | None:
 
 
 def _rate_of(found: float, fps: float, *, frames: int) -> float | None:
-    """The rate that films have and that was found, if it is not simply `fps` with some lost."""
+    """Find a usual rate near `found`, unless that is simply `fps` with some frames lost."""
     rate = min(RATES, key=lambda known: abs(known - found))
     if abs(found - rate) > max(0.0005 * rate, 1.5 * fps / frames):
         return None
@@ -229,6 +181,6 @@ def _clock(about: Mapping[str, Any], allowed: float | None) -> str | None:
         return None
     return (
         f"its own clock begins at {clock_sec:.2f} s instead of 0, so annotations may be off by as "
-        "much; was it cut out of a longer film without setting its clock back? "
+        "much; was it cut out of a longer video without setting its clock back? "
         "(check.clock_start_sec)"
     )

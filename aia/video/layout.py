@@ -4,7 +4,6 @@
     offsets       where each frame begins; one more than there are frames
     crc32         of each frame's bytes, so that damage is found by whoever reads them
     times_sec     when each frame is shown
-    looks         what each frame looks like, in 64 bits (fingerprints.py)
     codec_header  what the H.264 decoder must know beforehand
     attributes    the settings it was made with, the source's fingerprint, a checksum of the above
 
@@ -22,7 +21,7 @@ from typing import Any, BinaryIO, NamedTuple
 
 import h5py
 import numpy as np
-from jaxtyping import Float, Int, UInt64
+from jaxtyping import Float, Int
 
 from aia.errors import InputError
 from aia.video.codecs import H264Codec, JpegCodec, build_codec
@@ -145,12 +144,6 @@ def skipped_reason(path: Path) -> str | None:
             return file.attrs.get("skipped")
     except _DAMAGED:
         return None
-
-
-def read_looks(path: Path) -> UInt64[np.ndarray, " frames"] | None:
-    """What each frame looks like; None: the store is from before that was noted."""
-    with h5py.File(path, "r", locking=False) as file:
-        return _dataset(path, file, "looks")[()] if "looks" in set(file) else None
 
 
 def load_index(path: Path) -> Index:

@@ -15,20 +15,18 @@ from typing import Any, NamedTuple
 
 import av
 import numpy as np
-from jaxtyping import Float, Int, Shaped, UInt8, UInt64
+from jaxtyping import Float, Int, Shaped, UInt8
 
 from aia.config import STAGE_VERSIONS, CheckConfig, FramesConfig
 from aia.errors import InputError
 from aia.files import atomic_path, file_digest
 from aia.log import say
-from aia.video.check import refuse_film, source_facts
+from aia.video.check import refuse_video, source_facts
 from aia.video.codecs import build_codec
 from aia.video.decode import Film
-from aia.video.fingerprints import look
 from aia.video.layout import (
     Index,
     load_index,
-    read_looks,
     skipped_reason,
     write_skipped,
     write_store,
@@ -89,9 +87,8 @@ def make_store(
     # the bytes wait in a file without a name: HDF5 must know their number before it takes them
     with tempfile.TemporaryFile(dir=output.parent) as spool:
         times_sec: list[float] = []
-        looks: list[int] = []
         lengths, checks = [0], []
-        for piece in codec.encode(_noting(source, config, times_sec, looks)):
+        for piece in codec.encode(_noting(source, config, times_sec)):
             spool.write(piece)
             lengths.append(len(piece))
             checks.append(zlib.crc32(piece))
@@ -112,7 +109,6 @@ def make_store(
             "offsets": np.cumsum(lengths, dtype=np.int64),
             "crc32": np.array(checks, dtype=np.uint32),
             "times_sec": np.array(times_sec, dtype=np.float64),
-            "looks": np.array(looks, dtype=np.uint64),
             "codec_header": np.frombuffer(codec.header, dtype=np.uint8),
         }
         about: dict[str, Any] = {
@@ -135,7 +131,7 @@ def make_store(
             "bad_packets": source.bad_packets,
         }
         if check is not None:
-            refuse_film(output.stem, about, index["looks"], check=check)
+            refuse_video(output.stem, about, len(checks), check=check)
         with atomic_path(output) as temporary:
             write_store(temporary, index, about, spool)
     return StoreInfo(
@@ -232,11 +228,6 @@ class FrameStore:
     def about(self) -> dict[str, Any]:
         """Everything the file says of itself and of its source."""
         return dict(self._index.about)
-
-    @property
-    def looks(self) -> UInt64[np.ndarray, " frames"] | None:
-        """What each frame looks like (fingerprints.py); None: the store is older than that."""
-        return read_looks(self.path) if len(self) else None
 
     def __len__(self) -> int:
         return len(self._index.times_sec)
@@ -378,11 +369,10 @@ def _part(config: FramesConfig) -> tuple[float, float]:
 
 
 def _noting(
-    source: Film, config: FramesConfig, times_sec: list[float], looks: list[int]
+    source: Film, config: FramesConfig, times_sec: list[float]
 ) -> Iterator[UInt8[np.ndarray, "height width 3"]]:
-    """The frames to keep; notes when each is shown and what it looks like."""
+    """Yield the frames to keep, and append the time of each to `times_sec`."""
     begins_sec, ends_sec = _part(config)
-    last, seen = None, 0
     for time_sec, rgb in source.frames(
         fps=config.fps,
         short_side=config.short_side,
@@ -390,10 +380,7 @@ def _noting(
         end_sec=ends_sec,
         numbered=config.numbered,
     ):
-        if rgb is not last:
-            last, seen = rgb, look(rgb)
         times_sec.append(config.film_start_sec + time_sec)
-        looks.append(seen)
         yield rgb
 
 

@@ -1,4 +1,4 @@
-"""Archives that are damaged, would write elsewhere, or hold something else than films."""
+"""Archives that are damaged, would write elsewhere, or hold something else than videos."""
 
 import io
 import os
@@ -79,7 +79,7 @@ CASES = [
          r"a\.zip: neither a rar, nor a zip"),
     Case("zip that would write elsewhere", archive("a.zip", lambda: zipped(
          "../../escaped.avi", "/tmp/escaped.avi", "..\\..\\escaped.avi")), TAKE,
-         r"a\.zip: lacks v_Diving_g02_c03, of 1 films; is it the archive"),
+         r"a\.zip: lacks v_Diving_g02_c03, of 1 videos; is it the archive"),
     Case("zip with a page instead of a film",
          archive("a.zip", lambda: zipped(FILM, content=b"<!DOCTYPE html><html>404</html>")), TAKE,
          r"a\.zip, v_Diving_g02_c03\.avi: "),
@@ -87,7 +87,7 @@ CASES = [
          archive("a.zip", lambda: zipped(FILM, content=b"To be found elsewhere.")), TAKE,
          r"a\.zip, v_Diving_g02_c03\.avi: .*does not begin as a \.avi file"),
     Case("zip with an empty film", archive("a.zip", lambda: zipped(FILM, content=b"")), TAKE,
-         r"a\.zip: v_Diving_g02_c03\.avi has 0 bytes"),
+         r"a\.zip, v_Diving_g02_c03\.avi: v_Diving_g02_c03\.avi does not begin as a \.avi"),
     Case("zip with a film twice", archive("a.zip", lambda: zipped("a/" + FILM, "b/" + FILM)), TAKE,
          r"a\.zip: has v_Diving_g02_c03\.avi twice, a/.* and b/"),
     Case("zip that overstates a length", archive("a.zip", overstated), TAKE,

@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from aia.datasets.epic55 import prepare
+from aia.datasets.epic55 import read_splits
 from aia.evaluate.majority import evaluate_majority, majority
 from aia.evaluate.top_k import evaluate_epic, top_k
 
@@ -32,13 +32,14 @@ def test_a_class_that_was_never_seen_comes_after_all_that_were():
 @pytest.fixture(scope="module")
 def prepared(shared_data, tmp_path_factory):
     folder, output = shared_data / "epic55", tmp_path_factory.mktemp("epic")
-    prepare(
+    _, rows = read_splits(
         folder / "EPIC_train_action_labels.csv",
         verbs=folder / "EPIC_verb_classes.csv",
         nouns=folder / "EPIC_noun_classes.csv",
         videos=folder / "EPIC_video_info.csv",
-        output=output,
     )
+    for split, table in rows.items():
+        table.to_csv(output / f"{split}.csv", index=False)
     return output
 
 

@@ -284,6 +284,24 @@ def test_what_is_not_a_model_is_refused(tmp_path, content, message):
         Model.load(path, device=CPU)
 
 
+def test_a_clip_that_is_asked_about_as_a_whole_stands_in_the_table_as_the_whole_frame(tmp_path):
+    """Its scores are those of its segment, whatever hands were seen."""
+    whole = [
+        dataclasses.replace(
+            clip(t, 0), query="clip", segment=10 + t, labels=np.zeros((1, 3), np.uint8)
+        )
+        for t in (1, 2)
+    ]
+    path = publish(tmp_path, "slowfast_tiny-serial-M-amu-s0", network={"query": "segment"})
+    model = Model.load(path, device=CPU)
+    found, _ = score_clips(model, whole, STORES, config=CONFIG, extend=False, device=CPU)
+    assert found.scores.shape == (2, 3)
+    boxes = found.boxes[["x1", "y1", "x2", "y2", "score", "segment"]]
+    assert boxes.to_numpy().tolist() == [[0, 0, 1, 1, 1, 11], [0, 0, 1, 1, 1, 12]]
+    with pytest.raises(InputError, match="network.query = segment, but film is labelled by person"):
+        score_clips(model, CLIPS, STORES, config=CONFIG, extend=False, device=CPU)
+
+
 def test_nobody_to_score_is_an_error(tmp_path):
     model = Model.load(publish(tmp_path, "slowfast_tiny-none-s0"), device=CPU)
     with pytest.raises(InputError, match="no clip has a person"):

@@ -1,5 +1,6 @@
 """Bits flip and files are cut: it is found by checksum, named, and made again."""
 
+import json
 import random
 import shutil
 import subprocess
@@ -15,9 +16,9 @@ import zarr
 from safetensors.torch import load_file
 
 from aia import cli
-from aia.files import atomic_path
+from aia.files import atomic_path, file_digest
 from aia.tables import write_boxes
-from aia.verify import look_through
+from aia.verify import scan
 from aia.video.store import FrameStore
 from tests.train.running import finish
 
@@ -75,7 +76,7 @@ def test_damage_is_named_and_what_is_damaged_taken_away(
     shutil.copytree(trained, folder)
     assert cli.main(["verify", str(folder)]) == 0
     whole = capsys.readouterr().err.splitlines()[-1]
-    assert whole.endswith("files looked at, 0 damaged")
+    assert whole.endswith("files checked, 0 damaged")
     victim = ARTEFACTS[what](folder)
     damage(victim)
     assert cli.main(["verify", str(folder)]) == 2
@@ -88,7 +89,7 @@ def test_damage_is_named_and_what_is_damaged_taken_away(
     assert kept != folder
     assert cli.main(["verify", str(folder)]) == 0
     count = int(whole.split()[0])
-    assert capsys.readouterr().err.splitlines()[-1] == f"{count - 1} files looked at, 0 damaged"
+    assert capsys.readouterr().err.splitlines()[-1] == f"{count - 1} files checked, 0 damaged"
 
 
 def content_of_frames(path: Path) -> object:
@@ -141,7 +142,7 @@ def test_any_bit_that_flips_is_named_or_nothing_is_other_for_it(
         damaged = bytearray(whole)
         damaged[place] ^= 1 << rng.randrange(8)
         path.write_bytes(damaged)
-        said = [looked.damage for looked in look_through(folder) if looked.damage]
+        said = [checked.damage for checked in scan(folder) if checked.damage]
         named += bool(said)
         assert said or content(path) == expected, place
     assert named >= 20
@@ -155,7 +156,7 @@ def test_a_run_goes_on_from_the_generation_before_a_damaged_one(
     flip(ARTEFACTS[what](tmp_path))
     said = finish(films, settings, tmp_path / "run")
     assert "going back to the generation before" in said
-    assert "going on after step 12" in said
+    assert "resuming after step 12" in said
     for name in ("model.safetensors", "metrics.jsonl", "config.yaml"):
         assert (tmp_path / "run" / name).read_bytes() == (trained / "run" / name).read_bytes()
 
@@ -165,18 +166,32 @@ def test_a_folder_that_is_not_there_is_an_input_error(tmp_path, capsys) -> None:
     assert "resluts: there is no such folder" in capsys.readouterr().err
 
 
-def test_a_file_whose_name_begins_with_a_dot_is_looked_at(trained, tmp_path, capsys) -> None:
+def test_a_file_whose_name_begins_with_a_dot_is_checked(trained, tmp_path, capsys) -> None:
     shutil.copy(trained / "persons.parquet", tmp_path / ".hidden.parquet")
     flip(tmp_path / ".hidden.parquet")
     assert cli.main(["verify", str(tmp_path)]) == 2
     assert f"damaged: {tmp_path}/.hidden.parquet: " in capsys.readouterr().err
 
 
-def test_what_a_writer_is_at_is_not_looked_at(tmp_path, capsys) -> None:
+@pytest.mark.parametrize("damage", [flip, cut, empty], ids=["flipped", "cut", "empty"])
+def test_a_download_is_compared_with_its_record(tmp_path, capsys, damage) -> None:
+    video = tmp_path / "a.bin"
+    video.write_bytes(bytes(range(101)))
+    record = {"address": "http://host/a.bin", "size": 101, "sha256": file_digest(video)}
+    (tmp_path / "a.bin.fetched.json").write_text(json.dumps(record))
+    assert cli.main(["verify", str(tmp_path)]) == 0
+    assert "1 files checked, 0 damaged" in capsys.readouterr().err
+    damage(video)
+    assert cli.main(["verify", str(tmp_path), "--remove"]) == 0
+    assert f"damaged: {video}: a.bin " in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["a.bin.fetched.json"]
+
+
+def test_an_unfinished_file_is_not_checked(tmp_path, capsys) -> None:
     with atomic_path(tmp_path / "persons.parquet") as temporary:
         temporary.write_bytes(b"half")
         assert cli.main(["verify", str(tmp_path)]) == 0
-    assert "0 files looked at, 0 damaged" in capsys.readouterr().err
+    assert "0 files checked, 0 damaged" in capsys.readouterr().err
 
 
 SNAKEFILE = """
@@ -210,9 +225,9 @@ def test_a_folder_that_one_job_makes_is_taken_away_and_made_anew(trained, tmp_pa
     assert cli.main(["verify", str(results), "--remove"]) == 0
     said = capsys.readouterr().err
     assert f"damaged: {made}/a.parquet: " in said
-    assert f"removed: {made}, all of it, as one job makes it; it is made anew" in said
+    assert f"removed: {made}, all of it, as one job makes it; it is recreated" in said
     assert not made.exists()
     assert (results / "imported").exists()
     assert "rule import_boxes" in snakemake("results/imported/persons")
     assert cli.main(["verify", str(results)]) == 0
-    assert "2 files looked at, 0 damaged" in capsys.readouterr().err
+    assert "2 files checked, 0 damaged" in capsys.readouterr().err

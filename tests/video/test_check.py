@@ -1,4 +1,4 @@
-"""Wrong cuts: each is caught when the film is decoded and again before training, by its name.
+"""Wrong cuts: each is caught when the video is decoded and again before training, by its name.
 
 The part that is kept is 5 s to 17 s, at 30 frames a second: 360 frames.
 """
@@ -13,10 +13,9 @@ import numpy as np
 import pytest
 
 from aia.config import CheckConfig, FramesConfig
-from aia.datasets.films import check_films
+from aia.datasets.videos import check_videos
 from aia.errors import InputError
 from aia.video.check import source_facts
-from aia.video.fingerprints import Fingerprint, differences, read_fingerprints
 from aia.video.store import FrameStore, make_store
 
 from .films import moving, write_film
@@ -28,7 +27,7 @@ WHOLE = FramesConfig(
 CUT = replace(WHOLE, film_start_sec=5.0)
 RIGHT = CheckConfig(
     wrong_films="stop", frames=360, source_fps=None, missing_frames=0, clock_start_sec=0.1,
-    as_annotated=False, fingerprints=None,
+    as_annotated=False,
 )  # fmt: skip
 ANY = replace(RIGHT, frames=None, missing_frames=None, clock_start_sec=None)
 Write = Callable[..., Path]
@@ -76,7 +75,7 @@ def refused(film: Path, *, config: FramesConfig = CUT, check: CheckConfig = RIGH
 
 def listed(*stores: Path, config: FramesConfig = CUT, check: CheckConfig = RIGHT) -> Path:
     output = stores[0].parent.parent / "list.csv"
-    check_films(stores=stores, annotations=[], frames=config, check=check, output=output)
+    check_videos(stores=stores, annotations=[], frames=config, check=check, output=output)
     return output
 
 
@@ -157,10 +156,10 @@ def test_a_film_has_as_many_frames_as_are_annotated(
         "output": tmp_path / "list.csv",
     }
     if right:
-        check_films(**given)
+        check_videos(**given)
         return
     with pytest.raises(InputError, match=f"film: has 37 frames, but {annotated} are annotated"):
-        check_films(**given)
+        check_videos(**given)
 
 
 def test_other_rates_are_resampled_by_time(
@@ -243,7 +242,7 @@ def test_a_wrong_film_passes_where_the_settings_let_it(
     warn = replace(RIGHT, wrong_films="warn")
     output = stored(write(range(359)), CUT, warn)
     listed(output, check=warn)
-    assert capsys.readouterr().err.count("wrong film: film: has 359 frames") == 2
+    assert capsys.readouterr().err.count("wrong video: film: has 359 frames") == 2
 
 
 def test_each_wrong_film_is_in_one_message(write: Write) -> None:
@@ -254,7 +253,7 @@ def test_each_wrong_film_is_in_one_message(write: Write) -> None:
     with pytest.raises(InputError) as error:
         listed(*stores)
     said = str(error.value).splitlines()
-    assert said[0] == "2 films are not what they must be:"
+    assert said[0] == "2 videos are not what they must be:"
     assert said[1].startswith("  a: has 359 frames")
     assert said[2].startswith("  c: has 300 frames")
     assert "wrong_films: warn" in said[3]
@@ -264,7 +263,7 @@ def test_annotations_beyond_a_film_are_found(write: Write, tmp_path: Path) -> No
     store = stored(write(range(360)))
     (tmp_path / "train.csv").write_text("film,6,0,0,1,1,1,0\nfilm,18,0,0,1,1,1,0\n")
     with pytest.raises(InputError, match=r"annotated from 6 to 18 s, but .* 5\.00 to 17\.00 s"):
-        check_films(
+        check_videos(
             stores=[store],
             annotations=[tmp_path / "train.csv"],
             frames=CUT,
@@ -284,12 +283,12 @@ def test_films_that_no_annotation_names_must_hold_the_seconds_that_are_scored(
     seconds.write_text("0006\n0018\n")
     given: dict[str, Any] = {"stores": [store], "frames": CUT, "check": RIGHT, "output": output}
     with pytest.raises(InputError, match=r"is to be scored from 6 to 18 s, but .* 5\.00 to 17\.00"):
-        check_films(annotations=[tmp_path / "other.csv"], seconds=seconds, **given)
+        check_videos(annotations=[tmp_path / "other.csv"], seconds=seconds, **given)
     assert not output.exists()
-    check_films(annotations=[tmp_path / "train.csv"], seconds=seconds, **given)  # it is annotated
+    check_videos(annotations=[tmp_path / "train.csv"], seconds=seconds, **given)  # it is annotated
     seconds.write_text("0006\n0016\n")
-    check_films(annotations=[tmp_path / "other.csv"], seconds=seconds, **given)
-    check_films(annotations=[], **given)
+    check_videos(annotations=[tmp_path / "other.csv"], seconds=seconds, **given)
+    check_videos(annotations=[], **given)
     assert output.exists()
 
 
@@ -306,113 +305,3 @@ def test_the_times_of_frames_tell_rate_and_gaps() -> None:
     assert facts["missing_at_sec"] == pytest.approx([900.25, 900 + 29 / 24])
     assert facts["steady"]
     assert source_facts([0.0], film_start_sec=0.0)["missing_frames"] == 0
-
-
-# Fingerprints
-
-
-@pytest.fixture
-def known(write: Write) -> CheckConfig:
-    """Only the fingerprint tells: of frames 1000 to 1359."""
-    film = write(range(1000, 1360))
-    output = listed(stored(film, name="film"), check=ANY)
-    known = output.rename(output.with_name("known.csv"))
-    film.parent.joinpath("frames", "film.h5").unlink()
-    return replace(ANY, fingerprints=str(known))
-
-
-def test_the_same_film_has_its_fingerprint(write: Write, known: CheckConfig) -> None:
-    listed(stored(write(range(1000, 1360)), CUT, known), check=known)
-
-
-@pytest.mark.parametrize(
-    "options",
-    [
-        {"name": "film.mp4", "codec_options": {"crf": "36"}},
-        {"name": "film.webm", "codec": "libvpx", "codec_options": {"b": "150k"}},
-        {"name": "film.avi", "codec": "mpeg4", "clock": Fraction(1, 30)},
-    ],
-    ids=["coarser", "vp8", "mpeg-4"],
-)
-def test_another_encoding_has_the_same_fingerprint(
-    write: Write, known: CheckConfig, options: dict
-) -> None:
-    listed(stored(write(range(1000, 1360), **options), CUT, known), check=known)
-
-
-@pytest.mark.parametrize(
-    ("first", "shift"), [(999, "+0.033"), (1001, "-0.033"), (985, "+0.500"), (1030, "-1.000")]
-)
-def test_a_cut_that_begins_elsewhere_is_told_with_its_shift(
-    write: Write, known: CheckConfig, first: int, shift: str
-) -> None:
-    film = write(range(first, first + 360), codec_options={"crf": "30"})
-    assert f"is shifted by {shift} s against its fingerprint" in refused(film, check=known)
-
-
-def test_a_shift_of_many_seconds_is_told_too(write: Write, known: CheckConfig) -> None:
-    said = refused(write(range(1090, 1450)), check=known)
-    assert "is shifted by -3.000 s against its fingerprint" in said
-
-
-def test_a_frame_that_is_lost_on_the_way_is_told_with_its_place(
-    write: Write, known: CheckConfig
-) -> None:
-    said = refused(write([k for k in range(1000, 1361) if k != 1200]), check=known)
-    assert "is shifted by -0.033 s against its fingerprint from about 1" in said
-    assert "(before: 0 s): frames are missing or doubled there" in said
-
-
-def test_another_film_shows_other_pictures(write: Write, known: CheckConfig) -> None:
-    said = refused(write(range(70_000, 70_360)), check=known)
-    assert "shows other pictures than its fingerprint says" in said
-
-
-@pytest.mark.parametrize(
-    ("fps", "said"),
-    [
-        (
-            25,
-            "runs at 0.8333 times the speed of its fingerprint, as if 30 frames a second had",
-        ),
-        (36, "runs at 1.2 times the speed of its fingerprint, as if 25 frames a second had"),
-    ],
-)
-def test_frames_that_were_counted_run_at_another_speed(
-    write: Write, known: CheckConfig, fps: int, said: str
-) -> None:
-    assert said in refused(write(range(1000, 1360), fps=fps), check=known)
-
-
-def test_a_film_without_a_fingerprint_is_named(write: Write, known: CheckConfig) -> None:
-    store = stored(write(range(1000, 1360)), name="stranger")
-    with pytest.raises(InputError, match="stranger: has no fingerprint in"):
-        listed(store, check=known)
-
-
-def test_a_film_that_hardly_moves_is_not_suspected() -> None:
-    rng = np.random.default_rng(1)
-    looks = np.full(900, 0x0F0F33AA55CC1234, np.uint64) ^ (1 << rng.integers(0, 64, 900)).astype(
-        np.uint64
-    )
-    known = Fingerprint("a", 0.0, 30.0, 900, 900, 30.0, "0" * 64, looks[::30] ^ np.uint64(8))
-    assert differences(known, known._replace(sha256="1" * 64), looks) == []
-
-
-@pytest.mark.parametrize(
-    ("damage", "said"),
-    [
-        (lambda text: "", "line 1: expected the columns video,"),
-        (lambda text: text.replace("looks", "look"), "line 1: expected the columns"),
-        (lambda text: text[:-9] + "\n", "line 2: is not a film's fingerprint"),
-        (lambda text: text + text.splitlines()[1] + "\n", "line 3: film has a fingerprint already"),
-    ],
-)
-def test_a_list_of_films_is_checked(
-    known: CheckConfig, damage: Callable[[str], str], said: str
-) -> None:
-    path = Path(str(known.fingerprints))
-    assert list(read_fingerprints(path)) == ["film"]
-    path.write_text(damage(path.read_text()))
-    with pytest.raises(InputError, match=said):
-        read_fingerprints(path)
