@@ -4,10 +4,10 @@ import os
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from aia.budget.benchmarks import Measured, measured
+from aia.budget.estimate import Estimator
 from aia.budget.rates import Rate, Rates
 from aia.budget.schedule import Schedule, Task, schedule
-from aia.budget.work import GIGA, Estimator, Work
+from aia.budget.work import GIGA, Work
 from aia.log import duration
 from aia.plan import Job, Project, resources
 
@@ -64,10 +64,9 @@ def account_of(
     jobs = _known(plan.jobs)
     here = max([_gpus_here(project, job) for job in jobs], default=0)
     gpus = here if gpus is None else gpus
-    estimator = Estimator(project, rates, cores=cores, gpus=gpus)
+    is_here = (gpus > 0) == (here > 0)  # else finished jobs were computed on something else
+    estimator = Estimator(project, rates, cores=cores, gpus=gpus, is_here=is_here)
     works = [estimator.work(job.rule, job.wildcards) for job in jobs]
-    if (gpus > 0) == (here > 0):  # else finished jobs were computed on something else
-        works = _as_measured(estimator, jobs, works)
     overhead = rates["job.overhead"] if jobs else 0.0
     made = {path: number for number, job in enumerate(jobs) for path in job.makes}
     tasks = [
@@ -108,7 +107,7 @@ def _files(job: Job) -> list[str]:
 
 
 def _known(jobs: Sequence[Job]) -> list[Job]:
-    """Return the jobs without those that need what no planned job makes, of which more is unknown."""
+    """Return the jobs without those that wait for jobs that are not known yet."""
     known: list[Job] = []
     made: set[str] = set()
     for job in jobs:
@@ -129,21 +128,6 @@ def _gpus_here(project: Project, job: Job) -> int:
 def _threads(project: Project, job: Job) -> int:
     data = project.data(job.wildcards.get("dataset", project.default))
     return resources.threads(job.rule, data.settings)
-
-
-def _as_measured(estimator: Estimator, jobs: Sequence[Job], works: Sequence[Work]) -> list[Work]:
-    """Put what finished jobs took in the place of what the rates say."""
-    known: dict[tuple[str, str], Measured | None] = {}
-    found = []
-    for job, work in zip(jobs, works, strict=True):
-        kind = (job.rule, job.wildcards.get("dataset", ""))
-        if kind not in known:
-            known[kind] = measured(estimator, *kind)
-        taken = known[kind]
-        if taken is not None:
-            work = work._replace(factor=taken.factor, memory=taken.memory or work.memory)
-        found.append(work)
-    return found
 
 
 def _row(rule: str, works: Sequence[Work], overhead: float) -> Row:

@@ -131,9 +131,7 @@ class Facts:
         found: list[Frames] = []
         for video in self.videos:
             if len(found) == LOOKED_AT:
-                self._note(
-                    f"the headers of {LOOKED_AT} {what} were read, the others taken as these"
-                )
+                self._note(f"{LOOKED_AT} {what} were looked at, the others taken as these")
                 break
             with contextlib.suppress(InputError):
                 found.append(header(video))
@@ -154,7 +152,7 @@ class Facts:
 
 
 def counted_clips(
-    rows: pd.DataFrame, *, excluded: set[tuple[str, int]], clips_per_sec: float
+    rows: pd.DataFrame, *, excluded: set[tuple[str, int]], clips_per_sec: int | float
 ) -> Clips:
     """Count key frames with a person, persons on them, and slots; of segments, all are the same.
 

@@ -81,7 +81,7 @@ def _slots(
 ) -> tuple[Slots, Slots, Slots | None, Slots | None]:
     """Return P, O, M and hands of one clip, without content.
 
-    A segment is one query, and has hands beside it; the Non-local branch sees the places of the map.
+    A segment is one query, and has hands beside it; a Non-local branch sees all places of the map.
     """
 
     def slots(count: int) -> Slots:
