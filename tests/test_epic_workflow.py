@@ -11,7 +11,7 @@ from safetensors import safe_open
 
 from aia.cli import main
 from aia.tables import read_object_features, read_scores
-from tests.test_workflow import message, overlay, planned, snakemake
+from tests.workflow import message, overlay, planned, snakemake
 
 TARGET = "results/small_epic.csv"
 RUN = "slowfast_tiny-dense-POM"

@@ -11,7 +11,7 @@ import pytest
 
 from tests.datasets.test_ucf101_24_files import zipped
 from tests.serving import Served, Site, serving
-from tests.test_workflow import message, overlay, planned, snakemake
+from tests.workflow import message, overlay, planned, snakemake
 from tests.video.films import moving, write_film
 
 FRAMES = {"Biking/v_Biking_g01_c01": 23, "Diving/v_Diving_g02_c03": 31}

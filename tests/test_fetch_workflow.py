@@ -10,7 +10,7 @@ import pytest
 
 from tests.datasets.test_ava_files import archive
 from tests.serving import Served, Site, serving
-from tests.test_workflow import message, overlay, planned, snakemake
+from tests.workflow import message, overlay, planned, snakemake
 from tests.video.films import moving, write_film
 
 VIDEOS = {"-a_bCdEfGhI": "-a_bCdEfGhI.mkv", "b0123456789": "b0123456789.mp4"}

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from tests.conftest import REPOSITORY
-from tests.test_workflow import overlay, planned, snakemake
+from tests.workflow import overlay, planned, snakemake
 
 RUN = "slowfast_tiny-none-s0"
 TARGET = f"results/small/scores/{RUN}.val.parquet"

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.test_workflow import message, overlay, planned, snakemake
+from tests.workflow import message, overlay, planned, snakemake
 
 TARGET = "results/small_ucf24.csv"
 METHOD = "AIA-Dense-Serial"
