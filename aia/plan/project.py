@@ -164,7 +164,7 @@ class Project:
         # Rules about no data set are planned with the default one's settings.
         data = self.data(wildcards.get("dataset", self.default))
         words = [rule.command]
-        if "dataset" in wildcards and rule.command.startswith("aia "):
+        if "dataset" in wildcards and rule.command and rule.takes_settings:
             words.append(f"--settings {data.path('settings.yaml')}")
         return Job(
             rule.name,
