@@ -72,7 +72,7 @@ def account_of(
     tasks = [
         Task(
             overhead + work.seconds,
-            (_threads(project, job), work.gpus, int(work.download_sec is not None)),
+            (_threads(project, job), work.gpus, int((work.download_sec or 0) > 0)),
             sorted({made[file] for file in _files(job) if file in made}),
         )
         for job, work in zip(jobs, works, strict=True)
