@@ -198,4 +198,4 @@ def test_a_split_that_the_file_lacks_stops_before_any_job(folder: Path) -> None:
 def test_a_film_that_is_not_there_is_named(folder: Path) -> None:
     (folder / "data/jhmdb/films/Oh_NO_.avi").unlink()
     said = message(snakemake(TARGET, "-n", cwd=folder))
-    assert "expected one film data/jhmdb/films/Oh_NO_.*, found 0" in said
+    assert "expected one video data/jhmdb/films/Oh_NO_.*, found 0" in said

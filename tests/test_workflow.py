@@ -345,7 +345,7 @@ def test_a_target_that_cannot_be_made_says_why(tmp_path: Path, target: str, expe
         ),
         (
             lambda folder: (folder / "films" / "b.mkv").unlink(),
-            "expected one film films/b.*, found 0",
+            "expected one video films/b.*, found 0",
         ),
         (lambda folder: (folder / "films" / "b.mp4").touch(), "found 2: b.mkv, b.mp4"),
     ],

@@ -1,17 +1,16 @@
 """`aia verify`: compares the files in a folder with their digests."""
 
 import argparse
-from pathlib import Path
 from typing import Any
 
-from aia.cli.options import add_command
+from aia.cli.options import add_command, add_options
 from aia.log import say
 
 
 def add_parsers(commands: Any) -> None:
     """Add `verify` to the commands of `aia`."""
     command = add_command(commands, "verify", verify)
-    command.add_argument("folders", type=Path, nargs="+", help="as results")
+    add_options(command, "folders", nargs="+", help="such as results")
     command.add_argument(
         "--remove", action="store_true", help="remove damaged files, to be recreated"
     )

@@ -14,11 +14,14 @@ from jaxtyping import Int
 from aia.doctor.detections import DetectionSet, from_rows
 from aia.errors import InputError
 from aia.tables import read_scores
-from aia.tables.csv_files import NAME
-from aia.tables.csv_reader import Layout, Rows, check_file, has_lines, read_table
+from aia.tables.csv import check_file, has_lines, read_table, rows_of
+from aia.tables.schema import NAME, Cells, Table
 
 _COLUMNS = ("video", "second", "x1", "y1", "x2", "y2", "action", "score")
-_LAYOUT = Layout("detections", dict(zip(_COLUMNS, [NAME, *[pa.float64()] * 7], strict=True)))
+_TABLE = Table(
+    "detections",
+    {name: Cells(kind) for name, kind in zip(_COLUMNS, [NAME, *[pa.float64()] * 7], strict=True)},
+)
 _LARGEST_ID = 1e9
 
 
@@ -49,10 +52,10 @@ def _from_csv(path: Path) -> DetectionSet:
     check_file(path, "detections")
     if not has_lines(path):
         return from_rows((), np.zeros((0, 8)))
-    table = read_table(path, _LAYOUT).unify_dictionaries()
+    table = read_table(path, _TABLE).unify_dictionaries()
     video = table["video"].combine_chunks()
     values = np.column_stack([video.indices, *(table[name] for name in _COLUMNS[1:])])
-    rows = Rows(path, _LAYOUT)
+    rows = rows_of(path, _TABLE)
     for name, column in zip(_COLUMNS[1:], values.T[1:], strict=True):
         wrong = ~np.isfinite(column)
         rows.refuse(wrong, f"{name} is {{}}, expected a number; did training diverge?", column)

@@ -92,7 +92,7 @@ class Videos:
             return f"{EPIC}/films/{video}.MP4"
         if len(found) != 1:
             raise InputError(
-                f"data.films: expected one film {path}, found {len(found)}"
+                f"data.films: expected one video {path}, found {len(found)}"
                 f"{': ' + ', '.join(found) if found else ''}"
             )
         return os.path.join(folder, found[0])

@@ -4,7 +4,7 @@ A frame fills its axes from 0 to 1 each way, so that boxes, which are fractions 
 drawn as they are.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,17 +13,15 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.offsetbox import AnchoredOffsetbox, HPacker, TextArea, VPacker
 from matplotlib.patches import Rectangle
-from matplotlib.patheffects import withStroke
 
 from aia.errors import InputError
 from aia.video.store import readable_stores
 
-OUTLINE = [withStroke(linewidth=1.6, foreground="white")]
-"""Keeps words legible on any frame."""
+XYXY = ["x1", "y1", "x2", "y2"]
 
 
-class Films:
-    """The frame stores of some films, by id; skipped films are left out."""
+class Videos:
+    """Frame stores of some videos, by id; skipped videos are left out."""
 
     def __init__(self, stores: Iterable[Path | str]) -> None:
         self._stores = readable_stores(stores)
@@ -32,7 +30,7 @@ class Films:
         return video in self._stores
 
     def frame(self, video: str, time_sec: float) -> UInt8[np.ndarray, "h w 3"]:
-        """The frame that is shown at this time."""
+        """Read the frame that is shown at this time."""
         if video not in self._stores:
             raise InputError(
                 f"{video}: no frame store of that name among {len(self._stores)} given; "
@@ -46,11 +44,16 @@ def show_frame(axes: Axes, rgb: UInt8[np.ndarray, "h w 3"]) -> None:
     """Fill the axes with a frame, undistorted."""
     height, width = rgb.shape[:2]
     axes.imshow(rgb, extent=(0, 1, 1, 0), aspect=height / width, interpolation="bilinear")
+    hide_ticks(axes)
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+
+
+def hide_ticks(axes: Axes) -> None:
+    """Remove ticks and grid, which mean nothing on a picture."""
     axes.set_xticks([])
     axes.set_yticks([])
     axes.grid(visible=False)
-    for spine in axes.spines.values():
-        spine.set_visible(False)
 
 
 def draw_box(
@@ -60,12 +63,11 @@ def draw_box(
     colour: str,
     width: float = 1.8,
     dashed: bool = False,
-    alpha: float = 1.0,
 ) -> None:
     """Outline a box, with a thin light edge that keeps it visible on dark frames."""
     x1, y1, x2, y2 = (float(side) for side in xyxy)
     for line, edge in ((width + 1.2, "white"), (width, colour)):
-        if edge == "white" and (dashed or alpha < 1):
+        if edge == "white" and dashed:
             continue
         axes.add_patch(
             Rectangle(
@@ -76,7 +78,6 @@ def draw_box(
                 edgecolor=edge,
                 linewidth=line,
                 linestyle=(0, (3, 2)) if dashed else "solid",
-                alpha=alpha,
             )
         )
 
@@ -87,19 +88,17 @@ def tag_box(
     text: str,
     *,
     colour: str,
-    below: bool = False,
     size: float = 7.5,
 ) -> None:
-    """A word at a box's upper (or lower) left corner, inside the frame, on the box's colour."""
-    x1, y1, _, y2 = (float(side) for side in xyxy)
-    inside = y1 < 0.08
+    """Write a word at a box's upper left corner, inside the frame, on the box's colour."""
+    x1, y1 = float(xyxy[0]), float(xyxy[1])
     axes.text(
         max(x1, 0.0),
-        min(y2, 1.0) if below else max(y1, 0.0),
+        max(y1, 0.0),
         text,
         color="white",
         fontsize=size,
-        va="bottom" if below != (not inside) else "top",
+        va="top" if y1 < 0.08 else "bottom",
         ha="left",
         clip_on=True,
         bbox={"boxstyle": "square,pad=0.15", "facecolor": colour, "edgecolor": "none"},
@@ -107,19 +106,19 @@ def tag_box(
 
 
 def line_width(weight: float) -> float:
-    """How thick a box is drawn for an attention weight of 0 to 1."""
+    """Compute how thick a box is drawn for an attention weight of 0 to 1."""
     return 0.8 + 4.2 * weight
 
 
 def write_lines(
     axes: Axes, lines: Sequence[Sequence[tuple[str, str]]], *, size: float = 7.5
 ) -> None:
-    """Lines of words below the axes, each word in its colour; the layout leaves room for them.
+    """Write lines of words below the axes, each word in its colour; the layout makes room for them.
 
     Args:
         axes: Below which to write.
-        lines: Each a sequence of (word, colour).
-        size: Of the letters, in points.
+        lines: Sequences of (word, colour).
+        size: Font size in points.
     """
     rows: list[Artist] = [
         HPacker(
@@ -151,7 +150,7 @@ def write_lines(
 def crop(
     rgb: UInt8[np.ndarray, "h w 3"], xyxy: Sequence[float], *, margin: float = 0.35
 ) -> UInt8[np.ndarray, "h2 w2 3"]:
-    """The part of a frame around a box, with some of what is around it."""
+    """Crop a frame to a box, with a margin as a share of the box."""
     height, width = rgb.shape[:2]
     x1, y1, x2, y2 = (float(side) for side in xyxy)
     dx, dy = margin * (x2 - x1), margin * (y2 - y1)
@@ -160,14 +159,3 @@ def crop(
     right = min(int((x2 + dx) * width) + 1, width)
     bottom = min(int((y2 + dy) * height) + 1, height)
     return rgb[top : max(bottom, top + 1), left : max(right, left + 1)]
-
-
-def by_name(paths: Sequence[str]) -> Mapping[str, list[str]]:
-    """Files given as NAME=PATH, several of one name kept together in their order."""
-    named: dict[str, list[str]] = {}
-    for text in paths:
-        name, equals, path = text.partition("=")
-        if not (name and equals and path):
-            raise InputError(f"'{text}': expected NAME=PATH, as in slowfast_tiny-none=metrics.csv")
-        named.setdefault(name, []).append(path)
-    return named

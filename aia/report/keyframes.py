@@ -1,4 +1,4 @@
-"""Key frames with what each person does and what the network thinks that they do."""
+"""Key frames with boxes: each person's predicted and true actions, the detector's boxes."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -15,10 +15,10 @@ from aia.boxes import iou_matrix
 from aia.errors import InputError
 from aia.labels import ClassList
 from aia.report import style
-from aia.report.drawing import Films, draw_box, show_frame, tag_box, write_lines
+from aia.report.choice import Second, by_second, choose_seconds, spread
+from aia.report.drawing import XYXY, Videos, draw_box, show_frame, tag_box, write_lines
 from aia.tables import ScoreTable
 
-XYXY = ["x1", "y1", "x2", "y2"]
 COLUMNS = 3
 LINE = 46
 """Letters that fit below a picture."""
@@ -27,33 +27,26 @@ MOST_PERSONS = 6
 LINE_HEIGHT = 0.17
 """Inches of a line below a picture."""
 SAME_IOU = 0.5
-"""Overlap from which a detected box is of an annotated person (§4.1)."""
-
-
-class Second(NamedTuple):
-    """A key frame's name."""
-
-    video: str
-    t: float
-    """In seconds, to the millisecond."""
+"""Overlap from which a detected box is an annotated person's (§4.1)."""
+_DETECTED = {"person": style.BLUE, "object": style.ORANGE}
 
 
 class Judged(NamedTuple):
-    """A person of a key frame with their actions."""
+    """Person of a key frame with their actions, each with its score."""
 
     xyxy: Float[np.ndarray, "4"]
     right: dict[str, float]
-    """Predicted and true, with the scores."""
+    """Actions predicted and true."""
     wrong: dict[str, float]
-    """Predicted and not true."""
+    """Actions predicted and not true."""
     missed: dict[str, float]
-    """True and not predicted."""
+    """Actions true and not predicted."""
     known: bool
-    """Whether somebody is annotated here; else the detector made this person up."""
+    """True if a person is annotated here; else the detector alone sees one."""
 
 
 def draw_keyframes(
-    films: Films,
+    videos: Videos,
     actions: pd.DataFrame,
     scores: ScoreTable,
     labels: ClassList,
@@ -63,14 +56,14 @@ def draw_keyframes(
     threshold: float = 0.5,
     most: int = 12,
 ) -> None:
-    """A grid of key frames, each person with a number, their actions below the picture.
+    """Draw a grid of key frames, each person with a number, their actions below the picture.
 
     Args:
-        films: Frames.
+        videos: Frames.
         actions: Annotations.
-        scores: Of the network.
+        scores: Scores of the network.
         labels: Names of the classes.
-        output: The picture.
+        output: PNG, SVG or PDF.
         excluded: Seconds that are not scored.
         threshold: Score from which a class counts as predicted.
         most: Number of key frames.
@@ -80,72 +73,93 @@ def draw_keyframes(
     candidates = {
         second: rows
         for second, rows in true.items()
-        if second.video in films and second not in excluded and second in scored
+        if second.video in videos and second not in excluded and second in scored
     }
     if not candidates:
         raise InputError(
             "no annotated key frame has both frames and scores; are they of the same data set?"
         )
+    persons = {
+        second: judge(true[second], scored[second], scores, labels, threshold=threshold)
+        for second in choose_seconds(candidates, most=most)
+    }
+    fullest = min(max(map(len, persons.values())), MOST_PERSONS + 1)
+    row_height = 3.3 + LINE_HEIGHT * max(fullest - 3, 0)  # three persons fit below a frame
     with style.look():
-        chosen = choose_seconds(candidates, most=most)
-        rows = -(-len(chosen) // COLUMNS)
-        columns = min(COLUMNS, len(chosen))
-        judged = [
-            judge(true[second], scored[second], scores, labels, threshold=threshold)
-            for second in chosen
-        ]
-        fullest = min(max(map(len, judged)), MOST_PERSONS + 1)
-        row_height = 3.3 + LINE_HEIGHT * max(fullest - 3, 0)  # three persons fit below a frame
-        figure = style.new_figure(3.5 * columns, row_height * rows + 0.5)
-        for number, (second, persons) in enumerate(zip(chosen, judged, strict=True), start=1):
-            axes = figure.add_subplot(rows, columns, number)
-            show_frame(axes, films.frame(second.video, second.t))
-            axes.set_title(f"{second.video}, {second.t:g} s", fontsize=8, fontweight="normal")
-            _draw_persons(axes, persons)
+        figure, panels = _grid(videos, list(persons), row_height=row_height, below=0.5)
+        for second, axes in panels.items():
+            _draw_persons(axes, persons[second])
         _explain(figure, threshold)
         style.save(figure, output)
 
 
-def second_of(video: str, time_sec: float) -> Second:
-    """The key frame at a time.
+def draw_detections(
+    videos: Videos,
+    actions: pd.DataFrame,
+    persons: pd.DataFrame,
+    output: Path | str,
+    *,
+    objects: pd.DataFrame | None = None,
+    object_boxes: pd.DataFrame | None = None,
+    person_threshold: float,
+    object_threshold: float,
+    excluded: Collection[tuple[str, int]] = (),
+    most: int = 9,
+) -> None:
+    """Draw a grid of key frames, spread over the videos, with detected and annotated boxes.
 
-    >>> second_of("a", 2.3199999) == second_of("a", 2.32), second_of("a", 2.0)
-    (True, Second(video='a', t=2.0))
+    Args:
+        videos: Frames.
+        actions: Annotated persons.
+        persons: Detected persons.
+        output: PNG, SVG or PDF.
+        objects: Annotated objects.
+        object_boxes: Detected objects.
+        person_threshold: Score from which persons are drawn.
+        object_threshold: Score from which objects are drawn.
+        excluded: Seconds that are not scored.
+        most: Number of key frames.
     """
-    return Second(video, round(float(time_sec), 3))
+    annotated = by_second(actions[actions["action"] >= 0])
+    candidates = sorted(
+        second for second in annotated if second.video in videos and second not in excluded
+    )
+    if not candidates:
+        raise InputError("no annotated key frame has frames; are they of the same data set?")
+    thresholds = {"person": person_threshold, "object": object_threshold}
+    found = {
+        kind: by_second(boxes[boxes["score"] >= thresholds[kind]])
+        for kind, boxes in (("person", persons), ("object", object_boxes))
+        if boxes is not None
+    }
+    things = {} if objects is None else by_second(objects)
+    with style.look():
+        chosen = spread(candidates, most=most)
+        figure, panels = _grid(videos, chosen, row_height=2.9, below=0.4)
+        for second, axes in panels.items():
+            _outline(axes, annotated[second].drop_duplicates(XYXY))
+            _outline(axes, things.get(second))
+            for kind, boxes in found.items():
+                _draw_detected(axes, boxes.get(second), _DETECTED[kind])
+        words = {f"{kind}, score from {at:g}": _DETECTED[kind] for kind, at in thresholds.items()}
+        handles = [Line2D([], [], color=colour, linewidth=2.5) for colour in words.values()]
+        handles.append(Line2D([], [], color="black", linewidth=1.4, linestyle=(0, (3, 2))))
+        figure.legend(handles, [*words, "annotated"], loc="outside lower center", ncols=3)
+        style.save(figure, output)
 
 
-def by_second(rows: pd.DataFrame) -> dict[Second, pd.DataFrame]:
-    """The rows of each key frame."""
-    places: dict[Second, list[int]] = {}
-    for place, (video, t) in enumerate(
-        zip(rows["video"], rows["time_sec"].to_numpy(float), strict=True)
-    ):
-        places.setdefault(second_of(video, t), []).append(place)
-    return {second: rows.iloc[found] for second, found in places.items()}
-
-
-def choose_seconds(candidates: Mapping[Second, pd.DataFrame], *, most: int) -> list[Second]:
-    """Key frames that together show every action, rare ones first, from as many films as can be.
-
-    The choice depends on the annotations alone: neither flattering nor picked by hand.
-    """
-    with_action: dict[int, list[Second]] = {}
-    for second, rows in candidates.items():
-        for action in rows["action"].unique():
-            with_action.setdefault(int(action), []).append(second)
-    chosen: list[Second] = []
-    queue = sorted(with_action, key=lambda action: (len(with_action[action]), action))
-    while len(chosen) < min(most, len(candidates)):
-        for action in queue:
-            left = [second for second in with_action[action] if second not in chosen]
-            if left and len(chosen) < most:
-                seen = [second.video for second in chosen]
-                # the middle one of the film that was shown least: it has a before and an after
-                least = min(seen.count(second.video) for second in left)
-                fresh = [second for second in left if seen.count(second.video) == least]
-                chosen.append(fresh[len(fresh) // 2])
-    return sorted(chosen)
+def _grid(
+    videos: Videos, seconds: Sequence[Second], *, row_height: float, below: float
+) -> tuple[Figure, dict[Second, Axes]]:
+    """Show each key frame in a panel of its own, with `below` inches left for a legend."""
+    rows, columns = -(-len(seconds) // COLUMNS), min(COLUMNS, len(seconds))
+    figure = style.new_figure(3.5 * columns, row_height * rows + below)
+    panels = {}
+    for number, second in enumerate(seconds, start=1):
+        axes = panels[second] = figure.add_subplot(rows, columns, number)
+        show_frame(axes, videos.frame(second.video, second.t))
+        axes.set_title(f"{second.video}, {second.t:g} s", fontsize=8, fontweight="normal")
+    return figure, panels
 
 
 def judge(
@@ -156,7 +170,7 @@ def judge(
     *,
     threshold: float,
 ) -> list[Judged]:
-    """The persons of a key frame: annotated ones with the scores of their box, then invented ones.
+    """Judge the persons of a key frame: annotated ones, then those the detector made up.
 
     Args:
         true: Annotations of the key frame, one row a person and action.
@@ -209,7 +223,7 @@ def _judged(
 
 
 def _matches(true: Float[np.ndarray, "a 4"], found: Float[np.ndarray, "b 4"]) -> dict[int, int]:
-    """Which found box belongs to which annotated one, the best overlaps first."""
+    """Pair annotated boxes with found ones, the best overlaps first."""
     overlap = iou_matrix(true, found)
     pairs: dict[int, int] = {}
     for flat in np.argsort(-overlap, axis=None, kind="stable"):
@@ -245,11 +259,11 @@ def _words(person: Judged) -> Iterable[tuple[str, str]]:
         for name in group:
             yield f"{sign} {name[:32]}", colour
     if not person.known:
-        yield "(nobody is annotated here)", style.GREY
+        yield "(no person is annotated here)", style.GREY
 
 
 def wrap(words: Iterable[tuple[str, str]], *, letters: int = LINE) -> list[list[tuple[str, str]]]:
-    """Words with their colours as lines of not more than so many letters, later ones indented.
+    """Break words with their colours into lines of at most so many letters, later ones indented.
 
     >>> wrap([("1", "red"), ("stand", "red"), ("talk to", "red")], letters=9)
     [[('1', 'red'), ('stand', 'red')], [('   ', 'red'), ('talk to', 'red')]]
@@ -277,3 +291,18 @@ def _explain(figure: Figure, threshold: float) -> None:
         ncols=3,
         title=f"a class is predicted from a score of {threshold:g}",
     )
+
+
+def _outline(axes: Axes, boxes: pd.DataFrame | None) -> None:
+    if boxes is not None:
+        for xyxy in boxes[XYXY].to_numpy(float):
+            draw_box(axes, xyxy, colour="black", width=1.2, dashed=True)
+
+
+def _draw_detected(axes: Axes, boxes: pd.DataFrame | None, colour: str) -> None:
+    if boxes is not None:
+        for xyxy, label, score in zip(
+            boxes[XYXY].to_numpy(float), boxes["label"], boxes["score"], strict=True
+        ):
+            draw_box(axes, xyxy, colour=colour, width=1.5)
+            tag_box(axes, xyxy, f"{label} {score:.2f}", colour=colour, size=6.0)

@@ -1,4 +1,4 @@
-"""The numbers of the paper's tables and of others since, to stand beside ours."""
+"""Numbers of the paper's tables and of methods published since, to stand beside ours."""
 
 import functools
 from collections.abc import Collection
@@ -14,24 +14,24 @@ _OTHERS = Path(__file__).with_name("published.csv")
 
 
 class Published(NamedTuple):
-    """A number of a method that no run stands for."""
+    """Number of a method that no run stands for."""
 
     method: str
     metric: str
-    """As its publishers call it."""
+    """Name that its publishers use."""
     value: float
-    """In percent."""
+    """Percent."""
     protocol: str
-    """How boxes were counted; empty where the paper does not say."""
+    """How boxes were counted; empty if the source does not say."""
     source: str
 
 
 class PaperNumbers:
-    """What the paper says of the rows of one of its tables.
+    """Numbers of the paper for the rows of one of its tables.
 
     Args:
-        table: Such as 1a; None: of any of its tables of results on that data.
-        data: What the paper calls the data at hand, such as AVA v2.2 val; None: it is not there.
+        table: Table such as 1a; None: all its tables of results on that data.
+        data: The paper's name of the data at hand, such as AVA v2.2 val; None: it has none.
     """
 
     def __init__(self, table: str | None, data: str | None) -> None:
@@ -51,13 +51,13 @@ class PaperNumbers:
         self._chosen, self._data = chosen, data
         self._others = data if table is None else None
         self.data = ", ".join(dict.fromkeys(chosen["dataset"]))
-        """What the paper's numbers are of."""
+        """Data that the paper's numbers were measured on."""
         self._values = chosen.set_index(["row", "metric"])["value"].to_dict()
         self.comparable = data is not None and set(chosen["dataset"]) <= {data}
-        """Whether the paper measured on the data at hand, so that a difference means something."""
+        """True if the paper measured on the data at hand, so that a difference means something."""
 
     def value(self, row: str, metric: str) -> float:
-        """The paper's number; NaN where it has none.
+        """Look up the paper's number; NaN if it has none.
 
         >>> PaperNumbers("1e", None).value("IA (w/ AMU)", "params")
         1.35
@@ -65,10 +65,10 @@ class PaperNumbers:
         return self._values.get((row, metric), float("nan"))
 
     def without_run(self, rows: Collection[str]) -> list[Published]:
-        """What is published on the data at hand of methods that are not among `rows`.
+        """List what is published on the data at hand of methods that are not among `rows`.
 
-        The paper's first; others' only beside a table of results, not beside a part of Table 1.
-        Nothing on other data, where numbers do not compare.
+        The paper's come first; others' only for a table of results, not for a part of Table 1.
+        On other data the list is empty, as the numbers do not compare.
 
         >>> [one.method for one in PaperNumbers("1f", "AVA v2.2 val").without_run(["Baseline"])]
         ['+NL', '+IA (w/o M)']
@@ -90,14 +90,14 @@ class PaperNumbers:
 
 @functools.cache
 def _published() -> pd.DataFrame:
-    """Columns dataset, method, metric, value (percent), protocol, source.
+    """Read columns dataset, method, metric, value (percent), protocol, source.
 
-    Only what was seen at its source; what is remembered of a number does not belong here.
+    Every number was checked at its source; none is from memory.
     """
     return pd.read_csv(_OTHERS)
 
 
 @functools.cache
 def _paper_tables() -> pd.DataFrame:
-    """Columns table, dataset, row, metric, value; mAP in percent, costs over the baseline's."""
+    """Read columns table, dataset, row, metric, value; mAP in percent, costs as multiples."""
     return pd.read_csv(_FILE, dtype={"table": str})

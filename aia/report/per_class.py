@@ -15,7 +15,7 @@ BAR = 0.8
 
 
 def class_values(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    """Mean, lowest and highest AP of each class over the seeds of one method.
+    """Compute mean, lowest and highest AP of each class over the seeds of one method.
 
     Args:
         tables: Metrics of each seed (metric, class_id, class_name, value).
@@ -31,7 +31,7 @@ def class_values(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
 def draw_per_class(
     methods: Mapping[str, Sequence[pd.DataFrame]], labels: ClassList, output: Path | str
 ) -> None:
-    """Bars for each class, one colour a method, the classes of a group together.
+    """Draw bars for each class, a colour for each method, the classes of a group together.
 
     Within a group the classes that gained most stand first. A line over a bar spans its seeds.
     """
@@ -72,7 +72,7 @@ def draw_per_class(
 
 
 def class_order(known: list[int], labels: ClassList, values: list[pd.DataFrame]) -> list[int]:
-    """Class ids, groups in the list's order, within a group by gain of the last over the first."""
+    """Order class ids by group, and within a group by gain of the last method over the first."""
     group_rank = {group: rank for rank, group in enumerate(dict.fromkeys(labels.groups))}
     first, last = values[0]["mean"], values[-1]["mean"]
 
@@ -84,7 +84,7 @@ def class_order(known: list[int], labels: ClassList, values: list[pd.DataFrame])
 
 
 def _places(groups: Sequence[str]) -> np.ndarray:
-    """Heights of the classes: one apart, with room for a heading before each named group."""
+    """Place the classes one apart, with room for a heading before each named group."""
     heading = [group != before and bool(group) for group, before in zip(groups, [None, *groups])]  # noqa: B905
     return np.arange(len(groups)) + 0.8 * np.cumsum(heading)
 

@@ -1,4 +1,4 @@
-"""A table of results as one HTML page that needs nothing else: the report's twin of the CSV files.
+"""HTML page of a table of results, without references to other files.
 
 The CSV has a line for each method and metric; here the methods stand side by side.
 """
@@ -24,7 +24,7 @@ small { color: #777 }
 def as_page(
     title: str, table: pd.DataFrame, classes: pd.DataFrame, notes: Sequence[str] = ()
 ) -> str:
-    """Both tables as one page that needs nothing else: a line a metric, a column a method."""
+    """Render both tables as one page: a line for each metric, a column for each method."""
     name = html.escape(title)
     others = table["source"] != ""
     networks = (table["backbone"].fillna("") != "") & ~others
@@ -45,13 +45,13 @@ def as_page(
 
 
 def _methods(table: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
-    """What each method is."""
+    """Describe each method."""
     known = table[list(_KEY)].drop_duplicates("method")
     return list(_KEY), [list(map(str, line)) for line in known.itertuples(index=False)]
 
 
 def _side_by_side(table: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
-    """A line for each metric, with the methods side by side; the paper's number below ours."""
+    """Lay out a line for each metric, methods side by side, the paper's number after ours."""
     methods = list(dict.fromkeys(table["method"]))
     lines = []
     for metric, some in table.groupby("metric", sort=False):
@@ -69,7 +69,7 @@ def _side_by_side(table: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
 
 
 def _published(table: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
-    """What others have on the same data, best first; numbers of one protocol alone compare."""
+    """Lay out what others published on the same data, best first, with the protocol."""
     heads = ["method", "metric", "value", "protocol", "source"]
     order = table.groupby("metric", sort=False)["paper"].rank(ascending=False)
     metric = table["metric"].map({name: k for k, name in enumerate(table["metric"].unique())})

@@ -1,13 +1,13 @@
-"""Metrics of runs put together as the paper's tables are: a row for each method, its number, ours.
+"""Metrics of runs as the paper's tables: a row for each method, with our number and the paper's.
 
-Values are percent here, as in the paper; the metrics files of runs hold fractions. Several seeds of
-a method become their mean and their spread, and each group of classes its own mean, which shows
-what a block is for: without memory, only the classes that need memory should fall. What a method
-costs (Table 1e) stands as a multiple of the first row's.
+Values are percent, as in the paper; the metrics files of runs hold fractions. Seeds of a method
+are averaged, with their spread. Each group of classes has its own mean, which shows what a block
+is for: without memory, only the classes that need memory should fall. The cost of a method (Table
+1e) is a multiple of the first row's.
 
-The paper's number stands beside ours on any data; a difference is given where it is the same data.
-On other data the gains over the first row are what can be compared. Below stands what others
-published on the same data, where `ours` is empty, each with its protocol and its source.
+The paper's number stands beside ours on any data; the difference is given only on the same data.
+On other data, compare the gains over the first row. Numbers that others published on the same data
+follow, with their protocol and source; there `ours` is empty.
 """
 
 import json
@@ -36,7 +36,7 @@ _BOXES = {"val": "detected boxes", "val-gt": _ANNOTATED}
 
 
 class Row(NamedTuple):
-    """One method with what was measured of it."""
+    """Method with what was measured of it."""
 
     method: str
     backbone: str
@@ -44,20 +44,20 @@ class Row(NamedTuple):
     """Frames and stride of a clip, such as 32x2."""
     pretraining: str
     metrics_files: tuple[Path, ...]
-    """One for each seed, as `aia evaluate` writes them."""
+    """Files of `aia evaluate`, one for each seed."""
     boxes: str = ""
-    """Which boxes were scored, where a table has several kinds."""
+    """Kind of boxes that were scored, if a table has several."""
     row: str = ""
-    """What the paper's table calls it."""
+    """Name in the paper's table."""
     cost_file: Path | None = None
-    """Parameters and operations, as `aia cost` writes them."""
+    """File of `aia cost`: parameters and operations."""
 
 
 class _Measured(NamedTuple):
-    """One row's metrics over seeds, in percent; NaN where not defined."""
+    """Metrics of a row over seeds, in percent; NaN where not defined."""
 
     overall: dict[str, np.ndarray]
-    """Each metric of all classes together, and the mean of each group: a value per seed."""
+    """Metrics of all classes together and means of each group: a value for each seed."""
     per_class: pd.Series
     """By class id, the mean over seeds."""
 
@@ -65,17 +65,17 @@ class _Measured(NamedTuple):
 def result_table(
     rows: Sequence[Row], labels: ClassList, paper: PaperNumbers | None = None
 ) -> pd.DataFrame:
-    """The table with columns `TABLE_COLUMNS`: for each row its metrics, then its groups' means.
+    """Build the table with columns `TABLE_COLUMNS`: for each row its metrics and groups' means.
 
     Args:
-        rows: methods in the order of the table; the first is what gains and costs are held against.
-        labels: the classes and their groups.
-        paper: what the paper says of these rows.
+        rows: Methods in the order of the table; gains and costs are relative to the first.
+        labels: The classes and their groups.
+        paper: The paper's numbers of these rows.
     """
     paper = paper or PaperNumbers(None, None)
     lines: list[dict[str, Any]] = []
     for row in rows:
-        described = dict(zip(TABLE_COLUMNS[:5], _described(row), strict=True))
+        described = _described(row)
         for place, (metric, values) in enumerate(_measure(row, labels).overall.items()):
             # the paper scores the detector's boxes, and names no groups; of segments it has all
             of_segments = " top-" in metric
@@ -101,25 +101,17 @@ def result_table(
 
 
 def published_rows(paper: PaperNumbers, rows: Sequence[Row]) -> pd.DataFrame:
-    """The rows of methods that no run stands for: `paper` is their number, `ours` empty."""
-    words = dict.fromkeys(("row", "backbone", "input", "pretraining"), "")
+    """Build the rows of methods that no run stands for: `paper` is their number, `ours` empty."""
+    empty = dict.fromkeys(("row", "backbone", "input", "pretraining"), "") | {"seeds": 0}
     lines = [
-        words
-        | {
-            "method": one.method,
-            "metric": one.metric,
-            "paper": one.value,
-            "seeds": 0,
-            "protocol": one.protocol,
-            "source": one.source,
-        }
+        empty | {"paper" if name == "value" else name: it for name, it in one._asdict().items()}
         for one in paper.without_run({row.row for row in rows})
     ]
     return pd.DataFrame(lines, columns=list(TABLE_COLUMNS))
 
 
 def class_table(rows: Sequence[Row], labels: ClassList) -> pd.DataFrame:
-    """AP of each class: columns class, group and one for each row."""
+    """Build a table of each class's AP: columns class, group and one for each row."""
     columns: dict[str, Any] = {"class": labels.names, "group": labels.groups}
     for row in rows:
         columns[_with_boxes(row.method, row)] = _measure(row, labels).per_class.to_numpy()
@@ -155,36 +147,19 @@ def table_from_json(
     """Write the table of rows that are described as JSON.
 
     Args:
-        rows: a list of {"method": name, "metrics": {boxes: [a file for each seed]}}, each with
+        rows: A list of {"method": name, "metrics": {boxes: [a file for each seed]}}, each with
             "backbone", "input", "pretraining", "row" (the paper's name of it) and "cost" (a file)
-            where they are known.
-        labels: the classes, as pbtxt.
+            if they are known.
+        labels: The classes, as pbtxt.
         output: results/{name}.csv.
-        persons: metrics of the person detector, which become rows of their own.
-        skipped: films that could not be read, and why; what is annotated in them counts as missed.
-        paper: what the paper says of these rows.
+        persons: Metrics of the person detector, which become rows of their own.
+        skipped: Unreadable videos, and why; their annotations count as missed.
+        paper: The paper's numbers of these rows.
+
+    Raises:
+        InputError: The rows are not such a list, or their files do not fit.
     """
-    try:
-        described = json.loads(rows)
-        made = [
-            Row(
-                method=one["method"],
-                backbone=one.get("backbone", one["method"].split("-")[0]),
-                input=one.get("input", ""),
-                pretraining=one.get("pretraining", ""),
-                metrics_files=tuple(map(Path, files)),
-                boxes=_BOXES.get(kind, kind) if len(one["metrics"]) > 1 else "",
-                row=one.get("row", ""),
-                cost_file=Path(one["cost"]) if one.get("cost") else None,
-            )
-            for one in described
-            for kind, files in one["metrics"].items()
-        ]
-    except (ValueError, TypeError, KeyError, AttributeError) as problem:
-        raise InputError(
-            f"--rows: is not a list of rows as JSON ({problem!r}); expected "
-            '[{"method": "...", "metrics": {"val": ["a file for each seed"]}}]'
-        ) from None
+    made = _rows_from_json(rows)
     classes = read_labels(labels)
     table = result_table(made, classes, paper)
     if persons is not None:
@@ -194,7 +169,7 @@ def table_from_json(
         )
     notes = [f"{video} was skipped: {why}" for video, why in (skipped or {}).items()]
     if notes:
-        notes.append("Persons annotated in skipped films that were to be scored count as missed.")
+        notes.append("Persons annotated in skipped videos that were to be scored count as missed.")
     for note in notes:
         say(note)
     if paper and table["paper"].notna().any() and table["difference"].isna().all():
@@ -207,12 +182,37 @@ def table_from_json(
     write_result_table(output, table, class_table(made, classes), notes=notes)
 
 
-def _described(row: Row) -> tuple[str, str, str, str, str]:
-    return row.method, row.row, row.backbone, row.input, row.pretraining
+def _rows_from_json(text: str) -> list[Row]:
+    """Parse the rows of a table, one for each method and kind of boxes."""
+    try:
+        return [
+            Row(
+                method=one["method"],
+                backbone=one.get("backbone", one["method"].split("-")[0]),
+                input=one.get("input", ""),
+                pretraining=one.get("pretraining", ""),
+                metrics_files=tuple(map(Path, files)),
+                boxes=_BOXES.get(kind, kind) if len(one["metrics"]) > 1 else "",
+                row=one.get("row", ""),
+                cost_file=Path(one["cost"]) if one.get("cost") else None,
+            )
+            for one in json.loads(text)
+            for kind, files in one["metrics"].items()
+        ]
+    except (ValueError, TypeError, KeyError, AttributeError) as problem:
+        raise InputError(
+            f"--rows: is not a list of rows as JSON ({problem!r}); expected "
+            '[{"method": "...", "metrics": {"val": ["a file for each seed"]}}]'
+        ) from None
+
+
+def _described(row: Row) -> dict[str, Any]:
+    """Describe a row in the table's first five columns."""
+    return {name: getattr(row, name) for name in TABLE_COLUMNS[:5]}
 
 
 def _cost_lines(rows: Sequence[Row], paper: PaperNumbers) -> list[dict[str, Any]]:
-    """Parameters and operations of each method, as multiples of the first's."""
+    """Compute parameters and operations of each method, as multiples of the first's."""
     costs = {row.method: (row, row.cost_file) for row in rows if row.cost_file}
     lines: list[dict[str, Any]] = []
     first: dict[str, float] = {}
@@ -226,8 +226,7 @@ def _cost_lines(rows: Sequence[Row], paper: PaperNumbers) -> list[dict[str, Any]
         for metric in ("params", "FLOPs"):
             ratio = found[metric] / first[metric]
             numbers = {"ours": ratio, "paper": paper.value(row.row, metric), "seeds": 1}
-            described = dict(zip(TABLE_COLUMNS[:5], _described(row), strict=True))
-            lines.append(described | {"metric": f"{metric}, times the first row's"} | numbers)
+            lines.append(_described(row) | {"metric": f"{metric}, times the first row's"} | numbers)
     return lines
 
 
@@ -240,7 +239,7 @@ def _measure(row: Row, labels: ClassList) -> _Measured:
         metrics = read_metrics(path)
         of_all = metrics[metrics["class_id"].isna()]
         of_class = metrics[metrics["class_id"].notna()]
-        # a file may have several metrics; classes are told by the first
+        # a file may have several metrics; the first has the classes
         of_class = of_class[of_class["metric"] == next(iter(of_class["metric"]), None)]
         unknown = of_class[~of_class["class_id"].isin(labels.ids)]
         if len(unknown):
@@ -269,7 +268,7 @@ def _measure(row: Row, labels: ClassList) -> _Measured:
 
 
 def _group_means(metric: str, values: pd.Series, labels: ClassList) -> dict[str, float]:
-    """Mean AP of each group of classes, in the order in which the list names them."""
+    """Compute the mean AP of each group of classes, in the order of the list."""
     group = np.array(labels.groups)
     return {
         f"{metric} {name}": float(values[group == name].mean())

@@ -1,6 +1,6 @@
-"""One look for all pictures: colours that everyone can tell apart, and canvases without a screen.
+"""Style of all pictures: colours that everyone can tell apart, and canvases without a screen.
 
-Figures are made without pyplot, so that nothing of one picture is left behind for the next.
+Figures are made without pyplot, which keeps state from one picture to the next.
 """
 
 from contextlib import AbstractContextManager
@@ -21,7 +21,7 @@ PALETTE = (BLUE, ORANGE, GREEN, PURPLE, SKY, VERMILION, BLACK, YELLOW)
 GREY, LIGHT = "#6B6B6B", "#D9D9D9"
 
 RIGHT, WRONG, MISSED = GREEN, VERMILION, PURPLE
-"""What is predicted and true, predicted and not true, true and not predicted."""
+"""Colours of predicted and true, predicted and not true, true and not predicted."""
 
 _LOOK = {
     "font.size": 9.0,
@@ -48,7 +48,7 @@ _LOOK = {
 
 
 def new_figure(width: float, height: float) -> Figure:
-    """An empty figure in our look, in inches."""
+    """Make an empty figure in our look, in inches."""
     with look():
         figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
@@ -56,7 +56,7 @@ def new_figure(width: float, height: float) -> Figure:
 
 
 def look() -> AbstractContextManager[None]:
-    """The look as a context: axes and text take it when they are made."""
+    """Set the look as a context: axes and text take it when they are made."""
     return matplotlib.rc_context(_LOOK)
 
 
@@ -70,16 +70,24 @@ def save(figure: Figure, path: Path | str) -> None:
 
 
 def colours(names: list[str]) -> dict[str, str]:
-    """A colour for each name, in their order; they repeat after eight."""
+    """Choose a colour for each name, in their order; they repeat after eight."""
     return {name: PALETTE[i % len(PALETTE)] for i, name in enumerate(names)}
 
 
 def write_note(axes: Axes, text: str) -> None:
-    """Say in place of a picture why there is none."""
+    """Write into axes why they show nothing."""
     axes.set_axis_off()
     axes.text(
         0.5, 0.5, text, ha="center", va="center", color=GREY, wrap=True, transform=axes.transAxes
     )
+
+
+def save_note(text: str, path: Path | str) -> None:
+    """Write a picture that says why there is none."""
+    with look():
+        figure = new_figure(6.0, 1.5)
+        write_note(figure.add_subplot(), text)
+        save(figure, path)
 
 
 def _metadata(kind: str) -> dict[str, str | None] | None:

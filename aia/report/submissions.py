@@ -1,7 +1,7 @@
-"""The list of files for AVA's evaluation server (Table 2b's rows on the test films).
+"""List of files for AVA's evaluation server (Table 2b's rows on the test videos).
 
-The test films' labels are not published, so no metric of ours stands there: each file is to be
-sent, and what the server answers is to be held against the paper's number.
+The test videos' labels are not published, so we cannot compute a metric: each file is to be sent,
+and the server's answer is to be compared with the paper's number.
 """
 
 import json
@@ -20,13 +20,13 @@ _METRIC = "mAP"
 
 
 class Submission(NamedTuple):
-    """One file with what it is of."""
+    """File of one method and seed."""
 
     method: str
     row: str
-    """What the paper's table calls it; empty where it has no such row."""
+    """Name in the paper's table; empty if it has no such row."""
     file: Path
-    """As `aia submit` writes it."""
+    """CSV that `aia submit` wrote."""
 
 
 def write_submission_list(
@@ -35,7 +35,7 @@ def write_submission_list(
     """Write and return a line for each file, with columns `SUBMISSION_COLUMNS`; mAP in percent.
 
     Raises:
-        InputError: a file that is not there or empty, which a server would refuse much later.
+        InputError: A file is missing or empty, which the server would refuse much later.
     """
     lines = []
     for one in submissions:
@@ -49,10 +49,10 @@ def write_submission_list(
 
 
 def submissions_from_json(text: str) -> list[Submission]:
-    """Submissions from a list of {"method": name, "row": the paper's, "files": [paths]}.
+    """Parse a list of {"method": name, "row": the paper's, "files": [paths]}.
 
     Raises:
-        InputError: the text is no such list.
+        InputError: The text is no such list.
     """
     try:
         return [

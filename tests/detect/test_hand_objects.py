@@ -217,4 +217,4 @@ def test_the_command_takes_films_from_the_key_times(write, frame, tmp_path, caps
     assert read_boxes(tmp_path / "P01_01.parquet")["time_sec"].tolist() == [0.5, 1.25]
     assert read_boxes(tmp_path / "P02_02.parquet").empty
     assert main(command) == 2
-    assert "one must say which films get a file" in capsys.readouterr().err
+    assert "one must say which videos get a file" in capsys.readouterr().err

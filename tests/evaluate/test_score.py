@@ -12,7 +12,7 @@ from aia.clip import ClipKey, ClipSample, Slots
 from aia.config import ScoreConfig, overlay, parse_run, read_yaml
 from aia.datasets.loader import ClipFrames, Draw, collate
 from aia.errors import InputError
-from aia.evaluate.attention import attention_rows, choose_clips
+from aia.evaluate.attention import attention_rows
 from aia.evaluate.score import score_clips
 from aia.labels import ClassList
 from aia.memory import sampled
@@ -262,14 +262,6 @@ def test_a_clip_without_objects_has_no_rows_of_objects():
     weights = {"O1": np.zeros((1, 0), np.float32), "P1": np.ones((1, 1), np.float32)}
     rows = attention_rows(CLIPS[3], weights, clips={}, reach=2, persons_per_clip=1)
     assert rows["block"].tolist() == ["P1"]
-
-
-def test_chosen_clips_show_the_rarest_actions():
-    assert choose_clips([], 3) == []
-    assert choose_clips([CLIPS[2]], 3) == []
-    chosen = choose_clips(CLIPS, 2)
-    assert len(chosen) == 2
-    assert chosen == choose_clips(CLIPS, 2)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""A small made-up data set: two films of 7 s with two persons, their scores and boxes."""
+"""A small made-up data set: two videos of 7 s with two persons, their scores and boxes."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -10,7 +10,7 @@ import pytest
 
 from aia.config import FramesConfig
 from aia.labels import ClassList
-from aia.report.drawing import Films
+from aia.report.drawing import Videos
 from aia.tables import ScoreTable
 from aia.video.store import make_store
 
@@ -19,7 +19,7 @@ LEFT, RIGHT = (0.125, 0.25, 0.375, 0.875), (0.625, 0.25, 0.875, 0.875)
 
 
 class Scene(NamedTuple):
-    films: Films
+    videos: Videos
     actions: pd.DataFrame
     scores: ScoreTable
     folder: Path
@@ -40,7 +40,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Scene:
     )
     rows, boxes, values = [], [], []
     for video, shade in (("red", 40), ("blue-1", 200)):
-        write_film(folder / f"{video}.mp4", shade=shade)
+        write_video(folder / f"{video}.mp4", shade=shade)
         make_store(folder / f"{video}.mp4", folder / f"{video}.h5", config=config)
         for t in range(1, 7):
             rows += [(video, t, *LEFT, 3, 0), (video, t, *LEFT, 5, 0), (video, t, *RIGHT, 3, 1)]
@@ -56,10 +56,10 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Scene:
         {},
     )
     stores = [folder / "red.h5", folder / "blue-1.h5"]
-    return Scene(Films(stores), actions, scores, folder)
+    return Scene(Videos(stores), actions, scores, folder)
 
 
-def write_film(path: Path, *, shade: int) -> None:
+def write_video(path: Path, *, shade: int) -> None:
     with av.open(path, "w") as container:
         stream = container.add_stream("libx264", rate=4)
         stream.height, stream.width, stream.pix_fmt = 32, 48, "yuv420p"

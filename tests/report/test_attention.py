@@ -3,12 +3,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from aia.labels import ClassList
 from aia.report.attention import draw_attention, is_target, last_block
 from aia.tables.attention import read_attention, write_attention
 
-LABELS = ClassList((3, 5, 11), ("sit", "listen", "open"), ("PERSON_MOVEMENT", "PERSON", "MEMORY"))
-LEFT, RIGHT = (0.125, 0.25, 0.375, 0.875), (0.625, 0.25, 0.875, 0.875)
+from .conftest import LABELS, LEFT, RIGHT
+
 XYXY = ("x1", "y1", "x2", "y2")
 
 
@@ -35,7 +34,7 @@ def attention(tmp_path: Path) -> pd.DataFrame:
 def test_a_network_without_blocks_gives_a_picture_that_says_so(scene, tmp_path: Path) -> None:
     write_attention(tmp_path / "none.parquet", pd.DataFrame())
     attention = read_attention(tmp_path / "none.parquet")
-    draw_attention(attention, scene.films, scene.actions, scene.scores, LABELS, tmp_path / "a.png")
+    draw_attention(attention, scene.videos, scene.actions, scene.scores, LABELS, tmp_path / "a.png")
     assert (tmp_path / "a.png").stat().st_size > 1000
 
 
@@ -44,14 +43,14 @@ def test_whatever_blocks_there_are_get_their_panels(
     scene, attention: pd.DataFrame, tmp_path: Path, kinds: str
 ) -> None:
     some = attention[attention["block"].str[0].isin(list(kinds))]
-    draw_attention(some, scene.films, scene.actions, scene.scores, LABELS, tmp_path / "a.png")
+    draw_attention(some, scene.videos, scene.actions, scene.scores, LABELS, tmp_path / "a.png")
     assert (tmp_path / "a.png").stat().st_size > 1000
 
 
-def test_a_person_alone_attends_to_nobody_and_is_no_example(scene, tmp_path: Path) -> None:
+def test_a_person_alone_attends_to_no_other_and_is_no_example(scene, tmp_path: Path) -> None:
     write_attention(tmp_path / "alone.parquet", pd.DataFrame([row("P1", 4, 0, LEFT, 1.0)]))
     attention = read_attention(tmp_path / "alone.parquet")
-    draw_attention(attention, scene.films, scene.actions, scene.scores, LABELS, tmp_path / "a.png")
+    draw_attention(attention, scene.videos, scene.actions, scene.scores, LABELS, tmp_path / "a.png")
     assert (tmp_path / "a.png").stat().st_size > 1000
 
 

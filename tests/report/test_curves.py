@@ -8,7 +8,17 @@ from matplotlib.figure import Figure
 
 from aia.errors import InputError
 from aia.report import style
-from aia.report.curves import draw_curves, mean_of_classes, read_progress, smooth
+from aia.report.curves import (
+    by_age,
+    draw_curves,
+    draw_memory,
+    draw_reach,
+    mean_of_classes,
+    read_drift,
+    read_progress,
+    read_reach,
+    smooth,
+)
 
 
 @pytest.fixture
@@ -86,3 +96,54 @@ def test_the_mean_is_the_line_of_no_class() -> None:
     assert mean_of_classes(metrics) == 0.75
     with pytest.raises(InputError, match="no line of the mean"):
         mean_of_classes(metrics.head(1))
+
+
+def drift(steps, distances) -> pd.DataFrame:
+    return pd.DataFrame({"step": steps, "cosine_distance": distances})
+
+
+def test_drift_is_averaged_by_age() -> None:
+    table = by_age(drift([10] * 3 + [4] * 3, [0.1, 0.2, 0.3, 0.5, 0.6, 0.7]))
+    assert table["age"].tolist() == [0, 6]
+    assert table["median"].tolist() == pytest.approx([0.2, 0.6])
+    bank = by_age(drift([0] * 5, np.arange(5) / 10))
+    assert bank[["low", "median", "high"]].iloc[0].tolist() == pytest.approx([0.1, 0.2, 0.3])
+
+
+def test_three_panels_with_and_without_amu(tmp_path) -> None:
+    lines = {"step": [1, 2], "loss": [1.0, 0.5], "trust": [np.nan, 0.5], "age": [np.nan, 1.0]}
+    progress = {"IA (w/ AMU)": pd.DataFrame(lines), "IA (w/o AMU)": pd.DataFrame({"step": [1]})}
+    drifts = {"IA (w/ AMU)": drift([1, 2], [0.2, 0.1]), "IA (w/o AMU)": drift([0, 0], [0.5, 0.6])}
+    draw_memory(progress, drifts, tmp_path / "a.png")
+    bank = "IA (w/o AMU)"
+    draw_memory({bank: progress[bank]}, {bank: drifts[bank]}, tmp_path / "b.png")
+    assert min((tmp_path / f"{name}.png").stat().st_size for name in "ab") > 1000
+    with pytest.raises(InputError, match="no drift is given"):
+        draw_memory({}, {}, tmp_path / "c.png")
+
+
+def test_a_file_without_drift_is_refused(tmp_path) -> None:
+    (tmp_path / "a.csv").write_text("step\n3\n")
+    with pytest.raises(InputError, match="has no column 'cosine_distance'"):
+        read_drift(tmp_path / "a.csv")
+
+
+def test_a_line_for_each_way_of_training(tmp_path) -> None:
+    costs = pd.DataFrame(
+        [("AMU", 0, 1.0, 0.1, "CPU"), ("AMU", 30, 1.1, 0.1, "CPU"), ("joint", 1, 3.0, 0.3, "CPU")],
+        columns=["training", "reach", "seconds", "memory_gb", "device"],
+    )
+    costs.to_csv(tmp_path / "costs.csv", index=False)
+    draw_reach(read_reach(tmp_path / "costs.csv"), tmp_path / "a.png")
+    assert (tmp_path / "a.png").stat().st_size > 1000
+
+
+def test_what_was_not_measured_is_not_drawn(tmp_path) -> None:
+    (tmp_path / "costs.csv").write_text("training,reach\nAMU,3\n")
+    with pytest.raises(InputError, match="has no column 'device'"):
+        read_reach(tmp_path / "costs.csv")
+    with pytest.raises(InputError, match="is not a CSV of costs by reach"):
+        read_reach(tmp_path / "none.csv")
+    empty = pd.DataFrame(columns=["training", "reach", "seconds", "memory_gb", "device"])
+    with pytest.raises(InputError, match="no training step was measured"):
+        draw_reach(empty, tmp_path / "a.png")

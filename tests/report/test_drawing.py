@@ -3,24 +3,25 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from aia.cli.figures import by_name
 from aia.errors import InputError
-from aia.report.drawing import Films, by_name, crop
+from aia.report.drawing import Videos, crop
 from aia.video.store import skip_film
 
 
-def test_a_film_that_was_skipped_is_not_among_the_films(scene, tmp_path: Path) -> None:
+def test_a_skipped_video_is_not_among_the_videos(scene, tmp_path: Path) -> None:
     skip_film(tmp_path / "broken.h5", why="no video stream")
-    films = Films([tmp_path / "broken.h5", scene.folder / "red.h5"])
-    assert "broken" not in films
-    assert "red" in films
+    videos = Videos([tmp_path / "broken.h5", scene.folder / "red.h5"])
+    assert "broken" not in videos
+    assert "red" in videos
     with pytest.raises(InputError, match="broken: no frame store of that name among 1 given"):
-        films.frame("broken", 1.0)
+        videos.frame("broken", 1.0)
 
 
 def test_the_frame_of_a_time_is_the_nearest_one(scene) -> None:
-    rgb = scene.films.frame("blue-1", 3.1)
+    rgb = scene.videos.frame("blue-1", 3.1)
     assert rgb.shape == (32, 48, 3)
-    np.testing.assert_array_equal(rgb, scene.films.frame("blue-1", 3.0))
+    np.testing.assert_array_equal(rgb, scene.videos.frame("blue-1", 3.0))
 
 
 def test_a_crop_stays_within_the_frame_and_is_never_empty() -> None:
@@ -30,7 +31,7 @@ def test_a_crop_stays_within_the_frame_and_is_never_empty() -> None:
 
 
 def test_files_of_one_name_stay_together_in_their_order() -> None:
-    assert by_name(["b=2.csv", "a=1.csv", "b=x=y.csv"]) == {
+    assert by_name(["b=2.csv", "a=1.csv", "b=x=y.csv"], str) == {
         "b": ["2.csv", "x=y.csv"],
         "a": ["1.csv"],
     }
@@ -39,4 +40,4 @@ def test_files_of_one_name_stay_together_in_their_order() -> None:
 @pytest.mark.parametrize("text", ["metrics.csv", "=metrics.csv", "run="])
 def test_a_file_without_a_name_is_refused(text: str) -> None:
     with pytest.raises(InputError, match="expected NAME=PATH"):
-        by_name([text])
+        by_name([text], str)

@@ -76,7 +76,7 @@ def test_classes_without_groups_have_no_group_rows(metrics):
     assert len(result_table([row(metrics("a", [0.5, 0.25, 0.75]))], plain)) == 1
 
 
-def test_the_papers_number_is_not_held_against_annotated_boxes(metrics):
+def test_the_papers_number_is_not_compared_on_annotated_boxes(metrics):
     file = metrics("a", [0.5, 0.25, 0.75])
     rows = [row(file, boxes=f"{kind} boxes", row="P O") for kind in ("annotated", "detected")]
     table = result_table(rows, LABELS, PaperNumbers("1a", None))
@@ -129,7 +129,7 @@ def test_the_three_files_are_written(metrics, tmp_path):
         labels=tmp_path / "labels.pbtxt",
         output=tmp_path / "results" / "world_val.csv",
         persons=tmp_path / "persons.csv",
-        skipped={"attic": "no film <at all>"},
+        skipped={"attic": "no video <at all>"},
         paper=PaperNumbers("1a", "AVA v2.2 val"),
     )
     table = pd.read_csv(tmp_path / "results" / "world_val.csv")
@@ -147,7 +147,7 @@ def test_the_three_files_are_written(metrics, tmp_path):
     assert classes["tiny-<none> (detected boxes)"].fillna(-1).tolist() == [50.0, 50.0, -1.0]
     page = Page((tmp_path / "results" / "world_val.html").read_text())
     assert page.references == []
-    assert any("attic was skipped" in text and "no film <at all>" in text for text in page.text)
+    assert any("attic was skipped" in text and "no video <at all>" in text for text in page.text)
     assert page.open == []
     ours = "50.00 ± 17.68 (paper 26.54, +23.46)"
     assert {"tiny-<none>", "talk <loud>", "50.00 ± 17.68", ours, "87.50", "–"} <= set(page.cells)
@@ -241,7 +241,7 @@ def test_every_published_number_says_how_and_where():
     assert known["value"].between(1, 100).all()  # percent
     for data in known["dataset"].unique():
         assert PaperNumbers(None, data).comparable
-    # remembered numbers are not published
+    # numbers from memory are not published
     assert not known["method"].str.contains("YOWOv3|STMixer|HIT|ACAR|TubeR").any()
 
 

@@ -2,7 +2,7 @@ import pandas as pd
 import pytest
 
 from aia.errors import InputError
-from aia.report.structures import draw_structures, shown_targets
+from aia.report.attention import draw_structures, shown_targets
 
 from .conftest import LABELS, LEFT, RIGHT
 
@@ -47,7 +47,7 @@ def test_only_persons_that_all_networks_have_are_shown(scene) -> None:
 
 def test_there_is_a_picture_with_and_without_anyone_to_show(scene, tmp_path) -> None:
     both = {"Parallel": attention(last="P2"), "Serial": attention(last="P3")}
-    draw_structures(both, scene.films, scene.actions, LABELS, tmp_path / "a.png")
+    draw_structures(both, scene.videos, scene.actions, LABELS, tmp_path / "a.png")
     nobody = {"Serial": attention(last="P2").iloc[:0]}
-    draw_structures(nobody, scene.films, scene.actions, LABELS, tmp_path / "b.png")
+    draw_structures(nobody, scene.videos, scene.actions, LABELS, tmp_path / "b.png")
     assert (tmp_path / "a.png").stat().st_size > (tmp_path / "b.png").stat().st_size > 1000

@@ -17,7 +17,7 @@ def test_a_list_without_submissions_has_its_columns(tmp_path):
     assert (tmp_path / "list.csv").read_text().strip() == ",".join(SUBMISSION_COLUMNS)
 
 
-def test_each_file_stands_with_the_papers_number_on_the_test_films(tmp_path):
+def test_each_file_stands_with_the_papers_number_on_the_test_videos(tmp_path):
     files = [tmp_path / f"{name}.test.csv" for name in ("three", "s0", "s1")]
     for file in files:
         file.write_text("a,902,0,0,1,1,3,0.5\n")
