@@ -72,7 +72,7 @@ def account_of(
     tasks = [
         Task(
             overhead + work.seconds,
-            (_threads(project, job), work.gpus, int(work.download_sec is not None)),
+            (_threads(project, job), work.gpus, int((work.download_sec or 0) > 0)),
             sorted({made[file] for file in _files(job) if file in made}),
         )
         for job, work in zip(jobs, works, strict=True)
@@ -150,15 +150,16 @@ def account_lines(targets: Sequence[str], account: Account) -> list[str]:
     machine = f"{account.cores} core{'s' * (account.cores != 1)}"
     if account.gpus:
         machine += f" and {account.gpus} GPU{'s' * (account.gpus != 1)}"
+    longest = max(20, *(len(row.rule) for row in account.rows))
     lines = [
         f"{names}: {total.jobs} job{'s' * (total.jobs != 1)}, about "
         f"{duration(account.schedule.wall_sec)} on {machine}",
         "",
-        f"{'':21s}{'jobs':>6s}{'core hours':>12s}{'GPU hours':>12s}{'memory':>10s}"
+        f"{'':{longest}s}{'jobs':>6s}{'core hours':>12s}{'GPU hours':>12s}{'memory':>10s}"
         f"{'GPU memory':>12s}{'disk':>10s}",
     ]
     lines += [
-        f"{row.rule:21s}{row.jobs:6d}{_hours(row.core_hours):>12s}{_hours(row.gpu_hours):>12s}"
+        f"{row.rule:{longest}s}{row.jobs:6d}{_hours(row.core_hours):>12s}{_hours(row.gpu_hours):>12s}"
         f"{_gb(row.memory_gb):>10s}{_gb(row.gpu_memory_gb):>12s}{_gb(row.disk_gb):>10s}"
         for row in account.rows
     ]

@@ -48,13 +48,7 @@ def threads(rule: str, settings: Settings) -> int:
 
 
 def training_memory_mb(settings: Settings, attempt: int) -> int:
-    """Return the memory of a node: Ω and a process, further processes, workers; more on a retry.
-
-    >>> from types import SimpleNamespace as N
-    >>> one = N(train=N(processes=1, workers=0))
-    >>> [training_memory_mb(one, attempt) for attempt in (1, 2, 3, 4)]
-    [16000, 24000, 32000, 32000]
-    """
+    """Return the memory of a node: Ω and a process, further processes, workers; more on a retry."""
     chosen = settings.train
     needed = 16000 + 3000 * (chosen.processes - 1) + 500 * chosen.processes * chosen.workers
     return needed * (1 + min(attempt, 3)) // 2
