@@ -204,9 +204,9 @@ def _build_union(kind: Any, value: Any, *, source: str, path: str) -> Any:
     if value is None and type(None) in choices:
         return None
     choices = tuple(choice for choice in choices if choice is not type(None))
-    first: Any = choices[0]
-    if len(choices) > 1 and dataclasses.is_dataclass(first):  # one of their settings says which
-        word = "family" if "family" in _hints(first) else "format"
+    of_sections = len(choices) > 1 and dataclasses.is_dataclass(choices[0])
+    if of_sections:  # one of their settings says which
+        word = "family" if "family" in _hints(choices[0]) else "format"
         known = {get_args(_hints(choice)[word])[0]: choice for choice in choices}
         given = value.get(word) if isinstance(value, Mapping) else None
         if not isinstance(given, str) or given not in known:
