@@ -120,13 +120,13 @@ def read_annotated(config: DataConfig) -> Annotated:
         )
     paths = {split: str(getattr(config.annotations, split)) for split in SPLITS}
     if config.tasks is not None:
-        labels = {task: read_labels(path) for task, path in config.tasks.items()}
+        labels = {task: read_labels(str(path)) for task, path in config.tasks.items()}
         rows = {split: read_segments(path) for split, path in paths.items()}
         for path in paths.values():
             for task, classes in labels.items():
                 read_segments(path, task=task, labels=classes)  # checks them
         return Annotated(_of_tasks(labels), rows)
-    classes = read_labels(config.labels)
+    classes = read_labels(str(config.labels))
     return Annotated(
         {"classes": classes},
         {split: read_actions(path, labels=classes) for split, path in paths.items()},
