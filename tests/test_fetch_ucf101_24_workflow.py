@@ -11,8 +11,8 @@ import pytest
 
 from tests.datasets.test_ucf101_24_files import zipped
 from tests.serving import Served, Site, serving
-from tests.workflow import made, message, overlay, planned, snakemake
 from tests.video.films import moving, write_film
+from tests.workflow import made, message, overlay, planned, snakemake
 
 FRAMES = {"Biking/v_Biking_g01_c01": 23, "Diving/v_Diving_g02_c03": 31}
 TARGET = "results/ucf101_24/films.csv"

@@ -10,8 +10,8 @@ import pytest
 
 from tests.datasets.test_ava_files import archive
 from tests.serving import Served, Site, serving
-from tests.workflow import made, message, overlay, planned, snakemake
 from tests.video.films import moving, write_film
+from tests.workflow import made, message, overlay, planned, snakemake
 
 VIDEOS = {"-a_bCdEfGhI": "-a_bCdEfGhI.mkv", "b0123456789": "b0123456789.mp4"}
 UNLABELLED = "zz.mkv"  # a test film: nobody annotated it

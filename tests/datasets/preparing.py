@@ -21,8 +21,6 @@ def data_config(**changes: Any) -> DataConfig:
 def prepare(output: Path, *, fps: float = 25.0, **source: Any) -> dict[str, list[str]]:
     """Write annotations as the settings `source` say, and return the videos of each split."""
     given = {n: str(value) if isinstance(value, Path) else value for n, value in source.items()}
-        name: str(value) if isinstance(value, Path) else value for name, value in source.items()
-    }
     tasks = {"verb": "verbs", "noun": "nouns"} if given["format"] == "epic55" else None
     config = data_config(source=given, clips_per_sec=fps, tasks=tasks)
     if isinstance(config.source, EpicSourceConfig):
