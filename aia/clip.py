@@ -8,7 +8,7 @@ backbone looks at every `stride`-th of them; span 64 with strides 16 and 2 is Sl
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -17,7 +17,7 @@ from torch import Tensor
 
 
 class ClipKey(NamedTuple):
-    """Which clip: (i, t) in the paper's v_t⁽ⁱ⁾.
+    """Key of a clip: (i, t) in the paper's v_t⁽ⁱ⁾.
 
     On AVA there is one a second, and t is its key frame's second; data whose every frame is
     labelled has as many as frames, and t is the frame's number; of data labelled by segment, t is
@@ -75,6 +75,10 @@ def clip_indices(
     return np.clip(centre - span // 2 + offsets, 0, length - 1)
 
 
+Query = Literal["persons", "clip"]
+"""What is asked about: each of a clip's persons, or the clip as a whole (of a segment, §6.1)."""
+
+
 def _no_boxes() -> Float[np.ndarray, "boxes 4"]:
     return np.zeros((0, 4), np.float32)
 
@@ -86,19 +90,25 @@ class ClipSample:
     key: ClipKey
     time_sec: float
     persons_xyxy: Float[np.ndarray, "persons 4"]
-    """As fractions of the frame."""
+    """Boxes as fractions of the frame."""
     persons_score: Float[np.ndarray, " persons"]
-    """Of the detector; 1 for annotated boxes."""
-    labels: UInt8[np.ndarray, "persons classes"]
-    """1 where the person does the action; all 0 for detected boxes."""
+    """Score by the detector; 1 for annotated boxes."""
+    labels: UInt8[np.ndarray, "queries classes"]
+    """1 where the person, or the clip, does the action; all 0 for detected boxes."""
     objects_xyxy: Float[np.ndarray, "objects 4"] = field(default_factory=_no_boxes)
     """Best first."""
     hands_xyxy: Float[np.ndarray, "hands 4"] = field(default_factory=_no_boxes)
-    """Of data labelled by segment; best first."""
+    """Best first; of clips that are asked about as a whole."""
+    query: Query = "persons"
     segment: int | None = None
     """Number of the segment that the clip stands for, where the data are labelled by segment."""
     places: tuple["ClipSample", ...] = ()
-    """Where in its segment the clip may lie when it is trained on; empty: here alone."""
+    """Clips at all times where this one may lie in training, within its segment; empty: here."""
+
+    @property
+    def queries(self) -> int:
+        """Number of queries: a clip without any is neither trained on nor scored."""
+        return len(self.persons_xyxy) if self.query == "persons" else 1
 
 
 class Slots(NamedTuple):
@@ -114,7 +124,7 @@ class Slots(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """Some clips, ready for the network."""
+    """Clips as the network takes them."""
 
     keys: list[ClipKey]
     frames: UInt8[Tensor, "clips t h w 3"]
@@ -122,16 +132,24 @@ class Batch(NamedTuple):
     sizes_hw: Float[Tensor, "clips 2"]
     """Height and width without the padding, in pixels."""
     persons_xyxy: Float[Tensor, "clips persons 4"]
-    """As fractions of the clip's frame."""
+    """Boxes as fractions of the clip's frame."""
     persons_filled: Bool[Tensor, "clips persons"]
-    labels: UInt8[Tensor, "clips persons classes"]
+    labels: UInt8[Tensor, "clips queries classes"]
     objects_xyxy: Float[Tensor, "clips objects 4"]
     objects_filled: Bool[Tensor, "clips objects"]
     hands_xyxy: Float[Tensor, "clips hands 4"] | None = None
-    """Of data labelled by segment."""
+    """Hands, of clips that are asked about as a whole."""
     hands_filled: Bool[Tensor, "clips hands"] | None = None
     times_sec: Sequence[float] = ()
     """Middle of each clip, on its video's clock."""
+    query: Query = "persons"
+
+    @property
+    def queries_filled(self) -> Bool[Tensor, "clips queries"]:
+        """Filled slots of the queries: the persons, or the clip itself in one slot."""
+        if self.query == "persons":
+            return self.persons_filled
+        return self.persons_filled.new_ones(len(self.keys), 1)
 
     def to(self, device: torch.device) -> "Batch":
         """Copy the batch to a device, without waiting for it."""

@@ -3,7 +3,7 @@
 torch draws what is dropped from a generator that all of a process share, so it depends on what was
 drawn before and on how a batch is cut among processes. Here the numbers of a step are those of the
 whole batch, in one order, and each process takes those of its own clips: 1, 2 or 8 processes drop
-the same, and a run that goes on from a checkpoint needs no generator's state.
+the same, and a run that resumes from a checkpoint needs no generator's state.
 """
 
 import numpy as np
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 
 class StepDraws:
-    """The random numbers of one training step.
+    """Random numbers of one training step.
 
     Args:
         seed: Of the run.
@@ -72,7 +72,7 @@ class Dropout(nn.Module):
 
 
 def mixed(*numbers: int) -> int:
-    """A seed that is different for all different numbers in a row."""
+    """Mix numbers into a seed that differs for all different rows of numbers."""
     return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> 1)
 
 

@@ -1,4 +1,4 @@
-"""The whole network N of Figure 2: backbone and RoI features, IA, classifier.
+"""Network N of Figure 2: backbone and RoI features, IA, classifier.
 
     frames ─▶ backbone ─▶ RoIAlign ─▶ P, O ─▶ IA(P, O, M) ─▶ classifier ─▶ scores
                                       │            ▲
@@ -12,7 +12,7 @@ table counts a whole baseline for it (2.18x to 1.18x); its classifier is not nee
 
 import copy
 from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -28,7 +28,7 @@ from aia.interact import Aggregation, NonLocal, build_interaction
 
 
 def arithmetic(device: torch.device, precision: str) -> torch.autocast:
-    """The context in which a network computes: bfloat16 where that is wanted, float32 else.
+    """Make the context in which a network computes: bfloat16 where wanted, else float32.
 
     Args:
         device: Where it computes.
@@ -66,10 +66,10 @@ class Features(NamedTuple):
     """
 
     P: Slots
-    """Persons; of data labelled by segment the clip as a whole, in one slot (§6.1)."""
+    """The queries: persons, or each clip as a whole in one slot (§6.1)."""
     O: Slots
     H: Slots | None
-    """Hands, of data labelled by segment."""
+    """Hands, of clips that are asked about as a whole."""
 
 
 class Network(nn.Module):
@@ -82,13 +82,12 @@ class Network(nn.Module):
         span: Frames that a clip spans.
         strides: Steps between the frames of each pathway.
         mean: Of the frames' channels (RGB, 0..255).
-        std: Likewise.
+        std: Of the same.
         roi_resolution: Bins of RoIAlign each way.
         roi_mean_before: Mean over time before RoIAlign, not after.
         feature_norm: LayerNorm on P and O (and so on M, which is made of P).
         bank_backbone: A second backbone, never trained, for the memory alone; None: Ω remembers
             what the network itself saw (AMU).
-        query: Who is asked about: "person", a box; or "segment", the clip as a whole (§6.1).
     """
 
     mean: Tensor
@@ -108,10 +107,8 @@ class Network(nn.Module):
         roi_mean_before: bool,
         feature_norm: bool,
         bank_backbone: Backbone | None = None,
-        query: Literal["person", "segment"] = "person",
     ) -> None:
         super().__init__()
-        self.query = query
         self.backbone: Backbone = backbone
         self.interaction: Aggregation | NonLocal | None = interaction
         self.classifier = classifier
@@ -128,7 +125,7 @@ class Network(nn.Module):
 
     @property
     def remembers(self) -> bool:
-        """Whether any block attends to the memory."""
+        """True if a block attends to the memory."""
         return self.interaction is not None and "M" in self.interaction.blocks
 
     def features(self, batch: Batch) -> Features:
@@ -139,22 +136,22 @@ class Network(nn.Module):
         maps = self.maps_of(batch)
         if isinstance(self.interaction, NonLocal):
             return Features(self._queries(maps, batch), self._places(maps, batch.sizes_hw), None)
-        # Hands take the persons' place among the boxes where the query is no box.
-        whole = self.query == "segment"
-        xyxy, filled = batch.persons_xyxy, batch.persons_filled
-        if whole and batch.hands_xyxy is not None and batch.hands_filled is not None:
-            xyxy, filled = batch.hands_xyxy, batch.hands_filled
+        hands_xyxy, hands_filled = batch.hands_xyxy, batch.hands_filled
+        if hands_xyxy is None or hands_filled is None:
+            hands_xyxy, hands_filled = batch.persons_xyxy[:, :0], batch.persons_filled[:, :0]
         rois = self._rois(
             maps,
-            torch.cat([xyxy, batch.objects_xyxy], dim=1),
-            torch.cat([filled, batch.objects_filled], dim=1),
+            torch.cat([batch.persons_xyxy, hands_xyxy, batch.objects_xyxy], dim=1),
+            torch.cat([batch.persons_filled, hands_filled, batch.objects_filled], dim=1),
             batch.sizes_hw,
         )
-        persons = Slots(rois[:, : xyxy.shape[1]], filled)
-        objects = Slots(rois[:, xyxy.shape[1] :], batch.objects_filled)
-        if whole:
-            return Features(self._queries(maps, batch), objects, persons)
-        return Features(persons, objects, None)
+        first_hand = batch.persons_xyxy.shape[1]
+        first_object = first_hand + hands_xyxy.shape[1]
+        objects = Slots(rois[:, first_object:], batch.objects_filled)
+        if batch.query == "clip":
+            hands = Slots(rois[:, first_hand:first_object], hands_filled)
+            return Features(self._whole(maps, batch), objects, hands)
+        return Features(Slots(rois[:, :first_hand], batch.persons_filled), objects, None)
 
     @torch.no_grad()
     def bank_persons(self, batch: Batch) -> Slots:
@@ -174,14 +171,18 @@ class Network(nn.Module):
             self.bank_backbone.load_state_dict(self.backbone.state_dict())
 
     def _queries(self, maps: list[Float[Tensor, "clips _c _t _h _w"]], batch: Batch) -> Slots:
-        """Those who are asked about: the persons, or the mean of each clip's map (§6.1)."""
+        """Features of the queries alone: of the persons, or of each clip as a whole."""
+        if batch.query == "clip":
+            return self._whole(maps, batch)
         filled = batch.persons_filled
-        if self.query == "person":
-            return Slots(self._rois(maps, batch.persons_xyxy, filled, batch.sizes_hw), filled)
+        return Slots(self._rois(maps, batch.persons_xyxy, filled, batch.sizes_hw), filled)
+
+    def _whole(self, maps: list[Float[Tensor, "clips _c _t _h _w"]], batch: Batch) -> Slots:
+        """Features of each clip as a whole: the mean of its map, in one slot (§6.1)."""
         mean = mean_of_maps(maps, batch.sizes_hw, stride=self.backbone.stride)
         if self.feature_norm:
             mean = F.layer_norm(mean, (self.d,))
-        return Slots(mean[:, None] * filled[..., None], filled)
+        return Slots(mean[:, None], batch.queries_filled)
 
     def _rois(
         self,
@@ -278,7 +279,7 @@ def build_network(
     bank: bool = False,
     d_memory: int | None = None,
 ) -> Network:
-    """The network of a run, with fresh weights; with `bank` it has a frozen backbone too.
+    """Build the network of a run with fresh weights; with `bank` it has a frozen backbone too.
 
     `d_memory` are the channels of what is remembered, where that is not what the network sees.
     """
@@ -324,5 +325,4 @@ def build_network(
         feature_norm=network.feature_norm,
         # A copy draws no random numbers: the rest starts like the same run's with AMU.
         bank_backbone=copy.deepcopy(features) if bank else None,
-        query=network.query,
     )

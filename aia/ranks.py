@@ -1,4 +1,4 @@
-"""The processes that train one run together: which of them this is, and how they exchange tensors.
+"""Processes that train one run together: which of them this is, and how they exchange tensors.
 
 torchrun starts them (train/launch.py) and says in the environment who is who. A run in one process
 is the same thing with a count of one, so that nothing else has to ask.

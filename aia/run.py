@@ -11,7 +11,7 @@ read from there (`Run.load`). Its network is built from it alone (`Run.build`).
 
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 import torch
 from safetensors import safe_open
 
+from aia.clip import ClipSample
 from aia.config import (
     MACHINE_SETTINGS,
     BackboneConfig,
@@ -42,7 +43,7 @@ ENTRY = "run"
 
 
 class ObjectsSeen(NamedTuple):
-    """What a run that remembers objects has to know of them."""
+    """Objects that a run remembers."""
 
     channels: int
     detector: str
@@ -51,7 +52,7 @@ class ObjectsSeen(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """What a run is made of: enough to build its network and to read its scores."""
+    """Description of a run: enough to build its network and to read its scores."""
 
     name: RunName
     classes: ClassList
@@ -156,6 +157,21 @@ class Run:
         if self.train.backbone_factor == 0:
             network.backbone.requires_grad_(False)
         return network
+
+    def check_queries(self, clips: Iterable[ClipSample]) -> None:
+        """Refuse clips that are asked about otherwise than the network asks.
+
+        Raises:
+            InputError: There is such a clip.
+        """
+        wanted = "clip" if self.network.query == "segment" else "persons"
+        for clip in clips:
+            if clip.query != wanted:
+                raise InputError(
+                    f"{self.name}: network.query = {self.network.query}, but {clip.key.video} is "
+                    f"labelled by {'segment' if clip.query == 'clip' else 'person'}; is it of "
+                    "another data set's settings?"
+                )
 
     def write(self, path: Path | str, state: Mapping[str, torch.Tensor]) -> None:
         """Write a model: weights of this run's network, with the run in the file's metadata."""

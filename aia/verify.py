@@ -8,11 +8,13 @@
 | bank.zarr/         | SHA-256 of each array and of the attributes, inside                 |
 | step-0000050/      | SHA-256 of state and memory, in its digests.json                    |
 | NAME of a download | SHA-256 of the file, beside it in NAME.fetched.json                 |
+| parts/*            | the files of a job about several videos, as sha256sum lists them    |
 
 Each reader checks what it loads; this walks through a folder and loads everything. A removed file
 is recreated when something is made from it, or as a target of the workflow. Snakemake does not know
-the files inside a folder that one job makes, so such a folder is removed as a whole. A run resumes
-from the checkpoint before a damaged one.
+the files inside a folder that one job makes, so such a folder is removed as a whole; nor the files
+of a job about several videos, so that its list goes with a removed file. A run resumes from the
+checkpoint before a damaged one.
 """
 
 import os
@@ -23,7 +25,7 @@ from typing import NamedTuple
 
 from aia.errors import InputError
 from aia.fetch import check_record, has_record
-from aia.files import is_temporary
+from aia.files import file_digest, is_temporary
 from aia.memory import verify_generation
 from aia.tables import load_parquet
 from aia.tensors import load_tensors
@@ -33,6 +35,8 @@ from aia.video.store import FrameStore
 
 MADE_WHOLE = ".snakemake_timestamp"
 """What Snakemake leaves in a folder that one job makes."""
+PARTS = "parts"
+"""Folder of the lists of jobs about several videos."""
 Checker = Callable[[Path], object]
 """Reads a file to its end; raises an InputError if it is damaged."""
 
@@ -44,6 +48,8 @@ class CheckedFile(NamedTuple):
     damage: str | None
     made_with: Path
     """What has to be recreated: the file itself, or the folder that one job makes."""
+    listed_in: Path | None = None
+    """The list of the job's files, of a job about several videos."""
 
 
 def scan(folder: Path | str) -> Iterator[CheckedFile]:
@@ -55,7 +61,9 @@ def scan(folder: Path | str) -> Iterator[CheckedFile]:
     folder = Path(folder)
     if not folder.is_dir():
         raise InputError(f"{folder}: there is no such folder; expected one with results")
-    for path in sorted(folder.rglob("*")):
+    paths = sorted(folder.rglob("*"))
+    lists = {file: path for path in paths if _is_list(path) for _, file in listed(path)}
+    for path in paths:
         check = _checker_for(path, folder)
         if check is not None and os.path.lexists(path):  # else removed with the folder around it
             damage = None
@@ -63,15 +71,43 @@ def scan(folder: Path | str) -> Iterator[CheckedFile]:
                 check(path)
             except InputError as error:
                 damage = str(error)
-            yield CheckedFile(path, damage, _made_with(path, folder))
+            yield CheckedFile(path, damage, _made_with(path, folder), lists.get(path))
 
 
-def remove(path: Path) -> None:
+def remove(found: CheckedFile) -> None:
     """Remove a damaged file or folder, so that the workflow sees that it is missing."""
-    if path.is_dir():
-        shutil.rmtree(path)
-    else:
-        path.unlink()
+    for path in (found.made_with, found.listed_in):
+        if path is not None and path.is_dir():
+            shutil.rmtree(path)
+        elif path is not None:
+            path.unlink(missing_ok=True)
+
+
+def listed(path: Path) -> list[tuple[str, Path]]:
+    """Read the digests and files of a job about several videos.
+
+    Raises:
+        InputError: It is no such list.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+        pairs = [line.split("  ", 1) for line in lines]
+        return [(digest, path.parents[1] / Path(*Path(file).parts[-2:])) for digest, file in pairs]
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: is no list of digests and files ({error})") from None
+
+
+def _is_list(path: Path) -> bool:
+    return path.parent.name == PARTS and path.is_file() and not is_temporary(path)
+
+
+def _check_list(path: Path) -> None:
+    """Compare the files of a job about several videos with their list."""
+    for digest, file in listed(path):
+        if not file.exists():
+            raise InputError(f"{path}: {file} is missing, which it lists")
+        if file_digest(file) != digest:
+            raise InputError(f"{path}: {file} is not the file that it lists; was it exchanged?")
 
 
 def _checker_for(path: Path, folder: Path) -> Checker | None:
@@ -84,6 +120,7 @@ def _checker_for(path: Path, folder: Path) -> Checker | None:
     else:
         unfinished = is_temporary(path)
         found = check_record if has_record(path) else _CHECKERS.get(path.suffix)
+        found = _check_list if _is_list(path) else found
     return None if hidden or unfinished else found
 
 

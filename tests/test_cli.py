@@ -1,4 +1,4 @@
-"""The commands as a user types them: what they leave, what they say, how they end."""
+"""The commands as a user types them: what they write, say and return."""
 
 import argparse
 import json
@@ -18,7 +18,7 @@ from tests.conftest import REPOSITORY
 CONFIG = str(REPOSITORY / "config.yaml")
 
 
-def film(path, seconds=4, fps=8):
+def video(path, seconds=4, fps=8):
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=fps)
         stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
@@ -40,7 +40,7 @@ def labels(tmp_path):
 def store(tmp_path):
     out = tmp_path / "kitchen.h5"
     settings = ("--settings", CONFIG)
-    assert main(["frames", str(film(tmp_path / "k.mp4")), "--output", str(out), *settings]) == 0
+    assert main(["frames", str(video(tmp_path / "k.mp4")), "--output", str(out), *settings]) == 0
     return out
 
 
@@ -59,7 +59,7 @@ def train(tmp_path, store, labels, rows, run="slowfast_tiny-none-s0-pretrain"):
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        ("kitchen,0009,0.1,0.1,0.5,0.9,1,0\n", "has second 9, but the film ends at 4.00 s"),
+        ("kitchen,0009,0.1,0.1,0.5,0.9,1,0\n", "has second 9, but the video ends at 4.00 s"),
         ("bath,0001,0.1,0.1,0.5,0.9,1,0\n", "has video 'bath', but no frame store of it"),
         ("../kitchen,0001,0.1,0.1,0.5,0.9,1,0\n", "../kitchen"),
         ("kitchen,0001,0.1,0.1,0.5\n", "line 1: 5 columns"),
@@ -85,7 +85,7 @@ def test_a_wrong_run_is_named(tmp_path, store, labels, capsys):
     assert "is not a run" in capsys.readouterr().err
 
 
-def test_a_film_that_is_missing_ends_with_2_and_leaves_nothing(tmp_path, capsys):
+def test_a_missing_video_ends_with_2_and_leaves_nothing(tmp_path, capsys):
     out = tmp_path / "a.h5"
     assert (
         main(["frames", str(tmp_path / "a.mp4"), "--output", str(out), "--settings", CONFIG]) == 2
@@ -94,11 +94,11 @@ def test_a_film_that_is_missing_ends_with_2_and_leaves_nothing(tmp_path, capsys)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_film_shorter_than_a_clip_is_told_when_it_is_decoded_and_when_it_is_used(
+def test_a_video_shorter_than_a_clip_is_refused_when_it_is_decoded_and_when_it_is_used(
     tmp_path, labels, capsys
 ):
     out = tmp_path / "kitchen.h5"
-    command = ["frames", str(film(tmp_path / "k.mp4", seconds=1, fps=5)), "--output", str(out)]
+    command = ["frames", str(video(tmp_path / "k.mp4", seconds=1, fps=5)), "--output", str(out)]
     assert main([*command, "--settings", CONFIG, "--min-frames", "9"]) == 2
     assert "8 frames at 8 a second, but a clip needs 9" in capsys.readouterr().err
     assert not out.exists()
@@ -109,7 +109,7 @@ def test_a_film_shorter_than_a_clip_is_told_when_it_is_decoded_and_when_it_is_us
     assert "has 4 frames, but a clip of this backbone spans 8" in capsys.readouterr().err
 
 
-def test_a_bad_film_is_skipped_where_the_settings_say_so(tmp_path, capsys):
+def test_a_bad_video_is_skipped_where_the_settings_say_so(tmp_path, capsys):
     (tmp_path / "a.mp4").write_text("hello")
     frames = {
         "film_start_sec": 0, "start_sec": 0, "end_sec": None,
@@ -157,8 +157,8 @@ def test_evaluate_ava_writes_metric_class_and_value(tmp_path, labels):
         (["--films", "--seconds", "--persons", "--attention"], "leave --seconds out"),
     ],
 )
-def test_what_films_without_labels_need_is_told(tmp_path, labels, options, message):
-    """Asked of the options alone: a model would take seconds to load."""
+def test_videos_without_labels_need_seconds_and_persons(tmp_path, labels, options, message):
+    """Checked before the model is loaded, which takes seconds."""
     given = {
         "annotations": tmp_path / "a.csv",
         "films": tmp_path / "films.txt",
@@ -173,7 +173,7 @@ def test_what_films_without_labels_need_is_told(tmp_path, labels, options, messa
         )
 
 
-def test_help_tells_every_command(capsys):
+def test_help_names_every_command(capsys):
     with pytest.raises(SystemExit) as ended:
         main(["--help"])
     assert ended.value.code == 0

@@ -12,10 +12,14 @@ SEGMENT = {"network": {"query": "segment", "max_persons": 2}}
 
 
 def batch(hands=2, **sizes):
-    """Clips whose only person is the clip, and which have hands."""
-    whole, boxes = batch_of(persons=1, **sizes), batch_of(persons=hands, **sizes)
-    whole.persons_xyxy[:] = torch.tensor([0.0, 0.0, 1.0, 1.0])
-    return whole._replace(hands_xyxy=boxes.persons_xyxy, hands_filled=boxes.persons_filled)
+    """Clips that are asked about as a whole, and which have hands."""
+    whole, boxes = batch_of(persons=0, **sizes), batch_of(persons=hands, **sizes)
+    return whole._replace(
+        hands_xyxy=boxes.persons_xyxy,
+        hands_filled=boxes.persons_filled,
+        labels=torch.zeros(len(whole.keys), 1, 5, dtype=torch.uint8),
+        query="clip",
+    )
 
 
 def test_the_query_is_the_mean_of_the_map_and_not_a_box():
@@ -26,8 +30,7 @@ def test_the_query_is_the_mean_of_the_map_and_not_a_box():
     mean = torch.cat([map_.mean(dim=(2, 3, 4)) for map_ in maps], dim=1)
     torch.testing.assert_close(P.features[:, 0], mean)
     assert P.features.shape == (3, 1, network.d)
-    elsewhere = clips._replace(persons_xyxy=clips.persons_xyxy * 0.5)
-    assert torch.equal(raw.features(elsewhere).P.features, P.features)
+    assert P.filled.tolist() == [[True]] * 3
     assert (O.features.shape[1], H.features.shape[1]) == (1, 2)
 
 

@@ -1,21 +1,21 @@
-"""The command line: one thin command for each stage, each of which also works by hand.
+"""Command line: one thin command for each stage, each of which also works by hand.
 
 Exit status: 0 done, 2 bad arguments or input (one clear message), 1 anything else.
 
-    sources.py      the embedded data set, what is fetched, films and their frames
+    sources.py      embedded data set, downloads, annotations, frames
     boxes.py        persons and objects
-    training.py     runs
-    scores.py       what a trained run gives
+    training.py     training
+    scores.py       scores of a trained run, drift, submissions
     numbers.py      metrics and tables
-    costs.py        what a run costs, and what a target will
-    weights.py      published weights
-    upkeep.py       whether what is there is whole
-    options.py      arguments and settings that commands share
     figures.py      pictures
-    clips.py        which clips a command reads
-    planned.py      the files of a data set, where they are not given by hand
+    costs.py        cost of a run and of a target
+    weights.py      published weights
+    upkeep.py       verification of files
+    options.py      options and settings that commands share
+    clips.py        clips that a command reads
+    planned.py      files of a data set that are not given by hand
 
-Each room has its commands and, in `add_parsers`, their arguments. Commands import what they need
+Each module has its commands and, in `add_parsers`, their options. Commands import what they need
 when they run: torch takes seconds, and most do without it.
 """
 
@@ -42,13 +42,13 @@ MACHINE_ERRORS = {
     errno.ENOTCONN: "the folder's server or its program (FUSE) is gone; mount it again",
     errno.ESTALE: "the folder is gone from the server; mount it again",
 }
-"""What is wrong with the machine and not with what it was given, and what helps."""
+"""Errors of the machine, not of the input, and what helps."""
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
-"""Those that count, too, where a writer hides them behind an error of its own (torch.save)."""
+"""Errors that count also if a writer hides them behind an error of its own (torch.save)."""
 
 VANISHED = "was it removed or moved, or has its disk been unmounted?"
-"""The same of a file that cannot be found, but only where it was being written."""
+"""Hint for a file that vanished while it was written."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -73,7 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         where = f"{refused.filename}: " if refused.filename else ""
         log.say(
             f"error: {where}{refused.strerror}; {helps}. Nothing that was finished is lost: the "
-            "same command goes on from there"
+            "same command resumes from there"
         )
         return 1
     finally:
@@ -82,7 +82,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _refusal(error: BaseException) -> Any:
-    """The OSError by which the machine refused; None: the program itself is at fault."""
+    """Find the OSError by which the machine refused; None: the program itself is at fault."""
     if isinstance(error, OSError) and (
         isinstance(error, VanishedError) or error.errno in MACHINE_ERRORS
     ):

@@ -1,81 +1,66 @@
-"""Where persons and objects are: detected (§4.1), or detected by others."""
+"""Boxes of persons and objects: detected (§4.1), or imported from others."""
 
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from aia.cli.clips import films_of
-from aia.cli.options import add_command, write_part
-from aia.cli.planned import add_planned, check_by_hand, planned
+from aia.cli.clips import videos_of
+from aia.cli.options import add_command, add_options, write_part
+from aia.cli.planned import check_by_hand, planned
 from aia.config import DetectorConfig, section
 from aia.errors import InputError
 
 
 def add_parsers(commands: Any) -> None:
     """Add `finetune-detector`, `detect`, `extract-objects` and `boxes` to the commands."""
-    command = add_command(commands, "finetune-detector", finetune_detector)
-    command.add_argument("--frames", type=Path, nargs="*")
-    command.add_argument("--annotations", type=Path, help="without: all boxes are in --objects")
-    command.add_argument("--excluded", type=Path)
-    command.add_argument("--objects", type=Path)
-    command.add_argument("--tracks", type=Path)
-    command.add_argument("--output", type=Path)
-    command.add_argument("--metrics", type=Path)
-    add_planned(command, "output")
-    command.add_argument("--seed", type=int, default=0)
-    command.add_argument("--threads", type=int, default=1)
+    command = add_command(
+        commands, "finetune-detector", finetune_detector,
+        "--excluded", "--objects", "--tracks", "--output", "--metrics", "--threads",
+        needs=("output",),
+    )  # fmt: skip
+    add_options(command, "--frames", nargs="*")
+    add_options(command, "--annotations", help="without: all boxes are in --objects")
+    add_options(command, "--seed", type=int, default=0)
 
-    command = add_command(commands, "detect", detect)
-    command.add_argument("frames", type=Path, nargs="?")
-    command.add_argument("--part", help="instead of one store: those of a part of the data set")
-    command.add_argument("--weights", type=Path)
-    command.add_argument("--annotations", type=Path, nargs="+", default=[])
-    command.add_argument("--segments", type=Path, nargs="+", default=[], help="instead of those")
-    command.add_argument("--seconds", type=Path, help="a list of more key frames")
-    command.add_argument("--persons", type=Path)
-    command.add_argument("--objects", type=Path)
-    command.add_argument("--threads", type=int, default=1)
-    add_planned(command, "weights", "persons", "objects")
+    command = add_command(
+        commands, "detect", detect,
+        "--part", "--weights", "--segments", "--persons", "--objects", "--threads",
+        needs=("weights", "persons", "objects"),
+    )  # fmt: skip
+    add_options(command, "frames", nargs="?", help="frame store")
+    add_options(command, "--annotations", nargs="+", default=[])
+    add_options(command, "--seconds", help="list of more key frames")
 
     # The second name is the older one; it goes with the next release.
     for name in ("extract-objects", "remember-objects"):
-        command = add_command(commands, name, extract_objects)
-        command.add_argument("frames", type=Path, nargs="?")
-        command.add_argument("--part", help="instead of one store: those of a part of the data set")
-        command.add_argument("--weights", type=Path)
-        command.add_argument("--output", type=Path)
-        command.add_argument("--threads", type=int, default=1)
-        add_planned(command, "weights", "output")
+        command = add_command(
+            commands, name, extract_objects, "--part", "--weights", "--output", "--threads",
+            needs=("weights", "output"),
+        )  # fmt: skip
+        add_options(command, "frames", nargs="?", help="frame store")
 
     boxes = commands.add_parser("boxes", help="boxes that others detected")
     kinds = boxes.add_subparsers(required=True, metavar="WHAT")
-    command = add_command(kinds, "import", boxes_import)
-    command.add_argument(
-        "files", type=Path, nargs="*", help="JSON, CSV, Parquet or pickles, or a folder of them"
-    )
+    command = add_command(kinds, "import", boxes_import, needs=("output_dir",))
+    files = "JSON, CSV, Parquet or pickles, or a folder of them"
+    add_options(command, "files", nargs="*", help=files)
     command.add_argument("--split", choices=("train", "val", "test"), help="instead of files")
     command.add_argument("--kind", choices=("persons", "objects"), required=True)
-    films = command.add_mutually_exclusive_group()
-    films.add_argument("--annotations", type=Path, nargs="+", help="whose films get a file")
-    films.add_argument("--films", type=Path, help="a list of them, one a line")
-    command.add_argument(
+    videos = command.add_mutually_exclusive_group()
+    add_options(videos, "--annotations", nargs="+", help="whose videos get a file")
+    add_options(videos, "--films", help="list of these videos, one a line")
+    add_options(command, "--segments", help="their clips' times are kept")
+    add_options(
+        command,
         "--times",
-        type=Path,
         help="CSV of video,second: all that is kept of EPIC-Kitchens' pickles, which have every "
-        "frame; its films get a file where no others are named",
+        "frame; its videos get a file if no others are named",
     )
-    command.add_argument(
-        "--segments", type=Path, nargs="+", default=[], help="the times are those of their clips"
-    )
-    command.add_argument(
-        "--images", type=Path, help="what image ids mean: AlphAction's annotations or list of films"
-    )
-    command.add_argument(
-        "--frame-sizes", type=Path, help="CSV of video,width,height, for boxes in pixels"
-    )
-    command.add_argument("--output-dir", type=Path)
-    add_planned(command, "output_dir")
+    images = "what image ids mean: AlphAction's annotations or list of videos"
+    add_options(command, "--images", help=images)
+    add_options(command, "--frame-sizes", help="CSV of video,width,height, for boxes in pixels")
+    add_options(command, "--output-dir")
 
 
 def finetune_detector(options: argparse.Namespace) -> None:
@@ -142,7 +127,7 @@ def _detected(data: Any, kind: Any, video: str) -> Path | None:
 
 
 def extract_objects(options: argparse.Namespace) -> None:
-    """Write what the detector sees of objects in every second of a video, as a memory (§6.1)."""
+    """Write the detector's features of objects in every second of a video, as a memory (§6.1)."""
     from aia.detect.object_features import extract_to_files
 
     config = section(DetectorConfig, options.settings, "detector")
@@ -165,7 +150,7 @@ def extract_objects(options: argparse.Namespace) -> None:
 
 
 def boxes_import(options: argparse.Namespace) -> None:
-    """Published boxes, in whatever layout, as one table for each film."""
+    """Import published boxes, in any known layout, as one table for each video."""
     from aia.detect.imported import import_boxes
     from aia.detect.predict import key_times
     from aia.tables import read_key_times
@@ -184,29 +169,29 @@ def boxes_import(options: argparse.Namespace) -> None:
     for path in options.segments:
         times = (times or {}) | key_times(path)
     if options.films or options.annotations:
-        films = films_of(options.films, options.annotations)
+        videos = videos_of(options.films, options.annotations)
     elif times:
-        films = sorted(times)
+        videos = sorted(times)
     else:
         raise InputError(
-            "--films, --annotations, --segments or --times: one must say which films get a file"
+            "--films, --annotations, --segments or --times: one must say which videos get a file"
         )
     import_boxes(
         _files_in(options.files),
         kind=options.kind,
-        videos=films,
+        videos=videos,
         output_dir=options.output_dir,
         images=options.images,
         frame_sizes=options.frame_sizes,
         times=times,
     )
     if data is not None:
-        files = [options.output_dir / f"{video}.parquet" for video in films]
+        files = [options.output_dir / f"{video}.parquet" for video in videos]
         write_part(data, f"{options.split}.{options.kind}.imported", files)
 
 
 def _files_in(paths: Sequence[Path]) -> list[Path]:
-    """The files, those of a folder in the order of their names."""
+    """List the files, those of a folder in the order of their names."""
     return [
         file
         for path in paths

@@ -1,4 +1,4 @@
-"""Which clips a command reads: key frames of films that can be read, with their objects."""
+"""Clips that a command reads: key frames of readable videos, with their objects."""
 
 import argparse
 from collections.abc import Sequence
@@ -8,19 +8,19 @@ from typing import Any
 from aia.errors import InputError
 
 
-def films_of(films: Path | None, annotations: Sequence[Path] | None) -> list[str]:
-    """Films of a list, or those that the annotations name."""
+def videos_of(listed: Path | None, annotations: Sequence[Path] | None) -> list[str]:
+    """Read the videos of a list, or those that the annotations name."""
     from aia.tables import read_actions, read_films, read_video_table
 
-    if films is not None and films.suffix == ".csv":  # videos.csv of a data set
-        return [row.video for row in read_video_table(films) if row.split == "test"]
-    if films is not None:
-        return read_films(films)
+    if listed is not None and listed.suffix == ".csv":  # videos.csv of a data set
+        return [row.video for row in read_video_table(listed) if row.split == "test"]
+    if listed is not None:
+        return read_films(listed)
     return sorted({video for path in annotations or () for video in read_actions(path)["video"]})
 
 
 def key_frames(options: argparse.Namespace, labels: Any) -> list[Any]:
-    """What is scored: the annotated key frames, or a list of seconds of each film."""
+    """Read the key frames that are scored: annotated ones, or a list of seconds of each video."""
     from aia.datasets.ava import annotated_clips, listed_clips
     from aia.tables import read_seconds
 
@@ -28,24 +28,24 @@ def key_frames(options: argparse.Namespace, labels: Any) -> list[Any]:
     if options.seconds is None and options.films is None:
         return annotated_clips(options.annotations, **more)
     if options.seconds is None:
-        raise InputError("--films: needs --seconds, the seconds of these films that are scored")
+        raise InputError("--films: needs --seconds, the seconds of these videos that are scored")
     if not options.persons:
-        raise InputError("--seconds: needs --persons, nobody has annotated whom to score there")
+        raise InputError("--seconds: needs --persons, as no persons are annotated there")
     if options.attention:
         raise InputError("--attention: is kept of annotated key frames, leave --seconds out")
-    films = films_of(options.films, [options.annotations])
+    videos = videos_of(options.films, [options.annotations])
     seconds = read_seconds(options.seconds)
-    return listed_clips(films, seconds, **more)
+    return listed_clips(videos, seconds, **more)
 
 
-def clips_of_films(
+def readable_clips(
     clips: Sequence[Any], stores: dict[str, Any], options: argparse.Namespace, *, span: int
 ) -> list[Any]:
-    """The clips whose films can be read; all others must have been skipped on purpose.
+    """Keep the clips of readable videos; the other videos must have been skipped on purpose.
 
     Raises:
-        InputError: a video without a frame store, a film shorter than the `span` frames of a
-            clip, or a second beyond the end of its film.
+        InputError: A video has no frame store, is shorter than the `span` frames of a clip, or
+            ends before one of its seconds.
     """
     named = options.annotations or options.films
     skipped = {path.stem for path in options.frames} - stores.keys()
@@ -59,19 +59,19 @@ def clips_of_films(
         if len(store) < span:
             raise InputError(
                 f"{store.path}: has {len(store)} frames, but a clip of this backbone spans {span}; "
-                "is the film cut, or frames.fps too low for it?"
+                "is the video cut, or frames.fps too low for it?"
             )
         end_sec = store.times_sec[-1] + 1 / store.fps
         if not 0 <= clip.time_sec <= end_sec:
             raise InputError(
                 f"{named}: {clip.key.video} has second {clip.time_sec:g}, but the "
-                f"film ends at {end_sec:.2f} s; is the film cut, or does its clock start elsewhere?"
+                f"video ends at {end_sec:.2f} s; is it cut, or does its clock start elsewhere?"
             )
     return kept
 
 
 def segments(options: argparse.Namespace, labels: Any, *, most_objects: int) -> list[Any]:
-    """The clips of the segments, with the hands and objects that were detected there."""
+    """Read the clips of the segments, with the hands and objects that were detected there."""
     from aia.datasets.segments import segment_clips, with_detected
 
     return with_detected(
@@ -85,9 +85,13 @@ def segments(options: argparse.Namespace, labels: Any, *, most_objects: int) -> 
 
 
 def remembered_objects(options: argparse.Namespace, memory: Any, device: Any, **shared: Any) -> Any:
-    """The memory of a run that remembers objects; None without any.
+    """Read the memory of a run that remembers objects; None without any.
 
-    `shared` says with which processes it is shared (see `object_bank`).
+    Args:
+        options: Options of the command.
+        memory: Section `memory` of the run.
+        device: Device of the memory.
+        shared: Processes that share it (see `object_bank`).
     """
     if not options.object_features:
         return None
@@ -105,8 +109,8 @@ def remembered_objects(options: argparse.Namespace, memory: Any, device: Any, **
     )
 
 
-def add_objects(clips: list[Any], options: argparse.Namespace, *, most: int) -> list[Any]:
-    """The clips with their objects, annotated or detected, at most `most` in each."""
+def with_objects_of(clips: list[Any], options: argparse.Namespace, *, most: int) -> list[Any]:
+    """Give the clips their objects, annotated or detected, at most `most` in each."""
     from aia.datasets.ava import with_objects
 
     return with_objects(

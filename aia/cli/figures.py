@@ -4,171 +4,94 @@ Without files, those of the data set whose settings are given (aia/plan).
 """
 
 import argparse
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from aia.cli.options import add_command, add_options
 from aia.cli.planned import check_by_hand, named, planned, rules_of_clips
+from aia.errors import InputError
 from aia.plan import DataSet
 from aia.plan.recipes import method_of
-
-RULES = {
-    "curves": "draw_curves",
-    "per-class": "draw_per_class",
-    "detections": "draw_detections",
-    "keyframes": "draw_keyframes",
-    "attention": "draw_attention",
-    "structures": "draw_structures",
-    "memory": "draw_memory",
-    "reach": "draw_reach",
-}
-"""The rule of each kind of figure."""
 
 
 def add_parsers(commands: Any) -> None:
     """Add `figure` with its kinds to the commands of `aia`."""
     figure = commands.add_parser("figure", help="pictures of what was found")
     kinds = figure.add_subparsers(required=True, metavar="KIND")
+    frames = ("--frames", "--groundtruth")
+    several: dict[str, Any] = {"type": str, "nargs": "+", "metavar": "NAME=FILE"}
+    progress = several | {"help": "metrics.jsonl of runs"}
 
     command = _command(kinds, "curves", curves, needs=("progress",))
-    command.add_argument("--progress", nargs="+", metavar="RUN=FILE", help="metrics.jsonl of runs")
-    command.add_argument(
-        "--metrics", nargs="*", default=[], metavar="RUN=FILE", help="CSV with the run's final mAP"
-    )
+    add_options(command, "--progress", **progress)
+    final = several | {"nargs": "*", "default": [], "help": "CSV with a run's final mAP"}
+    add_options(command, "--metrics", **final)
 
-    command = _command(
-        kinds,
-        "per-class",
-        per_class,
-        needs=(
-            "metrics",
-            "labels",
-        ),
-    )
-    command.add_argument(
-        "--metrics", nargs="+", metavar="METHOD=FILE", help="one CSV for each seed"
-    )
-    command.add_argument("--labels", type=Path)
+    command = _command(kinds, "per-class", per_class, "--labels", needs=("metrics", "labels"))
+    add_options(command, "--metrics", **several, help="CSV of a method, one for each seed")
 
-    command = _command(
-        kinds,
-        "detections",
-        detections,
-        needs=(
-            "frames",
-            "groundtruth",
-            "persons",
-        ),
-    )
-    _add_frames(command)
-    command.add_argument("--excluded", type=Path)
-    command.add_argument("--persons", type=Path, nargs="+", help="detected")
-    command.add_argument("--objects", type=Path, help="annotated")
-    command.add_argument("--object-boxes", type=Path, nargs="*", default=[], help="detected")
-    command.add_argument("--person-threshold", type=float, default=0.8, help="§4.1: 0.8")
-    command.add_argument("--object-threshold", type=float, default=0.5, help="§4.1: 0.5")
+    needs: tuple[str, ...] = ("frames", "groundtruth", "persons")
+    thresholds = ("--person-threshold", "--object-threshold")
+    command = _command(kinds, "detections", detections, *frames, *thresholds, needs=needs)
+    add_options(command, "--excluded", "--objects")
+    add_options(command, "--persons", nargs="+", help="detected boxes")
+    add_options(command, "--object-boxes", nargs="*")
 
+    needs = ("frames", "groundtruth", "scores", "labels")
     command = _command(
-        kinds,
-        "keyframes",
-        keyframes,
-        needs=(
-            "frames",
-            "groundtruth",
-            "scores",
-            "labels",
-        ),
+        kinds, "keyframes", keyframes, *frames, "--scores", "--labels", "--excluded", needs=needs
     )
-    _add_frames(command)
-    command.add_argument("--scores", type=Path)
-    command.add_argument("--excluded", type=Path)
-    command.add_argument("--labels", type=Path)
-    command.add_argument("--threshold", type=float, default=0.5, help="score that predicts a class")
+    add_options(command, "--threshold", type=float, default=0.5, help="score that predicts a class")
 
-    command = _command(
-        kinds,
-        "attention",
-        attention,
-        needs=(
-            "frames",
-            "groundtruth",
-            "attention",
-            "scores",
-            "labels",
-        ),
-    )
-    _add_frames(command)
-    command.add_argument("--attention", type=Path, help="of aia score --attention")
-    command.add_argument("--scores", type=Path)
-    command.add_argument("--labels", type=Path)
+    needs = ("frames", "groundtruth", "attention", "scores", "labels")
+    command = _command(kinds, "attention", attention, *frames, "--scores", "--labels", needs=needs)
+    add_options(command, "--attention", help="of aia score --attention")
 
-    command = _command(
-        kinds,
-        "structures",
-        structures,
-        needs=(
-            "frames",
-            "groundtruth",
-            "attention",
-            "labels",
-        ),
-    )
-    _add_frames(command)
-    command.add_argument("--attention", nargs="+", metavar="NAME=FILE")
-    command.add_argument("--labels", type=Path)
-    command.add_argument("--rows", type=int, default=4, help="persons that are shown")
+    needs = ("frames", "groundtruth", "attention", "labels")
+    command = _command(kinds, "structures", structures, *frames, "--labels", needs=needs)
+    add_options(command, "--attention", **several)
+    add_options(command, "--rows", type=int, default=4, help="persons that are shown")
 
     command = _command(kinds, "memory", memory, needs=("drift",))
-    command.add_argument(
-        "--progress", nargs="*", default=[], metavar="RUN=FILE", help="metrics.jsonl of runs"
-    )
-    command.add_argument("--drift", nargs="+", metavar="RUN=FILE", help="CSV")
+    add_options(command, "--progress", **(progress | {"nargs": "*", "default": []}))
+    add_options(command, "--drift", **several, help="CSV of aia drift")
 
     command = _command(kinds, "reach", reach, needs=("costs",))
-    command.add_argument("--costs", type=Path, help="CSV of aia cost --reaches")
+    add_options(command, "--costs", help="CSV of aia cost --reaches")
 
 
 def curves(options: argparse.Namespace) -> None:
     """Draw loss, trust, learning rate and mAP over the steps of runs."""
-    from aia.figures.curves import draw_curves, mean_of_classes, read_progress
-    from aia.figures.drawing import by_name
+    from aia.report.curves import draw_curves, mean_of_classes, read_progress
     from aia.tables import read_metrics
 
     draw_curves(
-        {run: read_progress(paths[-1]) for run, paths in by_name(options.progress).items()},
+        _last(options.progress, read_progress),
         options.output,
-        final_map={
-            run: mean_of_classes(read_metrics(paths[-1]))
-            for run, paths in by_name(options.metrics).items()
-        },
+        final_map=_last(options.metrics, lambda path: mean_of_classes(read_metrics(path))),
     )
 
 
 def per_class(options: argparse.Namespace) -> None:
     """Draw the AP of each class for each method (Fig. 6)."""
-    from aia.figures.drawing import by_name
-    from aia.figures.per_class import draw_per_class
     from aia.labels import read_labels
+    from aia.report.per_class import draw_per_class
     from aia.tables import read_metrics
 
-    draw_per_class(
-        {
-            method: [read_metrics(path) for path in paths]
-            for method, paths in by_name(options.metrics).items()
-        },
-        read_labels(options.labels),
-        options.output,
-    )
+    methods = by_name(options.metrics, read_metrics)
+    draw_per_class(methods, read_labels(options.labels), options.output)
 
 
 def detections(options: argparse.Namespace) -> None:
     """Draw detected beside annotated boxes on some key frames."""
-    from aia.figures.detections import draw_detections
-    from aia.figures.drawing import Films
+    from aia.report.drawing import Videos
+    from aia.report.keyframes import draw_detections
     from aia.tables import read_actions, read_excluded, read_objects
 
     draw_detections(
-        Films(options.frames),
+        Videos(options.frames),
         read_actions(options.groundtruth),
         _all_boxes(options.persons),
         options.output,
@@ -182,18 +105,12 @@ def detections(options: argparse.Namespace) -> None:
 
 def keyframes(options: argparse.Namespace) -> None:
     """Draw predicted and true actions on some key frames."""
-    from aia.figures.drawing import Films
-    from aia.figures.keyframes import draw_keyframes
-    from aia.labels import read_labels
-    from aia.tables import read_actions, read_excluded, read_scores
+    from aia.report.keyframes import draw_keyframes
+    from aia.tables import read_excluded, read_scores
 
-    labels = read_labels(options.labels)
     draw_keyframes(
-        Films(options.frames),
-        read_actions(options.groundtruth, labels=labels),
-        read_scores(options.scores),
-        labels,
-        options.output,
+        **_scene(options),
+        scores=read_scores(options.scores),
         excluded=read_excluded(options.excluded),
         threshold=options.threshold,
     )
@@ -201,65 +118,85 @@ def keyframes(options: argparse.Namespace) -> None:
 
 def attention(options: argparse.Namespace) -> None:
     """Draw whom, what and which second a person attended to (Fig. 4)."""
-    from aia.figures.attention import draw_attention
-    from aia.figures.drawing import Films
-    from aia.labels import read_labels
-    from aia.tables import read_actions, read_scores
+    from aia.report.attention import draw_attention
+    from aia.tables import read_scores
     from aia.tables.attention import read_attention
 
-    labels = read_labels(options.labels)
-    draw_attention(
-        read_attention(options.attention),
-        Films(options.frames),
-        read_actions(options.groundtruth, labels=labels),
-        read_scores(options.scores),
-        labels,
-        options.output,
-    )
+    scores = read_scores(options.scores)
+    draw_attention(read_attention(options.attention), scores=scores, **_scene(options))
 
 
 def structures(options: argparse.Namespace) -> None:
     """Draw whom the last P-Block of each network attends to (Fig. 4)."""
-    from aia.figures.drawing import Films, by_name
-    from aia.figures.structures import draw_structures
-    from aia.labels import read_labels
-    from aia.tables import read_actions
+    from aia.report.attention import draw_structures
     from aia.tables.attention import read_attention
 
-    labels = read_labels(options.labels)
-    draw_structures(
-        {name: read_attention(paths[-1]) for name, paths in by_name(options.attention).items()},
-        Films(options.frames),
-        read_actions(options.groundtruth, labels=labels),
-        labels,
-        options.output,
-        most=options.rows,
-    )
-
-
-def reach(options: argparse.Namespace) -> None:
-    """Draw time and memory of a training step by the reach of the memory (Fig. 5)."""
-    from aia.figures.reach import draw_reach, read_reach
-
-    draw_reach(read_reach(options.costs), options.output)
+    attentions = _last(options.attention, read_attention)
+    draw_structures(attentions, **_scene(options), most=options.rows)
 
 
 def memory(options: argparse.Namespace) -> None:
     """Draw age, trust and drift of what runs remember."""
-    from aia.figures.curves import read_progress
-    from aia.figures.drawing import by_name
-    from aia.figures.memory import draw_memory, read_drift
+    from aia.report.curves import draw_memory, read_drift, read_progress
 
-    draw_memory(
-        {run: read_progress(paths[-1]) for run, paths in by_name(options.progress).items()},
-        {run: read_drift(paths[-1]) for run, paths in by_name(options.drift).items()},
-        options.output,
-    )
+    progress = _last(options.progress, read_progress)
+    draw_memory(progress, _last(options.drift, read_drift), options.output)
+
+
+def reach(options: argparse.Namespace) -> None:
+    """Draw time and memory of a training step by the reach of the memory (Fig. 5)."""
+    from aia.report.curves import draw_reach, read_reach
+
+    draw_reach(read_reach(options.costs), options.output)
+
+
+def by_name(paths: Sequence[str], read: Callable[[str], Any]) -> dict[str, list[Any]]:
+    """Read files given as NAME=FILE; those of one name stay together in their order.
+
+    Raises:
+        InputError: A text that is not NAME=FILE.
+    """
+    found: dict[str, list[Any]] = {}
+    for text in paths:
+        name, _, path = text.partition("=")
+        if not (name and path):
+            raise InputError(f"'{text}': expected NAME=PATH, as in slowfast_tiny-none=metrics.csv")
+        found.setdefault(name, []).append(read(path))
+    return found
+
+
+def _last(paths: Sequence[str], read: Callable[[str], Any]) -> dict[str, Any]:
+    """Read the last file of each name."""
+    return {name: read(files[-1]) for name, files in by_name(paths, str).items()}
+
+
+def _scene(options: argparse.Namespace) -> dict[str, Any]:
+    """Read what pictures of actions on frames share."""
+    from aia.labels import read_labels
+    from aia.report.drawing import Videos
+    from aia.tables import read_actions
+
+    labels = read_labels(options.labels)
+    return {
+        "videos": Videos(options.frames),
+        "actions": read_actions(options.groundtruth, labels=labels),
+        "labels": labels,
+        "output": options.output,
+    }
+
+
+def _all_boxes(paths: list[Path]) -> Any:
+    """Read tables of boxes as one."""
+    import pandas as pd
+
+    from aia.tables import read_boxes
+
+    return pd.concat([read_boxes(path) for path in paths], ignore_index=True)
 
 
 def _plan(options: argparse.Namespace, kind: str) -> None:
     """Take the files of a figure from the plan, those of several runs with the runs' names."""
-    data = planned(options, RULES[kind])
+    data = planned(options, f"draw_{kind.replace('-', '_')}")
     rules_of_clips(options, data, data.shown_run())
     for option, value in _files_of_runs(data, kind).items():
         setattr(options, option, value)
@@ -270,10 +207,8 @@ def _files_of_runs(data: DataSet, kind: str) -> dict[str, list[str]]:
     metrics, progress = "metrics/{run}.val.csv", "runs/{run}/metrics.jsonl"
     runs = data.named_runs(with_starts=False)
     if kind == "curves":
-        return {
-            "progress": named(data.named_runs(with_starts=True), progress, data),
-            "metrics": named(runs, metrics, data),
-        }
+        every = data.named_runs(with_starts=True)
+        return {"progress": named(every, progress, data), "metrics": named(runs, metrics, data)}
     if kind == "per-class":  # the seeds of a method have one name
         files = [f"{method_of(run)}={data.run_file(metrics, run)}" for run in runs]
         return {"metrics": files}
@@ -285,33 +220,22 @@ def _files_of_runs(data: DataSet, kind: str) -> dict[str, list[str]]:
     return {}
 
 
-def _all_boxes(paths: list[Path]) -> Any:
-    import pandas as pd
-
-    from aia.tables import read_boxes
-
-    return pd.concat([read_boxes(path) for path in paths], ignore_index=True)
-
-
 def _command(
-    kinds: Any, name: str, draw: Callable[[argparse.Namespace], None], *, needs: tuple[str, ...]
+    kinds: Any,
+    name: str,
+    draw: Callable[[argparse.Namespace], None],
+    *shared: str,
+    needs: tuple[str, ...],
 ) -> argparse.ArgumentParser:
     """Add a kind of figure, which needs these options or a settings file."""
 
+    @functools.wraps(draw)
     def run(options: argparse.Namespace) -> None:
         if not any(getattr(options, need) for need in needs):
             _plan(options, name)
         check_by_hand(options)
         draw(options)
 
-    command = kinds.add_parser(name, help=draw.__doc__, description=draw.__doc__)
-    command.set_defaults(run=run, by_hand=needs)
-    command.add_argument("--settings", default="", help="results/DATASET/settings.yaml")
-    command.add_argument("--output", type=Path, required=True, help="PNG, SVG or PDF")
-    command.add_argument("--log", help="file that gets a copy of all lines")
+    command = add_command(kinds, name, run, *shared, needs=needs, settings="")
+    add_options(command, "--output", required=True, help="PNG, SVG or PDF")
     return command
-
-
-def _add_frames(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--frames", type=Path, nargs="+", help="frame stores")
-    command.add_argument("--groundtruth", type=Path, help="annotations")

@@ -1,4 +1,4 @@
-"""Numbers from scores: each metric, what is wrong with a low one, and tables of them."""
+"""Numbers from scores: metrics, the cause of a low one, and tables."""
 
 import argparse
 import json
@@ -7,13 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from aia import log
-from aia.cli.options import add_command, add_ucf24
-from aia.cli.planned import add_planned, check_by_hand, planned
+from aia.cli.options import add_command, add_options
+from aia.cli.planned import check_by_hand, planned
 from aia.errors import InputError
 from aia.plan.recipes import paper_numbers, table_rows
 
 VIDEO_IOUS = "0.2,0.5,0.5:0.95"
-_PROTOCOLS = ("paper", "activitynet", "slowfast", "mmaction", "acar")
 
 
 def add_parsers(commands: Any) -> None:
@@ -23,85 +22,60 @@ def add_parsers(commands: Any) -> None:
     command = add_command(kinds, "scores", evaluate_scores)
     command.add_argument("name", metavar="SCORER.BOXES", help="such as RUN.val or RUN.val-gt")
 
-    for name, run in (("ava", evaluate_ava), ("protocols", evaluate_protocols)):
-        command = add_command(kinds, name, run)
-        if name == "protocols":
-            command.add_argument("name", nargs="?", metavar="SCORER.BOXES", help="instead of files")
-        command.add_argument("--groundtruth", type=Path, required=name == "ava")
-        command.add_argument("--detections", type=Path, required=name == "ava")
-        command.add_argument("--excluded", type=Path)
-        command.add_argument("--labels", type=Path)
-        command.add_argument("--iou", type=float, default=0.5)
-        command.add_argument("--output", type=Path, required=name == "ava")
-        add_planned(command, "groundtruth", "detections", "output")
-        if name == "ava":
-            command.add_argument("--protocol", default="paper", choices=_PROTOCOLS)
+    files = ("--groundtruth", "--detections", "--output")
+    rules = ("--excluded", "--labels", "--iou")
+    command = add_command(kinds, "ava", evaluate_ava, *rules, "--protocol")
+    add_options(command, *files, required=True)
+    needs = ("groundtruth", "detections", "output")
+    command = add_command(kinds, "protocols", evaluate_protocols, *files, *rules, needs=needs)
+    command.add_argument("name", nargs="?", metavar="SCORER.BOXES", help="instead of files")
 
-    command = add_command(kinds, "ucf24", evaluate_ucf24)
-    command.add_argument(
-        "--groundtruth",
-        type=Path,
-        required=True,
-        help="pyannot.pkl, finalAnnots.mat, or CSV of boxes by frame",
-    )
-    command.add_argument(
-        "--detections", type=Path, required=True, help="CSV of boxes by frame, or scores (.parquet)"
-    )
-    command.add_argument("--split", type=Path, help="list of the films that are evaluated")
+    command = add_command(kinds, "ucf24", evaluate_ucf24, "--iou", "--labels", "--fps")
+    truth = "pyannot.pkl, finalAnnots.mat, or CSV of boxes by frame"
+    add_options(command, "--groundtruth", required=True, help=truth)
+    found = "CSV of boxes by frame, or scores (.parquet)"
+    add_options(command, "--detections", required=True, help=found)
+    add_options(command, "--split", help="list of the videos that are evaluated")
     command.add_argument("--frames", choices=("all", "annotated"), help="that count in frame mAP")
     command.add_argument("--protocol", default="voc", choices=("voc", "yowo", "act"))
-    command.add_argument("--iou", type=float, default=0.5)
     command.add_argument("--video-iou", default=VIDEO_IOUS, help="of tubes")
-    add_ucf24(command)
-    command.add_argument("--output", type=Path, required=True)
+    add_options(command, "--output", required=True)
 
     command = add_command(kinds, "epic", evaluate_epic)
-    command.add_argument("--labels", type=Path, required=True, help="CSV: verb,noun")
-    command.add_argument("--verbs", type=Path, required=True, help="scores, a line a segment")
-    command.add_argument("--nouns", type=Path, required=True)
-    command.add_argument("--prior", type=Path, help="CSV of the training segments: verb,noun")
-    command.add_argument("--output", type=Path, required=True)
+    add_options(command, "--labels", required=True, help="CSV: verb,noun")
+    add_options(command, "--verbs", "--nouns", required=True, help="scores, a line a segment")
+    add_options(command, "--prior", help="CSV of the training segments: verb,noun")
+    add_options(command, "--output", required=True)
 
     command = add_command(kinds, "epic-majority", evaluate_epic_majority)
-    command.add_argument("--labels", type=Path, required=True, help="CSV: verb,noun")
-    command.add_argument("--train", type=Path, required=True, help="of the training segments")
-    command.add_argument("--output", type=Path, required=True)
+    add_options(command, "--labels", "--train", required=True, help="CSV: verb,noun")
+    add_options(command, "--output", required=True)
 
-    command = add_command(kinds, "persons", evaluate_persons)
-    command.add_argument("--groundtruth", type=Path)
-    command.add_argument("--excluded", type=Path)
-    command.add_argument("--boxes", type=Path, nargs="+")
-    command.add_argument("--output", type=Path)
-    add_planned(command, "groundtruth", "boxes", "output")
+    command = add_command(
+        kinds, "persons", evaluate_persons, "--groundtruth", "--excluded", "--output",
+        needs=("groundtruth", "boxes", "output"),
+    )  # fmt: skip
+    add_options(command, "--boxes", nargs="+")
 
-    command = add_command(commands, "doctor", doctor)
-    command.add_argument("scores", type=Path, help="detections as AVA's CSV, or scores (.parquet)")
-    command.add_argument("groundtruth", type=Path)
-    command.add_argument("--labels", type=Path)
-    command.add_argument("--excluded", type=Path)
-    command.add_argument("--protocol", default="paper", choices=_PROTOCOLS)
-    command.add_argument("--iou", type=float, default=0.5)
-    command.add_argument(
-        "--frames", type=Path, nargs="+", default=[], help="frame stores, for sizes in pixels"
-    )
-    command.add_argument("--output", type=Path, help="CSV of the findings")
+    command = add_command(commands, "doctor", doctor, *rules, "--protocol")
+    add_options(command, "scores", help="detections as AVA's CSV, or scores (.parquet)")
+    add_options(command, "groundtruth")
+    add_options(command, "--frames", default=[], help="frame stores, for sizes in pixels")
+    add_options(command, "--output", help="CSV of the findings")
 
-    command = add_command(commands, "table", table)
+    command = add_command(commands, "table", table, "--labels")
     command.add_argument("--table", default="results", help="results, or a part such as table1a")
     command.add_argument("--rows", help="JSON: what the rows are made of; without: by --settings")
-    command.add_argument("--labels", type=Path)
-    command.add_argument("--persons", type=Path, help="metrics of the detector, for a line below")
-    command.add_argument(
-        "--maybe-skipped", type=Path, nargs="+", default=[], help="frame stores: notes tell of gaps"
-    )
-    command.add_argument("--output", type=Path, required=True)
-
-    command.add_argument("--paper-table", help="of which it is a twin, such as 1a")
+    add_options(command, "--persons", help="metrics of the detector, for a line below")
+    skipped = "frame stores: notes name those skipped"
+    add_options(command, "--maybe-skipped", nargs="+", default=[], help=skipped)
+    add_options(command, "--output", required=True)
+    command.add_argument("--paper-table", help="of the paper, such as 1a")
     command.add_argument("--paper-data", help="what the paper calls the data, such as AVA v2.2 val")
 
 
 def evaluate_scores(options: argparse.Namespace) -> None:
-    """Evaluate a run's or an ensemble's scores as its data set wants it."""
+    """Evaluate a run's or an ensemble's scores as its data set defines it."""
     scorer, boxes, views = _named_scores(options.name)
     data = planned(options, "evaluate", scorer=scorer, boxes=boxes, views=views)
     rules, options.output = data.settings.evaluate, Path(data.path(f"metrics/{options.name}.csv"))
@@ -122,7 +96,7 @@ def evaluate_scores(options: argparse.Namespace) -> None:
 
 
 def _named_scores(name: str) -> tuple[str, str, str]:
-    """Split the name of scores: whose, on which boxes, in which view.
+    """Split the name of scores into scorer, boxes and view.
 
     >>> _named_scores("c2d-none-s0.val-gt@98-flip")
     ('c2d-none-s0', 'val-gt', '@98-flip')
@@ -135,7 +109,7 @@ def _named_scores(name: str) -> tuple[str, str, str]:
 
 
 def evaluate_ava(options: argparse.Namespace) -> None:
-    """AVA frame mAP under a named protocol."""
+    """Compute AVA frame mAP under a named protocol."""
     from aia.evaluate.frame_map import evaluate_ava as evaluate
     from aia.evaluate.frame_map import write_frame_map
 
@@ -152,7 +126,7 @@ def evaluate_ava(options: argparse.Namespace) -> None:
 
 
 def evaluate_protocols(options: argparse.Namespace) -> None:
-    """AVA frame mAP under all named protocols at once, and whose numbers each compares with."""
+    """Compute AVA frame mAP under all protocols, and say whose numbers each compares with."""
     from aia.evaluate.all_protocols import evaluate_protocols as evaluate
     from aia.evaluate.all_protocols import in_words, write_protocols
 
@@ -175,7 +149,7 @@ def evaluate_protocols(options: argparse.Namespace) -> None:
 
 
 def evaluate_ucf24(options: argparse.Namespace) -> None:
-    """UCF101-24's frame mAP and video mAP."""
+    """Compute UCF101-24's frame mAP and video mAP."""
     from aia.evaluate.ucf24 import evaluate_ucf24 as evaluate
     from aia.evaluate.ucf24 import mean_of, write_ucf24
 
@@ -198,7 +172,7 @@ def evaluate_ucf24(options: argparse.Namespace) -> None:
 
 
 def evaluate_epic(options: argparse.Namespace) -> None:
-    """EPIC-Kitchens top-1 and top-5 of verbs, nouns and actions."""
+    """Compute EPIC-Kitchens' top-1 and top-5 of verbs, nouns and actions."""
     from aia.evaluate.top_k import evaluate_epic as evaluate
     from aia.evaluate.top_k import write_top_k
 
@@ -208,7 +182,7 @@ def evaluate_epic(options: argparse.Namespace) -> None:
 
 
 def evaluate_epic_majority(options: argparse.Namespace) -> None:
-    """The floor of EPIC-Kitchens: how often the training set has each verb, noun and action."""
+    """Compute the floor of EPIC-Kitchens: frequencies of the training set as scores."""
     from aia.evaluate.majority import evaluate_majority
     from aia.evaluate.top_k import write_top_k
 
@@ -223,7 +197,7 @@ def _say_top_k(result: Any) -> None:
 
 
 def evaluate_persons(options: argparse.Namespace) -> None:
-    """Person AP of a detector's boxes."""
+    """Compute person AP of a detector's boxes."""
     from aia.evaluate.person_ap import evaluate_persons as evaluate
     from aia.evaluate.person_ap import write_person_ap
 
@@ -236,9 +210,9 @@ def evaluate_persons(options: argparse.Namespace) -> None:
 
 
 def doctor(options: argparse.Namespace) -> None:
-    """Explain a low frame mAP: what is wrong with a file of scores, and what mending it brings.
+    """Explain a low frame mAP: what is wrong with a file of scores, and what fixing it brings.
 
-    A finding is no error: the exit status is 0 with findings and without.
+    The exit status is 0 with and without findings.
     """
     from aia.doctor import diagnose, report, write_findings
 
@@ -254,17 +228,17 @@ def doctor(options: argparse.Namespace) -> None:
     if options.output is not None:
         write_findings(options.output, found.findings)
     print(report(found.findings))
-    mended = f", {100 * found.map_after:.2f} with all mended that can be" if found.findings else ""
+    fixed = f", {100 * found.map_after:.2f} with all fixed that can be" if found.findings else ""
     log.say(
         f"{options.scores}: {found.rows} detections, frame mAP@{options.iou:g} "
-        f"({options.protocol}) {100 * found.map_before:.2f}{mended}"
+        f"({options.protocol}) {100 * found.map_before:.2f}{fixed}"
     )
 
 
 def table(options: argparse.Namespace) -> None:
-    """Put the metrics of runs together as a table."""
-    from aia.evaluate.paper import PaperNumbers
-    from aia.evaluate.result_table import table_from_json
+    """Write the metrics of runs as a table, beside the paper's numbers."""
+    from aia.report.paper import PaperNumbers
+    from aia.report.result_table import table_from_json
     from aia.video.store import skipped_videos
 
     if options.rows is None:

@@ -1,7 +1,7 @@
-"""What commands share: their common arguments, and the settings that they are given."""
+"""Options that commands share, and the settings that they are given."""
 
 import argparse
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,69 +9,105 @@ from aia.config import build_section, parse_run, read_sections
 from aia.files import file_digest, write_text
 
 REPOSITORY = Path(__file__).parents[2]
-"""Where the Snakefile and its config.yaml are."""
+"""Folder of the Snakefile and its config.yaml."""
+
+PROTOCOLS = ("paper", "activitynet", "slowfast", "mmaction", "acar")
+
+_FILES: dict[str, Any] = {"type": Path, "nargs": "+"}
+OPTIONS: dict[str, dict[str, Any]] = {
+    "--annotations": {"type": Path, "help": "annotated actions"},
+    "--clips-per-sec": {
+        "type": float,
+        "default": 1.0,
+        "help": "25: every frame is a key frame; AVA: 1",
+    },
+    "--configfile": {"nargs": "+", "default": [], "help": "as for snakemake"},
+    "--device": {"default": "auto"},
+    "--excluded": {"type": Path, "help": "key frames that are left out"},
+    "--fps": {"type": float, "default": 25.0, "help": "frames a second of the videos"},
+    "--frames": _FILES | {"help": "frame stores"},
+    "--groundtruth": {"type": Path, "help": "annotations"},
+    "--hand-threshold": {"type": float, "default": 0.8},
+    "--hands": _FILES | {"default": [], "help": "detected boxes"},
+    "--iou": {"type": float, "default": 0.5},
+    "--labels": {"type": Path, "help": "classes (.pbtxt)"},
+    "--object-boxes": _FILES | {"default": [], "help": "detected boxes of objects"},
+    "--object-features": _FILES | {"default": [], "help": "of a memory of objects"},
+    "--object-threshold": {"type": float, "default": 0.5, "help": "§4.1: 0.5"},
+    "--objects": {"type": Path, "help": "annotated boxes of objects"},
+    "--output": {"type": Path, "help": "file that is written"},
+    "--part": {"help": "instead of one video: those of a part of the data set"},
+    "--person-threshold": {"type": float, "default": 0.8, "help": "§4.1: 0.8"},
+    "--protocol": {"default": "paper", "choices": PROTOCOLS},
+    "--run": {"dest": "name", "help": "name of the run"},
+    "--segments": _FILES | {"default": []},
+    "--task": {"choices": ("verb", "noun"), "help": "--annotations are segments (§6)"},
+    "--threads": {"type": int, "default": 1},
+}
+"""Options that several commands have; one that is not among them is a file."""
+
+CLIPS = ("--frames", "--excluded", "--labels", "--object-threshold", "--clips-per-sec")
+"""Options of what clips are made of, beside annotations and objects."""
+SEGMENTS = ("--task", "--hands", "--hand-threshold", "--object-features")
+"""Options of data labelled by segment, beside segments and objects (§6)."""
 
 
-def add_command(commands: Any, name: str, run: Any) -> argparse.ArgumentParser:
-    """A command that runs `run`, whose docstring is its help; it takes --settings and --log."""
+def add_command(
+    commands: Any,
+    name: str,
+    run: Any,
+    *options: str,
+    needs: Sequence[str] = (),
+    settings: str | None = "config.yaml",
+) -> argparse.ArgumentParser:
+    """Add a command with --log, --settings and shared options; its docstring is its help.
+
+    Args:
+        commands: Parsers to add it to.
+        name: Name of the command.
+        run: Function that runs it.
+        options: Names of shared options.
+        needs: Options that have to be given where the plan does not give them (planned.py).
+        settings: Default of --settings; None: the command reads none.
+    """
     command = commands.add_parser(name, help=run.__doc__, description=run.__doc__)
-    command.set_defaults(run=run)
-    command.add_argument(
-        "--settings", default="config.yaml", help="a YAML file, or sections as a JSON object"
-    )
+    command.set_defaults(run=run, by_hand=tuple(needs))
+    if settings is not None:
+        command.add_argument(
+            "--settings", default=settings, help="a YAML file, or sections as a JSON object"
+        )
     command.add_argument("--log", help="file that gets a copy of all lines")
+    add_options(command, *options)
     return command
 
 
+def add_options(command: Any, *names: str, **changes: Any) -> None:
+    """Add shared options, or files; `changes` apply to all of them."""
+    for name in names:
+        command.add_argument(name, **(OPTIONS.get(name, {"type": Path}) | changes))
+
+
+def add_objects(command: argparse.ArgumentParser, prefix: str = "") -> None:
+    """Add annotated or detected boxes of objects, one of which may be given."""
+    group = command.add_mutually_exclusive_group()
+    for name in ("objects", "object-boxes"):
+        group.add_argument(f"--{prefix}{name}", **OPTIONS[f"--{name}"])
+
+
 def write_part(data: Any, name: str, files: Iterable[Path | str | None]) -> None:
-    """Say that a job of several videos is done: its files with their digests, as sha256sum does."""
+    """Mark a job of several videos as done: list its files with digests, as sha256sum does."""
     lines = [f"{file_digest(path)}  {path}\n" for path in files if path is not None]
     write_text(data.path(f"parts/{name}"), "".join(lines))
 
 
-def add_clip_inputs(command: argparse.ArgumentParser) -> None:
-    """Add frame stores, classes and objects: what clips are made of beside annotations."""
-    command.add_argument("--frames", type=Path, nargs="+", help="frame stores")
-    command.add_argument("--excluded", type=Path)
-    command.add_argument("--labels", type=Path)
-    objects = command.add_mutually_exclusive_group()
-    objects.add_argument("--objects", type=Path, help="annotated boxes of objects")
-    objects.add_argument("--object-boxes", type=Path, nargs="+", default=[], help="detected ones")
-    command.add_argument("--object-threshold", type=float, default=0.5, help="§4.1: 0.5")
-    add_clips_per_sec(command)
-
-
-def add_segment_inputs(command: argparse.ArgumentParser) -> None:
-    """Add what data labelled by segment have beside their segments and objects (§6)."""
-    command.add_argument("--task", choices=("verb", "noun"), help="--annotations are segments")
-    command.add_argument("--hands", type=Path, nargs="+", default=[], help="detected boxes")
-    command.add_argument("--hand-threshold", type=float, default=0.8)
-    command.add_argument(
-        "--object-features", type=Path, nargs="+", default=[], help="of a memory of objects"
-    )
-
-
-def add_clips_per_sec(command: argparse.ArgumentParser) -> None:
-    """Add how many key frames a second has."""
-    command.add_argument(
-        "--clips-per-sec", type=float, default=1.0, help="25: every frame is a key frame; AVA: 1"
-    )
-
-
-def add_ucf24(command: argparse.ArgumentParser) -> None:
-    """Add what other data in UCF101-24's form may have otherwise."""
-    command.add_argument("--labels", type=Path, help="classes (.pbtxt); without: the file's own")
-    command.add_argument("--fps", type=float, default=25.0, help="frames a second of the films")
-
-
 def whole_settings(given: str) -> Any:
-    """config.yaml of the working directory or, where there is none, of the repository."""
+    """Read config.yaml of the working directory or, where there is none, of the repository."""
     own = REPOSITORY / "config.yaml"
     return read_sections(str(own) if given == "config.yaml" and not Path(given).exists() else given)
 
 
 def whole_section(kind: Any, given: str, name: str) -> Any:
-    """One section of config.yaml, wherever that is."""
+    """Read one section of config.yaml, wherever that is."""
     return build_section(kind, whole_settings(given)[name], f"settings: {name}")
 
 

@@ -1,7 +1,7 @@
-"""What a command reads that was not given by hand: the files that aia/plan names.
+"""Files of a command that were not given by hand: aia/plan names them.
 
-`aia train --settings results/small/settings.yaml --run NAME` is all that the workflow types. The
-settings file says which data set it is of, and the plan which files the command's rule waits for.
+The workflow calls `aia train --settings results/small/settings.yaml --run NAME`. The settings file
+names the data set, and the plan the files that the command's rule waits for.
 """
 
 import argparse
@@ -10,11 +10,6 @@ from typing import Any
 
 from aia.errors import InputError
 from aia.plan import RULES, DataSet, Files, Needs, paths_of
-
-
-def add_planned(command: argparse.ArgumentParser, *required: str) -> None:
-    """Remember which options a command needs where the plan does not give them."""
-    command.set_defaults(by_hand=required)
 
 
 def planned(options: argparse.Namespace, rule: str, **wildcards: str) -> DataSet:
@@ -74,10 +69,10 @@ def rules_of_clips(options: argparse.Namespace, data: DataSet, run: str) -> None
 
 
 def check_by_hand(options: argparse.Namespace) -> None:
-    """Stop at an option that is needed and was not given.
+    """Refuse a command without an option that it needs (add_command).
 
     Raises:
-        InputError: Which one.
+        InputError: The option.
     """
     for name in options.by_hand:
         if not getattr(options, name):

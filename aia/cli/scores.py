@@ -1,4 +1,4 @@
-"""What a trained run gives: scores, their means, what it remembers, a submission."""
+"""Scores of a trained run, their means, drift of its memory, submissions."""
 
 import argparse
 import json
@@ -8,19 +8,14 @@ from typing import Any
 
 from aia import log
 from aia.cli.clips import (
-    add_objects,
-    clips_of_films,
     key_frames,
+    readable_clips,
     remembered_objects,
     segments,
+    with_objects_of,
 )
-from aia.cli.options import (
-    add_clip_inputs,
-    add_clips_per_sec,
-    add_command,
-    add_segment_inputs,
-)
-from aia.cli.planned import add_planned, check_by_hand, data_set, planned, rules_of_clips
+from aia.cli.options import CLIPS, SEGMENTS, add_command, add_objects, add_options
+from aia.cli.planned import check_by_hand, data_set, planned, rules_of_clips
 from aia.config import ScoreConfig, section
 from aia.errors import InputError
 from aia.plan import view_of
@@ -29,66 +24,52 @@ from aia.plan.recipes import submission_rows, submissions_data
 
 def add_parsers(commands: Any) -> None:
     """Add `score`, `fuse`, `drift`, `submit` and `submissions` to the commands of `aia`."""
-    command = add_command(commands, "score", score)
-    command.add_argument("--run", dest="name", help="of the data set, instead of files by hand")
-    command.add_argument(
-        "--boxes", default="val", metavar="BOXES", help="of --run: val, val-gt or test, and a view"
-    )
-    command.add_argument("--model", type=Path)
-    films = command.add_mutually_exclusive_group()
-    films.add_argument("--annotations", type=Path)
-    films.add_argument("--films", type=Path, help="films that nobody annotated, one a line")
-    add_clip_inputs(command)
-    add_segment_inputs(command)
-    command.add_argument(
-        "--persons", type=Path, nargs="+", help="detected boxes; without: annotated ones"
-    )
-    command.add_argument("--person-threshold", type=float, default=0.8, help="§4.1: 0.8")
+    command = add_command(
+        commands, "score", score, *CLIPS, *SEGMENTS,
+        "--run", "--model", "--person-threshold", "--output", "--device", "--threads",
+        needs=("model", "frames", "labels", "output"),
+    )  # fmt: skip
+    boxes = "of --run: val, val-gt or test, and a view"
+    command.add_argument("--boxes", default="val", metavar="BOXES", help=boxes)
+    videos = command.add_mutually_exclusive_group()
+    add_options(videos, "--annotations")
+    add_options(videos, "--films", help="list of videos without annotations, one a line")
+    add_objects(command)
+    persons = "detected boxes; without: annotated ones"
+    add_options(command, "--persons", nargs="+", help=persons)
     command.add_argument("--max-objects", type=int, default=5)
-    command.add_argument(
-        "--seconds", type=Path, help="key frames of each film, one a line; without: annotated ones"
-    )
-    command.add_argument("--output", type=Path)
-    add_planned(command, "model", "frames", "labels", "output")
+    seconds = "key frames of each video, one a line; without: annotated ones"
+    add_options(command, "--seconds", help=seconds)
     command.add_argument("--short-side", type=int, help="pixels; frames are resized from the store")
     command.add_argument("--flip", action="store_true", help="show the network mirrored clips")
-    command.add_argument("--attention", type=Path, help="also keep the attention of some clips")
+    add_options(command, "--attention", help="also keep the attention of some clips")
     command.add_argument("--attention-clips", type=int, default=12)
-    command.add_argument("--device", default="auto")
-    command.add_argument("--threads", type=int, default=1)
 
     command = add_command(commands, "fuse", fuse)
-    command.add_argument("scores", type=Path, nargs="+", help="of the same boxes, in any order")
+    add_options(command, "scores", nargs="+", help="of the same boxes, in any order")
     command.add_argument("--weights", type=float, nargs="+", help="one a file; without: all alike")
     command.add_argument("--mean", default="arithmetic", choices=("arithmetic", "geometric"))
-    command.add_argument("--output", type=Path, required=True)
+    add_options(command, "--output", required=True)
 
-    command = add_command(commands, "drift", drift)
-    command.add_argument("--run", dest="name", help="of the data set, instead of files by hand")
-    command.add_argument("--model", type=Path)
-    command.add_argument("--work", type=Path, help="the run's checkpoints")
-    command.add_argument("--frames", type=Path, nargs="+", help="frame stores")
-    command.add_argument("--annotations", type=Path, help="that it learned from")
-    command.add_argument("--excluded", type=Path)
-    command.add_argument("--labels", type=Path)
-    add_planned(command, "model", "work", "frames", "annotations", "labels", "output")
+    command = add_command(
+        commands, "drift", drift, "--run", "--model", "--frames", "--annotations", "--excluded",
+        "--labels", "--clips-per-sec", "--device", "--threads", "--output",
+        needs=("model", "work", "frames", "annotations", "labels", "output"),
+    )  # fmt: skip
+    add_options(command, "--work", help="the run's checkpoints")
     command.add_argument("--batch", type=int, default=16)
     command.add_argument("--most", type=int, default=4000, help="clips, evenly spread")
-    add_clips_per_sec(command)
-    command.add_argument("--device", default="auto")
-    command.add_argument("--threads", type=int, default=1)
-    command.add_argument("--output", type=Path)
 
     command = add_command(commands, "submit", submit)
-    command.add_argument("scores", type=Path)
-    command.add_argument("--labels", type=Path, help="classes that are submitted; without: all")
+    add_options(command, "scores")
+    add_options(command, "--labels", help="classes that are submitted; without: all")
     command.add_argument("--threshold", type=float, default=0.0, help="lower scores are left out")
-    command.add_argument("--output", type=Path, required=True)
+    add_options(command, "--output", required=True)
 
     command = add_command(commands, "submissions", submissions)
     command.add_argument("--rows", help="JSON: methods and their files; without: by --settings")
-    command.add_argument("--paper-data", help="what the paper calls the films: AVA v2.2 test")
-    command.add_argument("--output", type=Path, required=True)
+    command.add_argument("--paper-data", help="what the paper calls the videos: AVA v2.2 test")
+    add_options(command, "--output", required=True)
 
 
 def score(options: argparse.Namespace) -> None:
@@ -96,9 +77,9 @@ def score(options: argparse.Namespace) -> None:
     import torch
 
     from aia.datasets.ava import detected_clips
-    from aia.evaluate.attention import choose_clips
     from aia.evaluate.score import score_clips
     from aia.labels import read_labels
+    from aia.report.choice import choose_clips
     from aia.run import Model
     from aia.tables import write_scores
     from aia.tables.attention import write_attention
@@ -137,8 +118,8 @@ def score(options: argparse.Namespace) -> None:
                 threshold=options.person_threshold,
                 per_sec=options.clips_per_sec,
             )
-        clips = add_objects(clips, options, most=options.max_objects)
-    clips = clips_of_films(clips, stores, options, span=model.run.backbone.span)
+        clips = with_objects_of(clips, options, most=options.max_objects)
+    clips = readable_clips(clips, stores, options, span=model.run.backbone.span)
     wanted = choose_clips(annotated, options.attention_clips) if options.attention else []
     scored, attention = score_clips(
         model,
@@ -184,7 +165,7 @@ def _planned_scores(options: argparse.Namespace) -> None:
 
 
 def _refuse_with_segments(options: argparse.Namespace) -> None:
-    """What has no meaning where segments are scored."""
+    """Refuse options that have no meaning where segments are scored."""
     for name in ("persons", "seconds", "films", "attention", "objects"):
         if getattr(options, name):
             raise InputError(f"--{name}: belongs to boxes on key frames, not to --task")
@@ -204,7 +185,7 @@ def fuse(options: argparse.Namespace) -> None:
 
 
 def drift(options: argparse.Namespace) -> None:
-    """Compare what a run remembers with what its network makes of the same persons now."""
+    """Compare remembered features of a run with fresh ones of its network."""
     import torch
 
     from aia.datasets.ava import annotated_clips
@@ -232,7 +213,7 @@ def drift(options: argparse.Namespace) -> None:
         excluded=options.excluded,
         per_sec=options.clips_per_sec,
     )
-    clips = clips_of_films(clips, stores, options, span=model.run.backbone.span)
+    clips = readable_clips(clips, stores, options, span=model.run.backbone.span)
     found = measure_drift(
         model,
         last_memory(options.work),
@@ -250,7 +231,7 @@ def drift(options: argparse.Namespace) -> None:
 
 
 def submit(options: argparse.Namespace) -> None:
-    """Scores as the CSV that AVA's evaluation server takes."""
+    """Write scores as the CSV that AVA's evaluation server takes."""
     from aia.labels import read_labels
     from aia.tables import read_scores
     from aia.tables.submission import write_submission
@@ -258,14 +239,14 @@ def submit(options: argparse.Namespace) -> None:
     table = read_scores(options.scores)
     labels = read_labels(options.labels) if options.labels else None
     lines = write_submission(options.output, table, labels=labels, threshold=options.threshold)
-    films = table.boxes["video"].nunique()
-    log.say(f"{options.output}: {lines} lines, {len(table.boxes)} boxes of {films} films")
+    videos = table.boxes["video"].nunique()
+    log.say(f"{options.output}: {lines} lines, {len(table.boxes)} boxes of {videos} videos")
 
 
 def submissions(options: argparse.Namespace) -> None:
     """List the files for AVA's evaluation server, with the paper's numbers and what to do."""
-    from aia.evaluate.paper import PaperNumbers
-    from aia.evaluate.submissions import submissions_from_json, write_submission_list
+    from aia.report.paper import PaperNumbers
+    from aia.report.submissions import submissions_from_json, write_submission_list
 
     if options.rows is None:
         data = data_set(options)

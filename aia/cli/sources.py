@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from aia import log
-from aia.cli.options import REPOSITORY, add_command, whole_section, write_part
-from aia.cli.planned import add_planned, check_by_hand, data_set, planned
+from aia.cli.options import REPOSITORY, add_command, add_options, whole_section, write_part
+from aia.cli.planned import check_by_hand, data_set, planned
 from aia.config import (
     CheckConfig,
     FetchConfig,
@@ -25,76 +25,88 @@ from aia.plan import Project
 
 def add_parsers(commands: Any) -> None:
     """Add `settings`, `playhouse`, `fetch`, `prepare`, `frames`, `check-films` to the commands."""
-    command = commands.add_parser("settings", help=settings.__doc__, description=settings.__doc__)
-    command.set_defaults(run=settings)
+    command = add_command(commands, "settings", settings, settings=None)
     command.add_argument("dataset", help="config/DATASET.yaml is laid over config.yaml")
-    command.add_argument("--configfile", type=Path, nargs="+", default=[], help="as for snakemake")
-    command.add_argument("--log", help="file that gets a copy of all lines")
+    add_options(command, "--configfile", type=Path)
 
     command = add_command(commands, "playhouse", playhouse)
-    command.add_argument("folder", type=Path)
+    add_options(command, "folder")
     command.add_argument("--processes", type=int, default=1)
 
     fetching = commands.add_parser("fetch", help="files from the network, AVA's among them")
     kinds = fetching.add_subparsers(required=True, metavar="WHAT")
     command = add_command(kinds, "files", fetch_files)
     command.add_argument("addresses", nargs="+", metavar="ADDRESS")
-    command.add_argument("--folder", type=Path, default=Path())
+    add_options(command, "--folder", default=Path())
     command.add_argument("--sha256", help="that the file must have")
     command.add_argument("--size", type=int, help="bytes that the file must have")
     command = add_command(kinds, "ava-annotations", fetch_ava_annotations)
     command.add_argument("version", choices=("2.1", "2.2"))
-    command.add_argument("--folder", type=Path, required=True)
+    add_options(command, "--folder", required=True)
     command = add_command(kinds, "ava-films", fetch_ava_films)
     command.add_argument("videos", nargs="*", metavar="ID", help="none: all videos of the lists")
-    command.add_argument("--lists", type=Path, nargs="+", required=True)
-    command.add_argument("--folder", type=Path, required=True)
+    add_options(command, "--lists", nargs="+", required=True)
+    add_options(command, "--folder", required=True)
     command = add_command(kinds, "ucf101-24", fetch_ucf101_24)
-    command.add_argument("--folder", type=Path, required=True, help="videos go to FOLDER/films")
-    command.add_argument("--annotations", type=Path, help="without: these are fetched, no videos")
-    command.add_argument("--val", type=Path, help="list of videos that are scored")
-    command.add_argument("--train", type=Path, help="list of videos; without: all others")
-    command.add_argument("--output", type=Path, help="CSV of the videos")
+    add_options(command, "--folder", required=True, help="videos go to FOLDER/films")
+    add_options(command, "--annotations", help="without: these are fetched, no videos")
+    add_options(command, "--val", help="list of videos that are scored")
+    add_options(command, "--train", help="list of videos; without: all others")
+    add_options(command, "--output", help="CSV of the videos")
 
+    mirror = "of a mirror; without: the publishers'"
     command = add_command(kinds, "epic55-annotations", fetch_epic55_annotations)
     command.add_argument("--objects", action="store_true", help="boxes of objects, too")
-    command.add_argument("--address", help="of a mirror; without: the publishers'")
-    command.add_argument("--folder", type=Path, required=True)
+    command.add_argument("--address", help=mirror)
+    add_options(command, "--folder", required=True)
     command = add_command(kinds, "epic55-films", fetch_epic55_films)
     command.add_argument("videos", nargs="*", metavar="ID", help="none: all that are labelled")
-    command.add_argument("--actions", type=Path, required=True, help="EPIC_train_action_labels.csv")
-    command.add_argument("--address", help="of a mirror; without: the publishers'")
-    command.add_argument("--folder", type=Path, required=True)
+    add_options(command, "--actions", required=True, help="EPIC_train_action_labels.csv")
+    command.add_argument("--address", help=mirror)
+    add_options(command, "--folder", required=True)
 
     preparing = commands.add_parser("prepare", help="annotations of other forms in ours")
     kinds = preparing.add_subparsers(required=True, metavar="KIND")
     command = add_command(kinds, "data", prepare_data)
-    command.add_argument("--output-dir", type=Path, help="without: results/DATASET/data")
+    add_options(command, "--output-dir", help="without: results/DATASET/data")
+    # The next three are of version 0.1; they go with the next release.
+    command = add_command(kinds, "ucf24", prepare_source)
+    add_options(command, "annotations", "--train", "--labels")
+    add_options(command, "--val", required=True)
+    add_options(command, "--fps")
+    add_options(command, "--output-dir", required=True)
+    command.set_defaults(format="ucf101_24")
+    command = add_command(kinds, "jhmdb", prepare_source)
+    add_options(command, "annotations", "--fps")
+    command.add_argument("--split", type=int, default=1)
+    add_options(command, "--output-dir", required=True)
+    command.set_defaults(format="jhmdb")
+    command = add_command(kinds, "epic", prepare_source)
+    add_options(command, "annotations")
+    add_options(command, "--verbs", "--nouns", "--videos", "--output-dir", required=True)
+    command.add_argument("--train", default="P01-P25")
+    command.add_argument("--val", default="P26-P31")
+    command.set_defaults(format="epic55", fps=1.0)
     command = add_command(kinds, "epic-objects", prepare_epic_objects)
-    command.add_argument("objects", type=Path, help="EPIC_train_object_labels.csv")
-    command.add_argument("--nouns", type=Path, required=True, help="EPIC_noun_classes.csv")
-    command.add_argument("--videos", type=Path, required=True, help="EPIC_video_info.csv")
+    add_options(command, "objects", help="EPIC_train_object_labels.csv")
+    add_options(command, "--nouns", required=True, help="EPIC_noun_classes.csv")
+    add_options(command, "--videos", required=True, help="EPIC_video_info.csv")
     command.add_argument("--participants", help="without: those to train on, P01-P25")
-    command.add_argument("--output", type=Path, required=True, help="CSV of boxes")
-    command.add_argument(
-        "--output-frames", type=Path, help="CSV of video,second: also the frames without a box"
-    )
+    add_options(command, "--output", required=True, help="CSV of boxes")
+    empty = "CSV of video,second: also the frames without a box"
+    add_options(command, "--output-frames", help=empty)
 
-    command = add_command(commands, "frames", frames)
-    command.add_argument("video", type=Path, nargs="?")
-    command.add_argument("--part", help="instead of a video: those of a part of the data set")
-    command.add_argument("--output", type=Path)
+    command = add_command(commands, "frames", frames, "--part", "--output", needs=("output",))
+    add_options(command, "video", nargs="?")
     command.add_argument("--min-frames", type=int, default=1, help="that a clip spans")
-    add_planned(command, "output")
 
-    command = add_command(commands, "check-films", check_films)
-    command.add_argument("--frames", type=Path, nargs="+", help="frame stores")
-    command.add_argument("--annotations", type=Path, nargs="*", default=[])
-    command.add_argument(
-        "--seconds", type=Path, help="key frames of videos that no annotation names, one a line"
+    command = add_command(
+        commands, "check-films", check_films, "--frames", needs=("frames", "output")
     )
-    command.add_argument("--output", type=Path, help="CSV of the videos")
-    add_planned(command, "frames", "output")
+    add_options(command, "--annotations", nargs="*", default=[])
+    seconds = "key frames of videos that no annotation names, one a line"
+    add_options(command, "--seconds", help=seconds)
+    add_options(command, "--output", help="CSV of the videos")
 
 
 def settings(options: argparse.Namespace) -> None:
@@ -187,7 +199,7 @@ def _fetch_config(options: argparse.Namespace, **addresses: str | None) -> Fetch
 
 
 def prepare_data(options: argparse.Namespace) -> None:
-    """Write a data set's annotations, of any form, in the one that all else reads."""
+    """Write a data set's annotations in the one form that all other commands read."""
     from aia.datasets.data import write_data
 
     data = data_set(options)
@@ -195,8 +207,23 @@ def prepare_data(options: argparse.Namespace) -> None:
     write_data(data.settings.data, videos=videos, output=options.output_dir or Path(data.data("")))
 
 
+def prepare_source(options: argparse.Namespace) -> None:
+    """Write annotations in a form of their own in the one form, without settings."""
+    from aia.config.data import EpicSourceConfig, JhmdbSourceConfig, SourceConfig
+    from aia.datasets.data import read_source, write_annotated
+
+    kinds: dict[str, Any] = {
+        "ucf101_24": SourceConfig, "jhmdb": JhmdbSourceConfig, "epic55": EpicSourceConfig
+    }  # fmt: skip
+    kind = kinds[options.format]
+    given = {field.name: getattr(options, field.name) for field in dataclasses.fields(kind)}
+    source = kind(**{n: str(v) if isinstance(v, Path) else v for n, v in given.items()})
+    write_annotated(options.output_dir, read_source(source, clips_per_sec=options.fps))
+    log.say(f"{options.output_dir}: written")
+
+
 def prepare_epic_objects(options: argparse.Namespace) -> None:
-    """EPIC-Kitchens-55's boxes of objects as those that the detector is fine-tuned on."""
+    """Convert EPIC-Kitchens-55's boxes of objects for the detector's fine-tuning."""
     from aia.datasets.epic55 import TRAIN
     from aia.datasets.epic55_objects import prepare_objects
 
@@ -236,7 +263,7 @@ def frames(options: argparse.Namespace) -> None:
 
 
 def _frames_of_part(options: argparse.Namespace) -> None:
-    """Store the videos of a part; those whose store is of this very video are kept."""
+    """Store the videos of a part; stores that are up to date are kept."""
     from aia.plan.recipes import clip_frames
     from aia.video.store import is_store_of
 
@@ -244,7 +271,7 @@ def _frames_of_part(options: argparse.Namespace) -> None:
     part, chosen = data.part(options.part), data.settings
     outputs = [Path(data.path(f"frames/{video}.h5")) for video in part.videos]
     for video, output in zip(part.videos, outputs, strict=True):
-        path = _film(Path(data.videos.path(video)))
+        path = _video(Path(data.videos.path(video)))
         if is_store_of(output, path, chosen.frames):
             continue
         _store(
@@ -271,12 +298,10 @@ def _store(
     from aia.video.store import make_store, skip_video
 
     try:
-        info = make_store(_film(path), output, config=config, min_frames=min_frames, check=check)
+        info = make_store(_video(path), output, config=config, min_frames=min_frames, check=check)
     except InputError as error:
         if not skip:
-            raise InputError(
-                f"{error} (data.bad_films: skip would go on without this film)"
-            ) from None
+            raise InputError(f"{error} (data.bad_films: skip would ignore this video)") from None
         log.say(f"skipped: {error}")
         skip_video(output, why=str(error))
         return
@@ -287,16 +312,16 @@ def _store(
     )
 
 
-def _film(path: Path) -> Path:
-    """The one film that a path with a * means, whose ending is not known; else the path itself."""
+def _video(path: Path) -> Path:
+    """Find the one video that a path with a * means, for its ending is not known."""
     from aia.fetch import NOT_YET
 
     if "*" not in path.name:
         return path
-    found = sorted(film for film in path.parent.glob(path.name) if not film.name.endswith(NOT_YET))
+    found = sorted(file for file in path.parent.glob(path.name) if not file.name.endswith(NOT_YET))
     if len(found) != 1:
-        listed = f": {', '.join(film.name for film in found)}" if found else ""
-        raise InputError(f"{path}: expected one film, found {len(found)}{listed}")
+        listed = f": {', '.join(file.name for file in found)}" if found else ""
+        raise InputError(f"{path}: expected one video, found {len(found)}{listed}")
     return found[0]
 
 

@@ -6,41 +6,31 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from aia.cli.clips import add_objects, clips_of_films, remembered_objects, segments
-from aia.cli.options import add_clip_inputs, add_command, add_segment_inputs, run_of
-from aia.cli.planned import (
-    add_planned,
-    check_by_hand,
-    planned,
-    rules_of_clips,
-    sources_of,
-)
+from aia.cli.clips import readable_clips, remembered_objects, segments, with_objects_of
+from aia.cli.options import CLIPS, SEGMENTS, add_command, add_objects, add_options, run_of
+from aia.cli.planned import check_by_hand, planned, rules_of_clips, sources_of
 from aia.config import TrainConfig, build_section
 from aia.errors import InputError
 
 
 def add_parsers(commands: Any) -> None:
     """Add `train` to the commands of `aia`."""
-    command = add_command(commands, "train", train)
-    command.add_argument("--run", dest="name", required=True, help="name of the run")
-    command.add_argument("--annotations", type=Path)
-    add_clip_inputs(command)
-    add_segment_inputs(command)
-    command.add_argument("--init", type=Path, help="weights that the backbone begins with")
-    command.add_argument("--work", type=Path, help="folder of the checkpoints")
-    command.add_argument("--output-dir", type=Path)
-    add_planned(command, "annotations", "frames", "labels", "work", "output_dir")
+    command = add_command(
+        commands, "train", train, *CLIPS, *SEGMENTS, "--annotations", "--val-excluded",
+        needs=("annotations", "frames", "labels", "work", "output_dir"),
+    )  # fmt: skip
+    add_options(command, "--run", required=True)
+    add_objects(command)
+    add_options(command, "--init", help="weights that the backbone begins with")
+    add_options(command, "--work", help="folder of the checkpoints")
+    add_options(command, "--output-dir")
     command.add_argument("--threads", type=int, help="instead of train.threads")
-    command.add_argument(
-        "--processes", type=int, help="on each node, instead of train.processes: one for each GPU"
-    )
+    processes = "on each node, instead of train.processes: one for each GPU"
+    command.add_argument("--processes", type=int, help=processes)
     command.add_argument("--nodes", type=int, help="instead of train.nodes")
-    command.add_argument("--val-annotations", type=Path, help="for the mAP curve")
-    command.add_argument("--val-frames", type=Path, nargs="+", default=[])
-    command.add_argument("--val-excluded", type=Path)
-    objects = command.add_mutually_exclusive_group()
-    objects.add_argument("--val-objects", type=Path)
-    objects.add_argument("--val-object-boxes", type=Path, nargs="+", default=[])
+    add_options(command, "--val-annotations", help="for the mAP curve")
+    add_options(command, "--val-frames", nargs="+", default=[])
+    add_objects(command, "val-")
 
 
 def train(options: argparse.Namespace) -> int:
@@ -86,8 +76,8 @@ def _train(options: argparse.Namespace, run: Any, ranks: Any) -> None:
             excluded=options.excluded,
             per_sec=options.clips_per_sec,
         )
-        clips = add_objects(clips, options, most=most)
-    clips = clips_of_films(clips, stores, options, span=run.backbone.span)
+        clips = with_objects_of(clips, options, most=most)
+    clips = readable_clips(clips, stores, options, span=run.backbone.span)
     inputs = [options.annotations, options.labels, options.excluded, options.objects, options.init]
     inputs += [*options.object_boxes, *options.hands, *options.object_features]
     if options.init and not options.init.is_file():
@@ -114,7 +104,7 @@ def _train(options: argparse.Namespace, run: Any, ranks: Any) -> None:
 
 
 def _validation(run: Any, options: argparse.Namespace) -> Any:
-    """What gives the points of the mAP curve; None without annotations to validate on."""
+    """Prepare the validation of the mAP curve; None without annotations to validate on."""
     if options.val_annotations is None:
         return None
     if options.task:

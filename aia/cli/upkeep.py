@@ -1,17 +1,16 @@
 """`aia verify`: compares the files in a folder with their digests."""
 
 import argparse
-from pathlib import Path
 from typing import Any
 
-from aia.cli.options import add_command
+from aia.cli.options import add_command, add_options
 from aia.log import say
 
 
 def add_parsers(commands: Any) -> None:
     """Add `verify` to the commands of `aia`."""
     command = add_command(commands, "verify", verify)
-    command.add_argument("folders", type=Path, nargs="+", help="as results")
+    add_options(command, "folders", nargs="+", help="such as results")
     command.add_argument(
         "--remove", action="store_true", help="remove damaged files, to be recreated"
     )
@@ -23,16 +22,16 @@ def verify(options: argparse.Namespace) -> int:
 
     checked, damaged = 0, 0
     for folder in options.folders:
-        for path, damage, made_with in scan(folder):
+        for found in scan(folder):
             checked += 1
-            if damage is None:
+            if found.damage is None:
                 continue
             damaged += 1
-            say(f"damaged: {damage}")
+            say(f"damaged: {found.damage}")
             if options.remove:
-                remove(made_with)
-                whole = "" if made_with == path else ", all of it, as one job makes it"
+                remove(found)
+                whole = "" if found.made_with == found.path else ", all of it, as one job makes it"
                 again = "it is recreated when it is needed, or as a target"
-                say(f"removed: {made_with}{whole}; {again}")
+                say(f"removed: {found.made_with}{whole}; {again}")
     say(f"{checked} files checked, {damaged} damaged")
     return 2 if damaged and not options.remove else 0

@@ -1,10 +1,9 @@
-"""Published weights: fetched, found by name, looked at, converted."""
+"""Published weights: download, find by name, inspect, convert."""
 
 import argparse
-from pathlib import Path
 from typing import Any
 
-from aia.cli.options import add_command, whole_section, whole_settings
+from aia.cli.options import add_command, add_options, whole_section, whole_settings
 from aia.config import FetchConfig
 
 
@@ -14,31 +13,30 @@ def add_parsers(commands: Any) -> None:
     kinds = weights.add_subparsers(required=True, metavar="WHAT")
     command = add_command(kinds, "fetch", weights_fetch)
     command.add_argument("name", choices=("i3d_kinetics400",))
-    command.add_argument("--output", type=Path, required=True)
+    add_options(command, "--output", required=True)
     command = add_command(kinds, "backbone", weights_backbone)
     command.add_argument("name", help="such as slowfast_r50_4x16")
-    command.add_argument("--folder", type=Path, required=True, help="of files, also your own")
-    command.add_argument("--output", type=Path, required=True)
+    add_options(command, "--folder", required=True, help="of files, also your own")
+    add_options(command, "--output", required=True)
     command = add_command(kinds, "inspect", weights_inspect)
-    command.add_argument("file", type=Path)
+    add_options(command, "file")
     command = add_command(kinds, "convert", weights_convert)
-    command.add_argument("file", type=Path)
-    command.add_argument("output", type=Path, help=".safetensors; .pth for the way back")
-    command.add_argument(
-        "--network", help="that it must be, such as slowfast_r50_4x16-none or i3d_r50_8x8"
-    )
-    command.add_argument("--labels", type=Path, help="classes that are not AVA's 80")
+    add_options(command, "file")
+    add_options(command, "output", help=".safetensors; .pth for the way back")
+    network = "that it must be, such as slowfast_r50_4x16-none or i3d_r50_8x8"
+    command.add_argument("--network", help=network)
+    add_options(command, "--labels", help="classes that are not AVA's 80")
 
 
 def weights_fetch(options: argparse.Namespace) -> None:
-    """Fetch published weights by name and convert them."""
+    """Download published weights by name and convert them."""
     from aia.weights.i3d import fetch_i3d
 
     fetch_i3d(options.output)
 
 
 def weights_backbone(options: argparse.Namespace) -> None:
-    """Find or fetch a backbone's weights by its name, and convert them."""
+    """Find or download a backbone's weights by its name, and convert them."""
     from aia.convert import convert
     from aia.weights.published import backbone_file
 
@@ -49,7 +47,7 @@ def weights_backbone(options: argparse.Namespace) -> None:
 
 
 def weights_inspect(options: argparse.Namespace) -> None:
-    """Say what a published checkpoint is: layout, network, what is left over."""
+    """Describe a published checkpoint: layout, network, unused entries."""
     from aia.convert import inspect
 
     for line in inspect(options.file, settings=whole_settings(options.settings)):
@@ -57,7 +55,7 @@ def weights_inspect(options: argparse.Namespace) -> None:
 
 
 def weights_convert(options: argparse.Namespace) -> None:
-    """Make ours of a published checkpoint, or the authors' file of a model (.pth)."""
+    """Convert a published checkpoint to our format, or a model to the authors' (.pth)."""
     from aia.convert import convert, convert_back
 
     if options.output.suffix == ".pth":

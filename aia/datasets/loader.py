@@ -83,7 +83,7 @@ class LoadedClip(NamedTuple):
     persons_xyxy: Float[np.ndarray, "persons 4"]
     objects_xyxy: Float[np.ndarray, "objects 4"]
     hands_xyxy: Float[np.ndarray, "hands 4"]
-    labels: UInt8[np.ndarray, "persons classes"]
+    labels: UInt8[np.ndarray, "queries classes"]
 
 
 class ClipFrames(Dataset):
@@ -135,7 +135,7 @@ class ClipFrames(Dataset):
         frames = self._read(sample, rng)
         persons, objects, labels = sample.persons_xyxy, sample.objects_xyxy, sample.labels
         hands, view = sample.hands_xyxy, self.view
-        if any(self.extend) and sample.segment is None:
+        if any(self.extend):
             persons = extend_boxes(persons, self.extend)
         if rng is not None:
             if self.max_persons is not None and len(persons) > self.max_persons:
@@ -146,10 +146,8 @@ class ClipFrames(Dataset):
         if view.flip:
             persons, objects, hands = flip(persons), flip(objects), flip(hands)
         if rng is not None:
-            if self.jitter and sample.segment is None:
-                persons = jitter_boxes(persons, rng)
-            elif self.jitter:  # a segment's only person box is the whole frame
-                hands = jitter_boxes(hands, rng)
+            if self.jitter:
+                persons, hands = jitter_boxes(persons, rng), jitter_boxes(hands, rng)
             if self.colour_jitter:
                 frames = shift_colours(frames, draw_shift(rng))
         return LoadedClip(
@@ -187,7 +185,10 @@ def collate(clips: Sequence[LoadedClip]) -> Batch:
     frames, sizes_hw = pad_batch([clip.frames for clip in clips])
     persons, persons_filled = _slots([clip.persons_xyxy for clip in clips])
     objects, objects_filled = _slots([clip.objects_xyxy for clip in clips])
-    hands, hands_filled = _slots([clip.hands_xyxy for clip in clips])
+    query = clips[0].sample.query
+    hands, hands_filled = None, None
+    if query == "clip":
+        hands, hands_filled = _slots([clip.hands_xyxy for clip in clips])
     labels, _ = _slots([clip.labels for clip in clips])
     return Batch(
         keys=[clip.sample.key for clip in clips],
@@ -201,6 +202,7 @@ def collate(clips: Sequence[LoadedClip]) -> Batch:
         hands_xyxy=hands,
         hands_filled=hands_filled,
         times_sec=[clip.sample.time_sec for clip in clips],
+        query=query,
     )
 
 

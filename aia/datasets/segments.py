@@ -1,8 +1,8 @@
 """Clips of data labelled by segment (§6): an interval of a video, with one class of each task.
 
-A segment is classified as a whole, so its clip has one person box that fills the frame, besides
-detected hands and objects. In training, the clip is at the segment's middle or at a whole second
-within it; in scoring, at the middle. A clip may extend beyond a shorter segment.
+A segment is classified as a whole: its clip has one query and no persons, but detected hands
+and objects. In training, the clip is at the middle or at a whole second of the segment; in scoring,
+at the middle. A clip may extend beyond a shorter segment.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,9 +15,6 @@ from jaxtyping import Float
 from aia.clip import ClipKey, ClipSample, segment_times
 from aia.labels import ClassList
 from aia.tables import read_boxes, read_segments
-
-WHOLE = np.array([[0, 0, 1, 1]], np.float32)
-"""Box of the whole frame."""
 
 _Place = tuple[str, int]
 
@@ -48,9 +45,10 @@ def segment_clips(path: Path | str, *, task: str, labels: ClassList) -> list[Cli
                 ClipSample(
                     key=ClipKey(str(video), t),
                     time_sec=time_sec,
-                    persons_xyxy=WHOLE,
-                    persons_score=np.ones(1, np.float32),
+                    persons_xyxy=np.zeros((0, 4), np.float32),
+                    persons_score=np.zeros(0, np.float32),
                     labels=marks,
+                    query="clip",
                     segment=segment,
                 )
                 for time_sec in segment_times(start_sec, stop_sec)

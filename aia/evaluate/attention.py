@@ -1,6 +1,6 @@
 """Whom, what and which second each person attended to, as rows of a table (Fig. 4)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
@@ -9,24 +9,6 @@ from jaxtyping import Float
 from aia.clip import ClipKey, ClipSample
 from aia.memory import sampled
 from aia.tables.attention import ATTENTION_COLUMNS
-
-
-def choose_clips(clips: Sequence[ClipSample], most: int) -> list[ClipKey]:
-    """Some clips worth looking at: those whose persons do the rarest actions, each action once.
-
-    The choice depends on the annotations alone, so that runs can be compared on the same clips.
-    """
-    labelled = [clip for clip in clips if len(clip.persons_xyxy)]
-    if not labelled:
-        return []
-    marks = np.stack([clip.labels.max(axis=0) for clip in labelled])
-    counts = marks.sum(axis=0)
-    chosen: list[int] = []
-    for action in np.argsort(np.where(counts > 0, counts, np.iinfo(np.int64).max), kind="stable"):
-        candidates = [int(i) for i in np.flatnonzero(marks[:, action]) if i not in chosen]
-        if candidates and len(chosen) < most:  # the middle one: memory on both sides
-            chosen.append(candidates[len(candidates) // 2])
-    return [labelled[i].key for i in sorted(chosen)]
 
 
 def attention_rows(
@@ -78,7 +60,7 @@ def _attended(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Second, number in its second, box and place in the softmax of every filled slot."""
     if kind != "M":
-        persons = clip.persons_xyxy if clip.segment is None else clip.hands_xyxy
+        persons = clip.persons_xyxy if clip.query == "persons" else clip.hands_xyxy
         present = persons if kind == "P" else clip.objects_xyxy
         order = np.arange(len(present))
         return np.full(len(present), clip.time_sec), order, present, order

@@ -1,4 +1,4 @@
-"""How far remembered features are from what the network would make of the same persons now (§3.3).
+"""Distance of remembered features from those that the network computes for them now (§3.3).
 
 That AMU's features stay close while a frozen bank's do not is why AMU is worth its while; Ω keeps
 the step of every entry's last write, so that both can be seen against its age.
@@ -60,7 +60,7 @@ def measure_drift(
         share of the fresh feature's length.
     """
     run, network = model.run, model.network
-    clips = [clip for clip in clips if len(clip.persons_xyxy)]
+    clips = [clip for clip in clips if clip.queries]
     pool = build_memory(
         run.name, run.memory, seconds=seconds_of(clips), d=network.d, device=device
     ).pool
@@ -120,7 +120,7 @@ def distances(remembered: Tensor, count: Tensor, fresh: Slots) -> tuple[Tensor, 
 
 
 def last_memory(work: Path) -> Path:
-    """The memory of a run's newest checkpoint, or its frozen bank."""
+    """Find the memory of a run's newest checkpoint, or its frozen bank."""
     generations = sorted(work.glob("step-*/memory.zarr"))
     places = [*generations[-1:], work / "bank.zarr"]
     for path in places:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 from jaxtyping import Bool, Float, Int
 
 from aia.errors import InputError
@@ -82,22 +83,9 @@ def match_files(
     iou: float = 0.5,
 ) -> tuple[Matches, ClassList]:
     """Read and match once, for `frame_map` under any number of protocols."""
-    if not 0 < iou <= 1:
-        raise InputError(f"iou is {iou}, expected more than 0 and at most 1")
-    truth = read_actions(groundtruth)
-    present = np.unique(truth["action"][truth["action"] >= 0])
-    if labels is None:
-        ids = tuple(present.tolist())
-        classes = ClassList(ids, tuple(f"action {i}" for i in ids), ("",) * len(ids))
-        known = None
-    else:
-        classes = read_labels(labels)
-        known = (*classes.ids, *present.tolist())
-    if not np.isin(present, classes.ids).any():
-        raise InputError(
-            f"{groundtruth}: none of its {len(present)} actions is "
-            f"{'there' if labels is None else f'in {labels}'}; do the files belong together?"
-        )
+    truth, classes = read_groundtruth(groundtruth, labels=labels, iou=iou)
+    present = truth["action"][truth["action"] >= 0].unique().tolist()
+    known = None if labels is None else (*classes.ids, *present)
     blocks = read_detections(detections, actions=known)
     matches = match(truth, blocks, labels=classes, excluded=read_excluded(excluded), iou=iou)
     if matches.dropped:
@@ -108,6 +96,27 @@ def match_files(
             " are these other videos, or times of another clock?"
         )
     return matches, classes
+
+
+def read_groundtruth(
+    groundtruth: Path | str, *, labels: Path | str | None, iou: float
+) -> tuple[pd.DataFrame, ClassList]:
+    """Read annotations and the classes that are evaluated: a list's, or all that there are."""
+    if not 0 < iou <= 1:
+        raise InputError(f"iou is {iou}, expected more than 0 and at most 1")
+    truth = read_actions(groundtruth)
+    present = np.unique(truth["action"][truth["action"] >= 0])
+    if labels is None:
+        ids = tuple(present.tolist())
+        classes = ClassList(ids, tuple(f"action {i}" for i in ids), ("",) * len(ids))
+    else:
+        classes = read_labels(labels)
+    if not np.isin(present, classes.ids).any():
+        raise InputError(
+            f"{groundtruth}: none of its {len(present)} actions is "
+            f"{'there' if labels is None else f'in {labels}'}; do the files belong together?"
+        )
+    return truth, classes
 
 
 def write_frame_map(path: Path | str, result: FrameMap) -> None:

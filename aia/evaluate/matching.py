@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float, Int
 
-from aia.boxes import area
+from aia.boxes import pair_iou
 from aia.labels import ClassList
 from aia.tables import DetectionBlock
 
@@ -227,7 +227,7 @@ class _Truth:
         for turn in range(int(self._count.max(initial=0))):
             busy = busy[self._count[cell[busy]] > turn]
             box = self._first[cell[busy]] + turn
-            now = _iou(xyxy[rows[busy]], self._xyxy[box])
+            now = pair_iou(xyxy[rows[busy]], self._xyxy[box])
             better = now > overlap[busy]
             best[busy[better]], overlap[busy[better]] = box[better], now[better]
         target = np.full(len(key), NOTHING, np.int32)
@@ -245,13 +245,3 @@ def _found(
     place = np.minimum(np.searchsorted(among, values), len(among) - 1)
     rows = np.flatnonzero(among[place] == values)
     return rows, place[rows]
-
-
-def _iou(
-    a_xyxy: Float[np.ndarray, "pairs 4"], b_xyxy: Float[np.ndarray, "pairs 4"]
-) -> Float[np.ndarray, " pairs"]:
-    """Intersection over union, pair by pair."""
-    low = np.maximum(a_xyxy[:, :2], b_xyxy[:, :2])
-    high = np.minimum(a_xyxy[:, 2:], b_xyxy[:, 2:])
-    inner = np.maximum(high - low, 0).prod(axis=1)
-    return inner / (area(a_xyxy) + area(b_xyxy) - inner)

@@ -39,7 +39,7 @@ class ScoredBoxes(NamedTuple):
 
 
 class ClipFeatures(NamedTuple):
-    """What the first pass keeps of some clips."""
+    """Result of the first pass for some clips."""
 
     batch: Batch
     """Without its frames."""
@@ -65,10 +65,10 @@ def score_clips(
 
     Args:
         model: The run and its network.
-        clips: What to score; they also are the memory of each other.
+        clips: The clips to score; they also are the memory of each other.
         stores: Frames of every video.
         config: Batch size, growth of boxes.
-        extend: Whether boxes grow for RoIAlign (detected ones do).
+        extend: If True, boxes grow for RoIAlign (detected ones do).
         device: Where to compute.
         view: In which size, and whether mirrored, the network sees the clips; their memory too.
         attention_of: Clips whose attention is wanted.
@@ -79,9 +79,10 @@ def score_clips(
         they are, also in a mirrored view.
     """
     run, network = model.run, model.network
-    clips = [clip for clip in clips if len(clip.persons_xyxy)]
+    clips = [clip for clip in clips if clip.queries]
     if not clips:
         raise InputError("no clip has a person to score")
+    run.check_queries(clips)
     memory = build_memory(
         run.name,
         run.memory,
@@ -169,7 +170,7 @@ def _probabilities(
 
 
 def _checked_bank(run: Run, bank: ObjectBank | None) -> ObjectBank | None:
-    """The memory of objects, if it is the one that the run learned with."""
+    """Check that the bank of objects is of the detector that the run learned with."""
     seen_by = run.objects_seen.detector if run.objects_seen else None
     if bank is not None and run.objects_seen is not None and bank.detector != seen_by:
         raise InputError(
@@ -179,15 +180,27 @@ def _checked_bank(run: Run, bank: ObjectBank | None) -> ObjectBank | None:
     return bank
 
 
+class _Shown(NamedTuple):
+    """The box and the detector's score by which a query stands in a table of scores."""
+
+    persons_xyxy: Float[np.ndarray, "queries 4"]
+    persons_score: Float[np.ndarray, " queries"]
+
+
+_WHOLE = _Shown(np.array([[0, 0, 1, 1]], np.float32), np.ones(1, np.float32))
+"""Box and score of a clip as a whole."""
+
+
 def _boxes_of(clips: Sequence[ClipSample]) -> pd.DataFrame:
-    counts = [len(clip.persons_xyxy) for clip in clips]
-    xyxy = np.concatenate([clip.persons_xyxy for clip in clips])
+    counts = [clip.queries for clip in clips]
+    shown = [clip if clip.query == "persons" else _WHOLE for clip in clips]
+    xyxy = np.concatenate([one.persons_xyxy for one in shown])
     boxes = pd.DataFrame(
         {
             "video": np.repeat([clip.key.video for clip in clips], counts),
             "time_sec": np.repeat([clip.time_sec for clip in clips], counts),
             **{name: xyxy[:, i] for i, name in enumerate(("x1", "y1", "x2", "y2"))},
-            "score": np.concatenate([clip.persons_score for clip in clips]),
+            "score": np.concatenate([one.persons_score for one in shown]),
         }
     )
     if all(clip.segment is not None for clip in clips):

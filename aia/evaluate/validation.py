@@ -31,10 +31,10 @@ def validation_map(
     Args:
         network: In training; it is in training again afterwards.
         run: Whose it is.
-        clips: What is scored.
+        clips: The clips to score.
         stores: Frames of their videos.
         groundtruth: The annotations of these clips.
-        excluded: Key frames that are left out.
+        excluded: Key frames to skip.
         labels: The class list as a file.
     """
     config = ScoreConfig(

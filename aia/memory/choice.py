@@ -50,13 +50,13 @@ class PersonDraws:
 
     def _both(self, batch: Batch, step: int) -> Tensor:
         total = self.batch_size or len(batch.keys)
-        most = self.max_persons or batch.persons_filled.shape[1]
+        most = self.max_persons or batch.labels.shape[1]
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + step)
         return torch.rand(2, total, most, generator=generator)[:, self.ranks.share(total)]
 
 
 def sampled(key: ClipKey, persons: int, most: int) -> Int[np.ndarray, " kept"]:
-    """Which of a clip's persons are remembered: some at random, always the same.
+    """Choose the persons of a clip that are remembered: some at random, always the same.
 
     §3.1 samples "a certain number of persons"; a draw that depends on the clip alone makes scores
     repeatable, where the authors' code draws anew.
@@ -68,7 +68,7 @@ def sampled(key: ClipKey, persons: int, most: int) -> Int[np.ndarray, " kept"]:
 
 
 def remembered_persons(keys: Sequence[ClipKey], P: Slots, persons_per_clip: int) -> Slots:
-    """The persons of each clip that its memory holds, in their slots' order."""
+    """Pick the persons of each clip that its memory holds, in their slots' order."""
     counts = P.filled.sum(dim=1).tolist()
     kept = [sampled(key, n, persons_per_clip) for key, n in zip(keys, counts, strict=True)]
     index = torch.zeros(len(keys), persons_per_clip, dtype=torch.int64)

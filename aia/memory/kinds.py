@@ -31,7 +31,7 @@ class Read(NamedTuple):
 
     M: Slots | None = None
     trust: Mean | None = None
-    """Of the weights w (Eq. 2)."""
+    """Mean of the weights w (Eq. 2)."""
     age: Mean | None = None
     """Steps since it was written."""
 
@@ -112,12 +112,12 @@ class FrozenBank(Memory):
 
 
 class Asynchronous(Memory):
-    """What the network saw of every clip when it last trained on it (AMU).
+    """Persons as the network saw them when it last trained on each clip (AMU).
 
     Args:
         pool: Ω; line 1, an empty pool, is its beginning.
         reach: L, seconds on each side.
-        penalty: Whether remembered features are weighted (Eq. 2; lines 8, 9).
+        penalty: If True, weight remembered features (Eq. 2; lines 8, 9).
         draws: Which persons of a clip are read and written where there are too many.
     """
 

@@ -1,4 +1,4 @@
-"""A memory of objects: what the detector saw in the seconds around a segment (§6.1).
+"""Memory of objects: what the detector saw in the seconds around a segment (§6.1).
 
 The paper's noun model does not remember what the network itself saw, so nothing of it changes while
 the network trains: Ω is filled once, from files that `aia detect` wrote, and only read.
@@ -51,7 +51,7 @@ def object_bank(
     device: torch.device | str = "cpu",
     ranks: Ranks = SINGLE_PROCESS,
 ) -> ObjectBank:
-    """The bank of some films, one file each.
+    """Read the bank of some videos, one file each.
 
     Args:
         paths: Files of `aia.tables.write_object_features`.
@@ -72,8 +72,8 @@ def object_bank(
         for what in ("detector", "d"):
             if getattr(seen[path], what) != getattr(seen[first], what):
                 raise InputError(
-                    f"{path}: is of another detector than {first}; detect the objects of all films "
-                    "with the same weights"
+                    f"{path}: is of another detector than {first}; detect the objects of all "
+                    "videos with the same weights"
                 )
     pool = pool_for(
         ranks,
@@ -90,17 +90,17 @@ def object_bank(
     return ObjectBank(pool, reach=reach, detector=seen[first].detector)
 
 
-def _remember(pool: FeaturePool, film: ObjectFeatures) -> None:
-    """Put the best objects of each of a film's seconds into the bank."""
-    boxes = film.boxes.assign(second=film.boxes["time_sec"].round().astype(int))
+def _remember(pool: FeaturePool, seen: ObjectFeatures) -> None:
+    """Put the best objects of each of a video's seconds into the bank."""
+    boxes = seen.boxes.assign(second=seen.boxes["time_sec"].round().astype(int))
     boxes = boxes.sort_values(["second", "score"], ascending=[True, False])
     boxes = boxes[boxes.groupby("second").cumcount() < pool.persons_per_clip]
     seconds, row = np.unique(boxes["second"], return_inverse=True)
     place = boxes.groupby("second").cumcount().to_numpy(copy=True)
     features = torch.zeros(len(seconds), *pool.features.shape[1:], dtype=pool.features.dtype)
-    found = film.features[boxes.index.to_numpy()].astype(np.float32)
+    found = seen.features[boxes.index.to_numpy()].astype(np.float32)
     features[row, place] = torch.from_numpy(found).to(features)
-    keys = [ClipKey(film.video, second) for second in seconds.tolist()]
+    keys = [ClipKey(seen.video, second) for second in seconds.tolist()]
     pool.put(
         pool.rows(keys, np.zeros(1, int))[:, 0],
         features.to(pool.device),
@@ -124,7 +124,7 @@ def recall_objects(
     Args:
         pool: Of `object_bank`.
         keys: Which clips.
-        times_sec: The middle of each, on its film's clock.
+        times_sec: The middle of each, on its video's clock.
         reach: L, seconds on each side.
         reuse: As in `recall`.
         device: Where they are wanted; None: where the bank is.

@@ -31,7 +31,7 @@ class Mean(NamedTuple):
 
     @property
     def value(self) -> Float[Tensor, ""]:
-        """The mean; NaN of nothing."""
+        """Mean; NaN of nothing."""
         return self.total / self.over
 
 
@@ -41,7 +41,7 @@ class Recalled(NamedTuple):
     slots: Slots
     """M̂_t: persons_per_clip slots for each of the 2L+1 seconds, oldest second first."""
     trust: "Mean"
-    """Of the weights w (Eq. 2) of the remembered seconds."""
+    """Mean weight w (Eq. 2) of the remembered seconds."""
 
 
 class FeaturePool:
@@ -98,7 +98,7 @@ class FeaturePool:
     def allocate(
         self, shapes: Mapping[str, tuple[tuple[int, ...], torch.dtype]], device: torch.device
     ) -> dict[str, Tensor]:
-        """The pool's arrays, all zero: the memory of this process."""
+        """Allocate the pool's arrays in this process, all zero."""
         try:
             return {
                 name: torch.zeros(shape, dtype=dtype, device=device)
@@ -108,13 +108,13 @@ class FeaturePool:
             rows, slots, d = shapes["features"][0]
             raise InputError(
                 f"a memory pool of {rows} seconds x {slots} persons x {d} numbers does not fit "
-                f"into the memory of {device}; are the films so long? memory.persons_per_clip and "
+                f"into the memory of {device}; are the videos so long? memory.persons_per_clip and "
                 "memory.dtype make it smaller"
             ) from None
 
     @property
     def device(self) -> torch.device:
-        """Where the pool lives."""
+        """Device of the pool."""
         return self.features.device
 
     def rows(
@@ -196,10 +196,10 @@ class FeaturePool:
 
         Args:
             rows: Which ones.
-            like: What they will be used with.
-            reuse: Whether the memory is what the last call with `reuse` gave, written over. Fresh
-                memory costs more than the gather itself where the system hands it out page by
-                page, as on a CPU (docs/LOG.md).
+            like: Tensor that they will be used with.
+            reuse: If True, write over the result of the last call with `reuse`. Fresh memory
+                costs more than the gather itself where the system hands it out page by page, as
+                on a CPU (docs/LOG.md).
         """
         if not reuse:
             return self.features.index_select(0, rows).to(like)
@@ -258,13 +258,13 @@ def recall(
             is read like the others.
         err: Loss of the step before; ∞ before the first.
         reach: L, seconds on each side.
-        penalty: Whether remembered features are weighted. At test they are not.
+        penalty: If True, weight remembered features. At test they are not weighted.
         rate: Seconds from one remembered clip to the next.
         draws: Which of a clip's own persons enter M where there are more than slots; None takes
             the first.
-        reuse: Whether M̂_t may lie where the last READ with `reuse` left its own, as in a loop
-            that is done with a batch before it reads the next. Should the last one still be
-            needed for a gradient, autograd refuses to compute it.
+        reuse: If True, M̂_t may overwrite that of the last READ with `reuse`, as in a loop that is
+            done with a batch before it reads the next. If the last one is still needed for a
+            gradient, autograd refuses to compute it.
         device: Where M̂_t is wanted when no P says it; None: where the pool is.
     """
     pool.flush()

@@ -3,9 +3,9 @@
 A step's features are written in two moves, so that no process reads what another is changing and
 no device is waited for while it computes:
 
-    write    after the step: a copy to the host is begun, nothing is changed
-    flush   before the next READ, which is when the copy has long arrived: all ranks tell each
-             other which rows they have, write their own and those of their peers on other nodes,
+    write    after the step: starts a copy to the host, changes nothing
+    flush   before the next READ, when the copy has long arrived: all ranks exchange which rows
+             they have, write their own and those of their peers on other nodes,
              and wait for each other
 
 Whoever is in `flush` has read what it wanted, so nobody writes under a reader; whoever has left
@@ -35,15 +35,15 @@ from aia.ranks import Ranks
 ALIGNMENT = 64
 """Bytes at which an array begins in the shared file."""
 PLACES = (Path("/dev/shm"), Path(tempfile.gettempdir()))
-"""Where the shared file may lie: in memory, else on the local disk, of which the system keeps in
-memory what is used."""
+"""Folders for the shared file: in memory, else on the local disk, whose used pages the system keeps
+in memory."""
 
 
 def pool_for(ranks: Ranks, *, device: torch.device | str, **shape: Any) -> FeaturePool:
-    """An empty pool: of this process on its device, or on the host and shared by several.
+    """Make an empty pool: of this process on its device, or on the host, shared by several.
 
     Args:
-        ranks: Who has it.
+        ranks: The processes that share it.
         device: Where the network is.
         shape: As `FeaturePool` takes it: seconds, persons_per_clip, d, dtype.
 
@@ -56,7 +56,7 @@ def pool_for(ranks: Ranks, *, device: torch.device | str, **shape: Any) -> Featu
 
 
 class _Pending(NamedTuple):
-    """What one step wrote, on its way to the host."""
+    """Writes of one step, on their way to the host."""
 
     rows: Int[Tensor, " n"]
     features: Float[Tensor, "n persons d"]
@@ -70,7 +70,7 @@ class SharedPool(FeaturePool):
     """A pool that the processes of a node share; each of them makes one, at the same time.
 
     Args:
-        ranks: Who takes part.
+        ranks: The processes that share it.
         seconds: As in `FeaturePool`, and so are the others.
         persons_per_clip: Likewise.
         d: Likewise.
@@ -100,7 +100,7 @@ class SharedPool(FeaturePool):
     def allocate(
         self, shapes: Mapping[str, tuple[tuple[int, ...], torch.dtype]], device: torch.device
     ) -> dict[str, Tensor]:
-        """The pool's arrays, all zero: one file that every process of the node has mapped.
+        """Map the pool's arrays, all zero, from one file that the processes of the node share.
 
         The file has no name, so that nobody else meets it and no way to end leaves it there.
         """
@@ -120,13 +120,13 @@ class SharedPool(FeaturePool):
 
     @contextmanager
     def _shared_file(self, size: int) -> Iterator[int]:
-        """A new file of so many zeros, open in all processes of the node; its descriptor.
+        """Open a new file of `size` zeros in all processes of the node; give its descriptor.
 
         The first of them opens it, the others by way of the first.
         """
         own, place = _file_with(size) if self.ranks.first_of_node else (-1, -1)
-        told = self.ranks.all_gather(torch.tensor([place, os.getpid(), own]))
-        place, process, theirs = told[self.ranks.rank - self.ranks.local_rank].tolist()
+        known = self.ranks.all_gather(torch.tensor([place, os.getpid(), own]))
+        place, process, theirs = known[self.ranks.rank - self.ranks.local_rank].tolist()
         if place < 0:
             raise InputError(
                 f"the memory pool of {size / 1e9:.1f} GB does not fit into {PLACES[0]} or "
@@ -208,10 +208,10 @@ class SharedPool(FeaturePool):
             )
 
     def _rows_of_all(self, rows: Int[Tensor, " n"]) -> list[list[int]]:
-        """The rows that each rank has; in one exchange, unless some rank never had so many."""
+        """Gather the rows of each rank; in one exchange, unless some rank never had so many."""
         while True:
-            told = torch.cat([torch.tensor([len(rows)]), _padded(rows[: self._room], self._room)])
-            every = self.ranks.all_gather(told).tolist()
+            own = torch.cat([torch.tensor([len(rows)]), _padded(rows[: self._room], self._room)])
+            every = self.ranks.all_gather(own).tolist()
             most = max(size for size, *_ in every)
             if most <= self._room:
                 return [padded[:size] for size, *padded in every]
@@ -219,7 +219,7 @@ class SharedPool(FeaturePool):
 
 
 def _file_with(size: int) -> tuple[int, int]:
-    """The descriptor of a nameless file of so many zeros, and in which of PLACES; else -1, -1."""
+    """Make a nameless file of `size` zeros: its descriptor, and which of PLACES; else -1, -1."""
     for place, folder in enumerate(PLACES):
         if not folder.is_dir() or shutil.disk_usage(folder).free <= size:
             continue
@@ -233,14 +233,14 @@ def _file_with(size: int) -> tuple[int, int]:
 
 
 def _padded(rows: Tensor, length: int) -> Tensor:
-    """Rows, and zeros after them."""
+    """Pad rows with zeros."""
     out = rows.new_zeros(length, *rows.shape[1:])
     out[: len(rows)] = rows
     return out
 
 
 def _to_host(tensor: Tensor) -> Tensor:
-    """A copy on the host, pinned and on its way where it comes from a device."""
+    """Copy a tensor to the host; from a device to pinned memory, without waiting."""
     if tensor.device.type != "cuda":
         return tensor.clone()
     host = torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=True)

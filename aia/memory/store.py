@@ -36,19 +36,19 @@ CHUNK_BYTES = 1 << 23  # of a file; larger ones are slower and smaller ones too 
 
 
 class Snapshot(NamedTuple):
-    """A pool as it was, apart from the pool: it can be written while the pool changes."""
+    """Copy of a pool, which can be written while the pool changes."""
 
     arrays: dict[str, np.ndarray]
     description: dict[str, Any]
     room: torch.Tensor
-    """The memory that the features lie in, perhaps with more behind them."""
+    """Buffer that the features lie in, perhaps with room behind them."""
 
 
 def snapshot(pool: FeaturePool, before: Snapshot | None = None) -> Snapshot:
     """Copy what a generation holds; of the features only those of remembered persons.
 
     Args:
-        pool: What is copied.
+        pool: The pool to copy.
         before: An earlier snapshot that nobody needs any more: its memory is written over, since
             fresh memory costs more than the copy itself (docs/LOG.md).
     """
@@ -143,7 +143,7 @@ _ARRAYS = ("features", "count", "loss_tag", "step")
 
 
 def _open(path: Path) -> tuple[zarr.Group, dict[str, Any], dict[str, str]]:
-    """A generation's group, its attributes, and the digests that stand among them."""
+    """Open a generation: its group, its attributes, and the digests among them."""
     try:
         group = zarr.open_group(path, mode="r", zarr_format=3)
         attributes = json.loads(json.dumps(dict(group.attrs)))

@@ -1,18 +1,18 @@
 """Checkpoints of a run: network, optimizer, Ω, step and err, whole or not at all.
 
     work/
-      lock                  held by who trains
-      fingerprint.json      what the run is made of: another run's state is not taken for it
+      lock                  held by the trainer
+      fingerprint.json      the run and its data: tells its state from that of another run
       step-0000050/         one generation: state.pt, memory.zarr, and digests.json of both and of
                             the fingerprint
       bank.zarr             Ω of a run without AMU: written once, before the first step (bank.py)
-      metrics.jsonl         one line a step that was logged, for whoever watches; state.pt has them
+      metrics.jsonl         one line a logged step, to watch; state.pt has them
 
 A generation is written under a temporary name, flushed, and renamed: a kill leaves the one before.
 The newest whole generation is the state; a damaged one is named and the one before it is taken.
 
 What is random in a run is a function of seed and step, so no generator's state is kept, and a run
-may go on in another number of processes. Training waits only while the state is copied; it is
+may resume in another number of processes. Training waits only while the state is copied; it is
 written beside the next steps.
 """
 
@@ -49,7 +49,7 @@ _LOCK, _STATE, _MEMORY, _DIGESTS = "lock", "state.pt", "memory.zarr", "digests.j
 
 
 class Resumed(NamedTuple):
-    """Where a run goes on."""
+    """State from which a run resumes."""
 
     step: int
     err: torch.Tensor | None
@@ -126,11 +126,11 @@ def open_work_dir(
             (own if _digests(generation)["run"] == run else others).append(generation)
     if not known and not own:
         if path.exists():
-            say(f"{work}: holds the state of a run with other settings or data; starting anew")
+            say(f"{work}: its state is of other settings or data; starting from scratch")
         others = generations(work)
         shutil.rmtree(work / BANK, ignore_errors=True)
     elif not known:
-        say(f"{path}: is damaged, the checkpoints beside it are of this run; written anew")
+        say(f"{path}: is damaged, the checkpoints beside it are of this run; written again")
     for generation in others:
         say(f"{generation}: is of another run; removed")
         shutil.rmtree(generation)
@@ -267,12 +267,12 @@ def resume(
 
 
 def generations(work: Path) -> list[Path]:
-    """The generations in a work folder, oldest first."""
+    """List the generations in a work folder, oldest first."""
     return sorted(path for path in work.glob("step-*") if is_generation(path))
 
 
 def is_generation(path: Path) -> bool:
-    """Whether a path is called as the generations are."""
+    """True if a folder is named like a generation."""
     return path.is_dir() and path.name.startswith("step-")
 
 
@@ -288,7 +288,7 @@ def verify(generation: Path) -> None:
 
 
 def _read(generation: Path, device: torch.device, pool: FeaturePool | None) -> dict[str, Any]:
-    """A generation's state, with its memory in the pool; or an InputError and nothing changed."""
+    """Read a generation's state, and its memory into the pool; an InputError changes nothing."""
     state = _read_state(generation, device)
     if pool is not None:
         read_generation(generation / _MEMORY, pool)
@@ -317,7 +317,7 @@ def _read_state(generation: Path, device: torch.device) -> dict[str, Any]:
 
 
 def _digests(generation: Path) -> dict[str, str | None]:
-    """What a generation says of its content: of which run it is, and a SHA-256 of each part."""
+    """Read the digest of the run that a generation is of, and the SHA-256 of each part."""
     try:
         digests = json.loads((generation / _DIGESTS).read_bytes())
         return {name: digests[name] for name in ("run", _STATE, _MEMORY)}
@@ -326,13 +326,13 @@ def _digests(generation: Path) -> dict[str, str | None]:
 
 
 def _digest_of_memory(generation: Path) -> str | None:
-    """Of what Ω's own digests stand in, and so of all of it; None where there is no Ω."""
+    """Digest of the file with Ω's digests, and so of all of Ω; None where there is no Ω."""
     memory = generation / _MEMORY
     return file_digest(memory / "zarr.json") if memory.exists() else None
 
 
 def _copied(state: Any) -> Any:
-    """A state of tensors as copies on the host, so that training can change the tensors."""
+    """Copy a state of tensors to the host, so that training can change the tensors."""
     if isinstance(state, torch.Tensor):
         return state.detach().to("cpu", copy=True)
     if isinstance(state, dict):

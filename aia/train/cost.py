@@ -1,4 +1,4 @@
-"""What a run costs: parameters and operations (Table 1e), time and memory by reach (Figure 5).
+"""Cost of a run: parameters and operations (Table 1e), time and memory by reach (Figure 5).
 
 Measured on noise with boxes in it: neither the pixels nor the weights change what is computed.
 """
@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from aia.clip import Batch, ClipKey, Slots, clip_offsets
+from aia.clip import Batch, ClipKey, Query, Slots, clip_offsets
 from aia.files import write_text
 from aia.log import say
 from aia.memory import Asynchronous, FeaturePool, Memory, NoMemory, PersonDraws
@@ -26,16 +26,16 @@ from aia.tables import write_metrics
 from aia.train.loss import action_loss
 
 PERSONS = 3
-"""Of each clip."""
+"""Persons of each clip, or its hands."""
 REACH_COLUMNS = ("training", "reach", "seconds", "memory_gb", "device")
 Work = Callable[[], Any]
 
 
 class Cost(NamedTuple):
-    """Of one network."""
+    """Size of one network."""
 
     parameters: int
-    """All of them, those of a frozen second backbone too."""
+    """All parameters, those of a frozen second backbone too."""
     flops: int
     """Multiplications and additions of one clip's forward pass."""
 
@@ -146,13 +146,14 @@ class Problem:
             frames=frames,
             objects=run.network.max_objects,
             classes=len(run.classes),
+            query="clip" if run.network.query == "segment" else "persons",
         ).to(self.device)
         self.memory: Memory = self._full_memory() if self.network.remembers else NoMemory()
 
     def _full_memory(self) -> Memory:
         last = max(2 * self.reach, 2) + 10
         pool = FeaturePool(
-            seconds={"film": (0, last)},
+            seconds={"video": (0, last)},
             persons_per_clip=self.slots,
             d=self.network.d,
             device=self.device,
@@ -160,7 +161,7 @@ class Problem:
         persons = min(PERSONS, self.slots)
         features = torch.rand(last + 1, persons, self.network.d, device=self.device)
         filled = torch.ones(last + 1, persons, dtype=torch.bool, device=self.device)
-        keys = [ClipKey("film", t) for t in range(last + 1)]
+        keys = [ClipKey("video", t) for t in range(last + 1)]
         pool.write(keys, Slots(features, filled), loss_tag=1.0, step=0)
         return Asynchronous(pool, reach=self.reach, penalty=True, draws=PersonDraws(0))
 
@@ -207,24 +208,38 @@ class Problem:
 
 
 def noise_batch(
-    clips: int, *, size_hw: tuple[int, int], frames: int, objects: int, classes: int
+    clips: int,
+    *,
+    size_hw: tuple[int, int],
+    frames: int,
+    objects: int,
+    classes: int,
+    query: Query = "persons",
 ) -> Batch:
-    """Noise, with some persons and objects on each clip."""
+    """Noise, with some persons and objects on each clip; with hands where the clip is the query."""
 
     def boxes(slots: int) -> Tensor:
         low = 0.5 * torch.rand(clips, slots, 2)
         return torch.cat([low, low + 0.4], dim=2)
 
-    return Batch(
-        keys=[ClipKey("film", 4 + i % 3) for i in range(clips)],
+    def full(slots: int) -> Tensor:
+        return torch.ones(clips, slots, dtype=torch.bool)
+
+    persons, queries = (PERSONS, PERSONS) if query == "persons" else (0, 1)
+    batch = Batch(
+        keys=[ClipKey("video", 4 + i % 3) for i in range(clips)],
         frames=torch.randint(0, 256, (clips, frames, *size_hw, 3), dtype=torch.uint8),
         sizes_hw=torch.tensor([size_hw] * clips, dtype=torch.float32),
-        persons_xyxy=boxes(PERSONS),
-        persons_filled=torch.ones(clips, PERSONS, dtype=torch.bool),
-        labels=torch.randint(0, 2, (clips, PERSONS, classes), dtype=torch.uint8),
+        persons_xyxy=boxes(persons),
+        persons_filled=full(persons),
+        labels=torch.randint(0, 2, (clips, queries, classes), dtype=torch.uint8),
         objects_xyxy=boxes(objects),
-        objects_filled=torch.ones(clips, objects, dtype=torch.bool),
+        objects_filled=full(objects),
+        query=query,
     )
+    if query == "persons":
+        return batch
+    return batch._replace(hands_xyxy=boxes(PERSONS), hands_filled=full(PERSONS))
 
 
 def median_times(

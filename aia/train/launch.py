@@ -16,12 +16,12 @@ from aia.log import say
 from aia.ranks import LAUNCHER
 
 PORT, PORTS = 29500, 3000
-"""Where the nodes of a run meet: the job's number picks one, to keep runs of one node apart. Those
-above 32767 are given to whatever asks for any."""
+"""Ports at which the nodes of a run meet: the job's number picks one, to keep runs of one node
+apart. Those above 32767 are ephemeral."""
 
 
 def is_launched() -> bool:
-    """Whether torchrun started this process."""
+    """True if torchrun started this process."""
     return "TORCHELASTIC_RUN_ID" in os.environ
 
 
@@ -56,18 +56,19 @@ def launch(arguments: Sequence[str], *, processes: int, nodes: int = 1) -> int:
             name = signal.Signals(-failure.exitcode).name
             say(
                 f"process {rank} of the run was ended by {name}, so the others were ended too; the "
-                "same command goes on from the last checkpoint"
+                "same command resumes from the last checkpoint"
             )
             return 1
         return failure.exitcode
     except SignalException as error:
-        say(f"ended by {signal.Signals(error.sigval).name}; the same command goes on")
+        name = signal.Signals(error.sigval).name
+        say(f"ended by {name}; the same command resumes from the last checkpoint")
         return 128 + error.sigval
     return 0
 
 
 def _meeting(nodes: int) -> list[str]:
-    """Which of the nodes this is, and where they meet, by what Slurm says."""
+    """Build torchrun's options for this node and the meeting point from Slurm's environment."""
     known = {
         name: os.environ.get(name)
         for name in ("SLURM_NNODES", "SLURM_NODEID", "SLURM_JOB_NODELIST", "SLURM_JOB_ID")
@@ -92,7 +93,7 @@ def _meeting(nodes: int) -> list[str]:
 
 
 def first_host(nodelist: str) -> str:
-    """The first host of a list in Slurm's notation; a name has one bracket at most.
+    """Read the first host of a list in Slurm's notation; a name has one bracket at most.
 
     >>> first_host("gpu[03-05,9],login"), first_host("one,two")
     ('gpu03', 'one')

@@ -29,7 +29,7 @@ Loss = Callable[..., Tensor]
 
 
 class Start(NamedTuple):
-    """Where training begins: after `step`, whose loss was `err`."""
+    """Point after which training begins: `step`, whose loss was `err`."""
 
     step: int = 0
     err: Float[Tensor, ""] | None = None
@@ -52,7 +52,7 @@ class Step(NamedTuple):
     rate: float
     """Learning rate of IA and the classifier."""
     clips: int
-    """Of all processes."""
+    """Clips of all processes."""
 
 
 class Pass(NamedTuple):
@@ -133,7 +133,7 @@ def train(
         dropped.begin(step, first=ranks.share(total).start, total=total)
         torch.manual_seed(mixed(seed, step, ranks.rank))  # for what torchvision's backbones draw
         batch = batch.to(device)
-        persons = ranks.all_reduce(batch.persons_filled.sum())
+        persons = ranks.all_reduce(batch.queries_filled.sum())
         set_rate(optimizer, rate_at(step))
         read = functools.partial(memory.read, batch, err=err, step=step)  # 5-11, 13
         P, logits, trust, age = forward(batch, read)  # 12, 14

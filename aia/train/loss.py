@@ -1,4 +1,4 @@
-"""The loss of a batch of persons, each with one label a class; the paper is silent on its form.
+"""Loss of a batch of persons, each with one label a class; the paper is silent on its form.
 
     bce      binary cross-entropy of each class, as usual where a person does several things
     focal    what the authors released: softmax over the poses (a person has one at a time),
@@ -47,7 +47,7 @@ def action_loss(
         group_weights: Weight of the sum over a group's classes; 1 for groups that are not named.
             The authors' 1.2, 49 and 17, which weigh means over 49 and 17 classes, are 1.2 for
             the poses and 1 for the others here.
-        missing_pose: What a person without pose label has as pose in the focal loss: "skip"
+        missing_pose: Pose of a person without pose label in the focal loss: "skip"
             none; "first" the first one, as in the authors' code.
         filled: Which persons there are; None: all.
         persons: How many the mean is over; None: these. Several processes divide by the number of
@@ -96,7 +96,7 @@ def sigmoid_focal(
 def softmax_focal(
     logits: Float[Tensor, "*n classes"], label: Int[Tensor, "*n"], *, gamma: float
 ) -> Float[Tensor, "*n"]:
-    """The same, where exactly one class is true and p is the softmax's probability of it."""
+    """Compute the same where exactly one class is true and p is its softmax probability."""
     true = F.one_hot(label, logits.shape[-1]).bool()
     lowest = torch.finfo(logits.dtype).min
     total = logits.logsumexp(dim=-1)
@@ -106,7 +106,7 @@ def softmax_focal(
 
 
 def _floored(log_p: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
-    """The value of log p no lower than the smallest float's; the gradient stays.
+    """Bound log p below by that of the smallest float; the gradient stays.
 
     The authors have this floor under what is labelled, not under what is absent.
     """
@@ -115,7 +115,7 @@ def _floored(log_p: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
 
 
 class _Constants(NamedTuple):
-    """What the loss needs to know of the classes, on the device."""
+    """Constants of the classes, on the device."""
 
     weight: Float[Tensor, " classes"]
     poses: Int[Tensor, " poses"]

@@ -1,4 +1,4 @@
-"""What a run tells while it trains: metrics.jsonl for figures, lines for whoever watches."""
+"""Metrics of a run in training: metrics.jsonl for figures, log lines for people."""
 
 import json
 import math
@@ -14,12 +14,12 @@ from aia.train.loop import Step
 
 
 class Metrics:
-    """metrics.jsonl: one JSON object a line, for whoever watches.
+    """Writer of metrics.jsonl, one JSON object a line.
 
     Args:
         path: The file.
         run: Whose it is.
-        before: The lines of the steps that the run goes on after, as its checkpoint has them.
+        before: The lines up to the step after which the run resumes, from its checkpoint.
     """
 
     def __init__(self, path: Path, *, run: RunName, before: str) -> None:
@@ -30,7 +30,7 @@ class Metrics:
 
     @property
     def text(self) -> str:
-        """All lines up to now, whatever has become of the file."""
+        """All lines up to now, whatever happened to the file."""
         return "".join(self._lines)
 
     def write(self, step: Step, pace: Pace) -> None:
@@ -57,7 +57,7 @@ class Metrics:
         say(f"{self.run}  step {step:6d}  frame mAP {100 * val_map:.2f} on annotated persons")
 
     def line(self, step: Step, steps: int, pace: Pace) -> str:
-        """The step as a person reads it."""
+        """Format a step as a log line."""
         trust = step.trust.item()
         memory = "" if math.isnan(trust) else f"  trust {trust:.2f}"
         return (
@@ -77,5 +77,5 @@ class Metrics:
         sync(self.path)
 
     def close(self) -> None:
-        """Nothing is added any more."""
+        """Close the file."""
         self.file.close()

@@ -70,7 +70,7 @@ def train_run(
     device = pick_device(config.device, ranks)
     threads = max(config.threads // ranks.local_count, 1)
     torch.set_num_threads(usable_threads(threads))
-    clips = [clip for clip in clips if len(clip.persons_xyxy)]
+    clips = [clip for clip in clips if clip.queries]
     _refuse_impossible(run, clips, ranks)
     if bank is not None:
         seen = ObjectsSeen(bank.pool.d, bank.detector)
@@ -156,6 +156,7 @@ def _refuse_impossible(run: Run, clips: Sequence[ClipSample], ranks: Ranks) -> N
     """Raise an InputError for a run that cannot be trained from what it is given."""
     if not clips:
         raise InputError("the annotations hold no person at all; is it the right file?")
+    run.check_queries(clips)
     if run.train.batch < ranks.count:
         raise InputError(
             f"train.batch = {run.train.batch} is shared by {ranks.count} processes; expected at "
@@ -180,7 +181,7 @@ def _say_beginning(
 ) -> None:
     """Say what will be trained, in a few lines."""
     parameters = sum(p.numel() for p in network.parameters() if p.requires_grad)
-    persons = sum(len(clip.persons_xyxy) for clip in clips)
+    persons = sum(clip.queries for clip in clips)
     trained = f"{parameters / 1e6:.2f} M trained parameters"
     say(f"{run.name}: {trained}, {len(clips)} clips, {persons} persons")
     if ranks.count > 1:
@@ -189,7 +190,7 @@ def _say_beginning(
         size_mb = memory.pool.features.nbytes / 1e6
         say(f"{run.name}: memory pool of {size_mb:.1f} MB")
     if step:
-        say(f"{run.name}: going on after step {step}")
+        say(f"{run.name}: resuming after step {step}")
 
 
 def _record(

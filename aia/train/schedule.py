@@ -1,4 +1,4 @@
-"""The optimizer and its learning rate at each step (§4.1)."""
+"""Optimizer and learning rate at each step (§4.1)."""
 
 import math
 from collections.abc import Sequence
@@ -38,7 +38,7 @@ def build_optimizer(network: Network, config: TrainConfig) -> torch.optim.Optimi
 
 
 def rate_share(step: int, config: TrainConfig) -> float:
-    """The learning rate at `step` (from 1) as a share of the base rate.
+    """Compute the learning rate at `step` (from 1) as a share of the base rate.
 
     Linear warm-up from `warmup_start`, then a cosine to zero, or a division by 10 at each of
     `drop_at` (the paper: at 17.5k and 22.5k of 27.5k).

@@ -1,4 +1,4 @@
-"""What a training run starts with: its device and network."""
+"""Device and network that a training run starts with."""
 
 import os
 from pathlib import Path

@@ -173,7 +173,7 @@ CASES = [
          CURVES, r"metrics\.jsonl: column step holds 'a', expected numbers"),
     Case("drift whose distances are words",
          written("drift.csv", "step,cosine_distance,age\na,b,c\n"), DRIFT,
-         r"drift\.csv: column step holds 'a', expected numbers"),
+         r"drift\.csv: column cosine_distance holds 'b', expected numbers"),
     Case("drift that is not text", written("drift.csv", b"\xff\xfe\0\0"), DRIFT,
          r"drift\.csv: is not a CSV of drift"),
     Case("costs without a column", written("costs.csv", "reach,seconds\n1,2\n"), REACH,

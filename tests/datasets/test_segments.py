@@ -30,12 +30,12 @@ def boxes(tmp_path, *rows, name="hands"):
     return path
 
 
-def test_a_segment_is_one_clip_whose_person_fills_the_frame(tmp_path):
+def test_a_segment_is_one_clip_that_is_asked_about_as_a_whole(tmp_path):
     [clip] = clips(tmp_path, "17,P01_01,2.1,2.7,9,3")
     assert clip.key == ClipKey("P01_01", 0)
     assert clip.segment == 17
     assert clip.time_sec == 2.4
-    assert clip.persons_xyxy.tolist() == [[0, 0, 1, 1]]
+    assert (clip.query, clip.queries, len(clip.persons_xyxy)) == ("clip", 1, 0)
     assert clip.labels.tolist() == [[0, 0, 1]]
     assert clip.places == ()  # no whole second lies in it
 

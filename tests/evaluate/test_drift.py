@@ -12,9 +12,9 @@ from aia.datasets.ava import seconds_of
 from aia.datasets.loader import ClipFrames, scoring_batches
 from aia.errors import InputError
 from aia.evaluate.drift import DRIFT_COLUMNS, distances, last_memory, measure_drift, write_drift
-from aia.figures.memory import read_drift
 from aia.labels import ClassList
 from aia.memory import FeaturePool, remembered_persons, write_generation
+from aia.report.curves import read_drift
 from aia.run import Model, Run
 from tests.conftest import REPOSITORY
 from tests.train.test_bank import CLIPS, CPU, Noise, network_of

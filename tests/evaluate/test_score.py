@@ -12,7 +12,7 @@ from aia.clip import ClipKey, ClipSample, Slots
 from aia.config import ScoreConfig, overlay, parse_run, read_yaml
 from aia.datasets.loader import ClipFrames, Draw, collate
 from aia.errors import InputError
-from aia.evaluate.attention import attention_rows, choose_clips
+from aia.evaluate.attention import attention_rows
 from aia.evaluate.score import score_clips
 from aia.labels import ClassList
 from aia.memory import sampled
@@ -264,14 +264,6 @@ def test_a_clip_without_objects_has_no_rows_of_objects():
     assert rows["block"].tolist() == ["P1"]
 
 
-def test_chosen_clips_show_the_rarest_actions():
-    assert choose_clips([], 3) == []
-    assert choose_clips([CLIPS[2]], 3) == []
-    chosen = choose_clips(CLIPS, 2)
-    assert len(chosen) == 2
-    assert chosen == choose_clips(CLIPS, 2)
-
-
 @pytest.mark.parametrize(
     ("content", "message"),
     [(None, "there is no such model"), (b"nothing", "not a model of aia train")],
@@ -282,6 +274,24 @@ def test_what_is_not_a_model_is_refused(tmp_path, content, message):
         path.write_bytes(content)
     with pytest.raises(InputError, match=message):
         Model.load(path, device=CPU)
+
+
+def test_a_clip_that_is_asked_about_as_a_whole_stands_in_the_table_as_the_whole_frame(tmp_path):
+    """Its scores are those of its segment, whatever hands were seen."""
+    whole = [
+        dataclasses.replace(
+            clip(t, 0), query="clip", segment=10 + t, labels=np.zeros((1, 3), np.uint8)
+        )
+        for t in (1, 2)
+    ]
+    path = publish(tmp_path, "slowfast_tiny-serial-M-amu-s0", network={"query": "segment"})
+    model = Model.load(path, device=CPU)
+    found, _ = score_clips(model, whole, STORES, config=CONFIG, extend=False, device=CPU)
+    assert found.scores.shape == (2, 3)
+    boxes = found.boxes[["x1", "y1", "x2", "y2", "score", "segment"]]
+    assert boxes.to_numpy().tolist() == [[0, 0, 1, 1, 1, 11], [0, 0, 1, 1, 1, 12]]
+    with pytest.raises(InputError, match="network.query = segment, but film is labelled by person"):
+        score_clips(model, CLIPS, STORES, config=CONFIG, extend=False, device=CPU)
 
 
 def test_nobody_to_score_is_an_error(tmp_path):

@@ -83,7 +83,7 @@ def test_the_command_writes_what_the_evaluator_reads(tmp_path, capsys):
     (tmp_path / "labels.pbtxt").write_text('item { name: "crouch" id: 3 }\n')
     options = ["--labels", str(tmp_path / "labels.pbtxt"), "--output", str(out)]
     assert main(["submit", str(scores), *options]) == 0
-    assert "2 lines, 2 boxes of 2 films" in capsys.readouterr().err
+    assert "2 lines, 2 boxes of 2 videos" in capsys.readouterr().err
     (block,) = read_detections(out)
     assert block.action.tolist() == [3, 3]
     assert block.score.tolist() == [0.25, 0.1]

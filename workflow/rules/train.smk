@@ -52,6 +52,8 @@ rule train:
         settings="results/{dataset}/runs/{run}/config.yaml",
     log:
         "logs/{dataset}/train/{run}.log",
+    benchmark:
+        "logs/{dataset}/train/{run}.benchmark.tsv"
     # training is on the longest chain of jobs, so it starts before all others
     priority: 10
     conda:
