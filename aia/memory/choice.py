@@ -1,4 +1,4 @@
-"""Which persons of a clip are remembered where there are more than slots (§3.1).
+"""Choice of the persons that are remembered if a clip has more than slots (§3.1).
 
 In training each READ and WRITE draws its own (`PersonDraws`); at inference, and in a bank that is
 filled once, they are always the same (`sampled`).
@@ -23,7 +23,7 @@ class PersonDraws:
     They are drawn for the whole batch, of which each process takes its share.
 
     Args:
-        seed: Of the run.
+        seed: Seed of the run.
         batch_size: Clips of a step over all processes; None: those of the batch.
         max_persons: Most persons of a clip, over all processes; None: those of the batch.
         ranks: The processes that train together.
@@ -56,10 +56,10 @@ class PersonDraws:
 
 
 def sampled(key: ClipKey, persons: int, most: int) -> Int[np.ndarray, " kept"]:
-    """Which of a clip's persons are remembered: some at random, always the same.
+    """Sample the persons of a clip that are remembered; the same ones at each call.
 
     §3.1 samples "a certain number of persons"; a draw that depends on the clip alone makes scores
-    repeatable, where the authors' code draws anew.
+    repeatable, where the authors' code draws again.
     """
     if persons <= most:
         return np.arange(persons)
@@ -68,7 +68,7 @@ def sampled(key: ClipKey, persons: int, most: int) -> Int[np.ndarray, " kept"]:
 
 
 def remembered_persons(keys: Sequence[ClipKey], P: Slots, persons_per_clip: int) -> Slots:
-    """The persons of each clip that its memory holds, in their slots' order."""
+    """Pick the persons of each clip that its memory holds, in their slots' order."""
     counts = P.filled.sum(dim=1).tolist()
     kept = [sampled(key, n, persons_per_clip) for key, n in zip(keys, counts, strict=True)]
     index = torch.zeros(len(keys), persons_per_clip, dtype=torch.int64)

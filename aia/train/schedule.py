@@ -1,4 +1,4 @@
-"""The optimizer and its learning rate at each step (§4.1)."""
+"""Optimizer and its learning rate at each step (§4.1)."""
 
 import math
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from aia.network import Network
 
 
 def build_optimizer(network: Network, config: TrainConfig) -> torch.optim.Optimizer:
-    """SGD with momentum (or AdamW): backbone and IA with their own rates, biases without decay.
+    """Build SGD with momentum (or AdamW): own rates for backbone and IA, biases without decay.
 
     The rate of a group is a factor (`factor`) times that of the step, set by `set_rate`.
     """
@@ -38,7 +38,7 @@ def build_optimizer(network: Network, config: TrainConfig) -> torch.optim.Optimi
 
 
 def rate_share(step: int, config: TrainConfig) -> float:
-    """The learning rate at `step` (from 1) as a share of the base rate.
+    """Compute the learning rate at `step` (from 1) as a share of the base rate.
 
     Linear warm-up from `warmup_start`, then a cosine to zero, or a division by 10 at each of
     `drop_at` (the paper: at 17.5k and 22.5k of 27.5k).

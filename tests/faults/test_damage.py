@@ -156,7 +156,7 @@ def test_a_run_goes_on_from_the_generation_before_a_damaged_one(
     flip(ARTEFACTS[what](tmp_path))
     said = finish(films, settings, tmp_path / "run")
     assert "going back to the generation before" in said
-    assert "going on after step 12" in said
+    assert "resuming after step 12" in said
     for name in ("model.safetensors", "metrics.jsonl", "config.yaml"):
         assert (tmp_path / "run" / name).read_bytes() == (trained / "run" / name).read_bytes()
 

@@ -210,4 +210,4 @@ def test_trainings_that_are_killed_cancelled_or_out_of_time_go_on_and_end_alike(
     }
     for run in RUNS:
         log = (folder / "logs" / "small" / "train" / f"{run}.log").read_text()
-        assert re.search(r"going on after step [2-6]", log), log
+        assert re.search(r"resuming after step [2-6]", log), log

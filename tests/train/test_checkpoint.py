@@ -125,7 +125,7 @@ def test_the_state_of_another_run_is_not_taken(tmp_path, capsys):
     assert len(checkpoint.generations(tmp_path)) == 1
     checkpoint.open_work_dir(tmp_path, {"rate": 0.2})
     assert checkpoint.generations(tmp_path) == []
-    assert "starting anew" in capsys.readouterr().err
+    assert "starting from scratch" in capsys.readouterr().err
     assert json.loads((tmp_path / "fingerprint.json").read_text()) == {"rate": 0.2}
 
 

@@ -106,7 +106,7 @@ def test_what_two_began_one_or_three_can_end(films, several, runs, begun, tmp_pa
     """It goes on in another number of processes, on the same curve."""
     shutil.copytree(begun, tmp_path, dirs_exist_ok=True)
     said = finish(films, several, tmp_path, more=["--processes", str(count)])
-    assert "going on after step 10" in said
+    assert "resuming after step 10" in said
     assert losses(tmp_path) == pytest.approx(losses(runs[1]), rel=1e-5)
 
 
@@ -119,7 +119,7 @@ def test_one_of_several_processes_may_die(films, several, runs, tmp_path):
     _, said = process.communicate(timeout=120)
     assert process.returncode == 1
     assert "was ended by SIGKILL, so the others were ended too" in said
-    assert "going on after step 10" in finish(films, several, tmp_path, more=["--processes", "2"])
+    assert "resuming after step 10" in finish(films, several, tmp_path, more=["--processes", "2"])
     assert losses(tmp_path) == pytest.approx(losses(runs[1]), rel=1e-5)
 
 

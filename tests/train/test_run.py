@@ -41,7 +41,7 @@ def test_a_run_that_was_killed_three_times_ends_with_the_same_bytes(
     for step in (3, 6, 9):
         kill_at_generation(films, settings, tmp_path, step)
     said = finish(films, settings, tmp_path)
-    assert "going on after step" in said
+    assert "resuming after step" in said
     for name in ("model.safetensors", "metrics.jsonl", "config.yaml"):
         assert (tmp_path / name).read_bytes() == (undisturbed / name).read_bytes(), name
 
@@ -51,7 +51,7 @@ def test_what_stands_beside_the_checkpoints_may_be_damaged(films, settings, undi
     (tmp_path / "work" / "metrics.jsonl").write_bytes(b'{"step": 1, "loss": 9.9}\n\xff\xfe')
     (tmp_path / "work" / "fingerprint.json").write_bytes(b"\xff")
     said = finish(films, settings, tmp_path)
-    assert "going on after step" in said
+    assert "resuming after step" in said
     for name in ("model.safetensors", "metrics.jsonl", "config.yaml"):
         assert (tmp_path / name).read_bytes() == (undisturbed / name).read_bytes(), name
 
@@ -59,7 +59,7 @@ def test_what_stands_beside_the_checkpoints_may_be_damaged(films, settings, undi
 def test_a_finished_run_publishes_again_without_training(films, settings, undisturbed, tmp_path):
     shutil.copytree(undisturbed / "work", tmp_path / "work")
     said = finish(films, settings, tmp_path)
-    assert f"going on after step {STEPS}" in said
+    assert f"resuming after step {STEPS}" in said
     model = (tmp_path / "model.safetensors").read_bytes()
     assert model == (undisturbed / "model.safetensors").read_bytes()
 
@@ -85,7 +85,7 @@ def test_a_frozen_run_that_was_killed_twice_ends_with_the_same_bytes(
         if step == 3:
             shutil.rmtree(tmp_path / "work" / BANK)  # it is computed again
     said = finish(films, settings, tmp_path, FROZEN)
-    assert "going on after step 6" in said
+    assert "resuming after step 6" in said
     for name in ("model.safetensors", "metrics.jsonl", "config.yaml"):
         assert (tmp_path / name).read_bytes() == (frozen / name).read_bytes(), name
 
@@ -133,7 +133,7 @@ def test_a_frozen_run_has_no_trust_to_tell(frozen, undisturbed):
 def test_a_change_of_settings_makes_the_bank_anew(films, settings, frozen, tmp_path):
     shutil.copytree(frozen / "work", tmp_path / "work")
     other = FROZEN.replace("s0", "s1")  # another start, so another frozen backbone
-    assert "starting anew" in finish(films, settings, tmp_path, other)
+    assert "starting from scratch" in finish(films, settings, tmp_path, other)
     assert bytes_of(tmp_path / "work" / BANK) != bytes_of(frozen / "work" / BANK)
 
 
@@ -141,7 +141,7 @@ def test_a_change_of_settings_makes_the_bank_anew(films, settings, frozen, tmp_p
 def test_a_change_of_settings_starts_anew(films, settings, undisturbed, tmp_path):
     shutil.copytree(undisturbed / "work", tmp_path / "work")
     changed = overlay(settings, {"train": {"learning_rate": 2.0e-3}})
-    assert "starting anew" in finish(films, changed, tmp_path)
+    assert "starting from scratch" in finish(films, changed, tmp_path)
     before, after = (load_file(f / "model.safetensors") for f in (undisturbed, tmp_path))
     assert any(not before[key].equal(after[key]) for key in before)
 
