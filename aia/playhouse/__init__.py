@@ -19,7 +19,7 @@ from typing import Any
 from aia.config import PlayhouseConfig
 from aia.errors import InputError
 from aia.log import progress
-from aia.processes import end_with
+from aia.processes import die_with_parent
 
 # The workflow asks for the names in each of its jobs, so what draws is imported where it draws.
 
@@ -85,7 +85,7 @@ def _spread(draw: "partial[Any]", videos: Sequence[_Video], processes: int) -> I
     with ProcessPoolExecutor(
         min(processes, len(videos)),
         mp_context=multiprocessing.get_context("spawn"),
-        initializer=end_with,
+        initializer=die_with_parent,
         initargs=(os.getpid(),),
     ) as pool:
         yield from pool.map(draw, videos, chunksize=4)

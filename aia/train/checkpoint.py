@@ -127,7 +127,7 @@ def open_work_dir(
     if not known and not own:
         if path.exists():
             say(
-                f"{work}: holds the state of a run with other settings or data; starting from scratch"
+                f"{work}: has the state of a run with other settings or data; starting from scratch"
             )
         others = generations(work)
         shutil.rmtree(work / BANK, ignore_errors=True)
