@@ -19,6 +19,17 @@ def iou_matrix(
     return np.divide(inner, union, out=np.zeros_like(inner), where=union > 0)
 
 
+def pair_iou(
+    a_xyxy: Float[np.ndarray, "pairs 4"], b_xyxy: Float[np.ndarray, "pairs 4"]
+) -> Float[np.ndarray, " pairs"]:
+    """Intersection over union, pair by pair; 0 with a box whose corners are swapped or equal."""
+    low = np.maximum(a_xyxy[:, :2], b_xyxy[:, :2])
+    high = np.minimum(a_xyxy[:, 2:], b_xyxy[:, 2:])
+    inner = np.maximum(high - low, 0).prod(axis=1)
+    union = area(a_xyxy) + area(b_xyxy) - inner
+    return np.divide(inner, union, out=np.zeros_like(inner), where=union > 0)
+
+
 def area(xyxy: Float[np.ndarray, "boxes 4"]) -> Float[np.ndarray, " boxes"]:
     """Width times height."""
     return (xyxy[:, 2] - xyxy[:, 0]) * (xyxy[:, 3] - xyxy[:, 1])

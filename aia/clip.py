@@ -17,7 +17,7 @@ from torch import Tensor
 
 
 class ClipKey(NamedTuple):
-    """Which clip: (i, t) in the paper's v_t⁽ⁱ⁾.
+    """Key of a clip: (i, t) in the paper's v_t⁽ⁱ⁾.
 
     On AVA there is one a second, and t is its key frame's second; data whose every frame is
     labelled has as many as frames, and t is the frame's number; of data labelled by segment, t is
@@ -76,7 +76,7 @@ def clip_indices(
 
 
 Query = Literal["persons", "clip"]
-"""Who is asked about: each of a clip's persons, or the clip as a whole (a segment's clip, §6.1)."""
+"""What is asked about: each of a clip's persons, or the clip as a whole (of a segment, §6.1)."""
 
 
 def _no_boxes() -> Float[np.ndarray, "boxes 4"]:
@@ -90,9 +90,9 @@ class ClipSample:
     key: ClipKey
     time_sec: float
     persons_xyxy: Float[np.ndarray, "persons 4"]
-    """As fractions of the frame."""
+    """Boxes as fractions of the frame."""
     persons_score: Float[np.ndarray, " persons"]
-    """Of the detector; 1 for annotated boxes."""
+    """Score by the detector; 1 for annotated boxes."""
     labels: UInt8[np.ndarray, "queries classes"]
     """1 where the person, or the clip, does the action; all 0 for detected boxes."""
     objects_xyxy: Float[np.ndarray, "objects 4"] = field(default_factory=_no_boxes)
@@ -103,7 +103,7 @@ class ClipSample:
     segment: int | None = None
     """Number of the segment that the clip stands for, where the data are labelled by segment."""
     places: tuple["ClipSample", ...] = ()
-    """Where in its segment the clip may lie when it is trained on; empty: here alone."""
+    """Clips at all times where this one may lie in training, within its segment; empty: here."""
 
     @property
     def queries(self) -> int:
@@ -124,7 +124,7 @@ class Slots(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """Some clips, ready for the network."""
+    """Clips as the network takes them."""
 
     keys: list[ClipKey]
     frames: UInt8[Tensor, "clips t h w 3"]
@@ -132,13 +132,13 @@ class Batch(NamedTuple):
     sizes_hw: Float[Tensor, "clips 2"]
     """Height and width without the padding, in pixels."""
     persons_xyxy: Float[Tensor, "clips persons 4"]
-    """As fractions of the clip's frame."""
+    """Boxes as fractions of the clip's frame."""
     persons_filled: Bool[Tensor, "clips persons"]
     labels: UInt8[Tensor, "clips queries classes"]
     objects_xyxy: Float[Tensor, "clips objects 4"]
     objects_filled: Bool[Tensor, "clips objects"]
     hands_xyxy: Float[Tensor, "clips hands 4"] | None = None
-    """Where the clips are asked about as a whole."""
+    """Hands, of clips that are asked about as a whole."""
     hands_filled: Bool[Tensor, "clips hands"] | None = None
     times_sec: Sequence[float] = ()
     """Middle of each clip, on its video's clock."""
@@ -146,7 +146,7 @@ class Batch(NamedTuple):
 
     @property
     def queries_filled(self) -> Bool[Tensor, "clips queries"]:
-        """Which queries there are: the persons, or the clip itself in one slot."""
+        """Filled slots of the queries: the persons, or the clip itself in one slot."""
         if self.query == "persons":
             return self.persons_filled
         return self.persons_filled.new_ones(len(self.keys), 1)

@@ -43,7 +43,7 @@ ENTRY = "run"
 
 
 class ObjectsSeen(NamedTuple):
-    """What a run that remembers objects has to know of them."""
+    """Objects that a run remembers."""
 
     channels: int
     detector: str
@@ -52,7 +52,7 @@ class ObjectsSeen(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """What a run is made of: enough to build its network and to read its scores."""
+    """Description of a run: enough to build its network and to read its scores."""
 
     name: RunName
     classes: ClassList

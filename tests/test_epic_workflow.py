@@ -10,68 +10,11 @@ import pytest
 from safetensors import safe_open
 
 from aia.cli import main
-from aia.tables import read_object_features, read_scores
-from tests.test_workflow import message, overlay, planned, snakemake
+from aia.tables import read_object_features, read_scores, read_segments
+from tests.workflow import made, overlay
 
 TARGET = "results/small_epic.csv"
 RUN = "slowfast_tiny-dense-POM"
-
-
-def test_verbs_and_nouns_are_trained_apart_and_actions_made_of_both(tmp_path: Path) -> None:
-    assert planned(snakemake(TARGET, "-n", cwd=tmp_path)) == {
-        "draw_playhouse_epic": 1,
-        "prepare_segments": 1,
-        "store_frames": 3,
-        "finetune_detector": 1,
-        "detect_boxes": 3,
-        "remember_objects": 3,
-        "train": 4,  # two rows, two tasks
-        "score_detected": 4,
-        "evaluate": 2,
-        "result_table": 1,
-        "table": 1,
-    }
-
-
-def test_all_of_the_published_table_4_is_planned_from_the_published_files(
-    tmp_path: Path, shared_data: Path
-) -> None:
-    (tmp_path / "data").mkdir()
-    (tmp_path / "data/epic55").symlink_to(shared_data / "epic55")
-    backbone = tmp_path / "slowfast.safetensors"
-    backbone.touch()
-    less = {
-        "data": {
-            "person_boxes": {"train": "hands", "val": "hands"},
-            "object_boxes": {"train": "hands", "val": "hands"},
-        },
-        "train": {"init": "slowfast.safetensors"},
-    }
-    (tmp_path / "hands").mkdir()
-    options = ("--configfile", overlay(tmp_path / "less.yaml", less))
-    jobs = planned(snakemake("results/epic_kitchens.csv", "-n", *options, cwd=tmp_path))
-    assert jobs["fetch_epic55_film"] == jobs["store_frames"] == jobs["remember_objects"] == 272
-    assert jobs["train"] == 2 * 4  # three structures and the baseline
-    assert jobs["import_boxes"] == 4  # hands and objects of both splits
-    assert "detect_boxes" not in jobs
-    assert "fetch_epic55_annotations" not in jobs  # they are there
-
-
-def test_without_the_tables_these_are_fetched_first(tmp_path: Path) -> None:
-    for name in ("data/epic55/hand_objects", "data/backbones"):
-        (tmp_path / name).mkdir(parents=True)
-    jobs = planned(snakemake("results/epic_kitchens.csv", "-n", cwd=tmp_path))
-    assert jobs["fetch_epic55_annotations"] == 1
-
-
-def test_a_row_with_a_variant_is_refused(tmp_path: Path) -> None:
-    rows = {
-        "dataset": "small_epic",
-        "results": {"runs": {"AIA-Dense-Serial": "slowfast_tiny-none-verb"}},
-    }
-    options = ("--configfile", overlay(tmp_path / "rows.yaml", rows))
-    said = message(snakemake(TARGET, "-n", *options, cwd=tmp_path))
-    assert "are runs without a variant" in said
 
 
 @pytest.fixture(scope="module")
@@ -80,8 +23,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("small_epic")
     less = {"dataset": "small_epic", "results": {"runs": {"SlowFast (ours)": None}}}
     options = ("--configfile", overlay(folder / "less.yaml", less))
-    result = snakemake(TARGET, *options, cwd=folder)
-    assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-6000:]
+    made(TARGET, *options, cwd=folder)
     return folder
 
 
@@ -99,8 +41,7 @@ def test_the_table_has_verbs_nouns_and_actions_beside_the_papers(finished: Path)
 
 
 def test_every_segment_is_scored_by_its_number(finished: Path) -> None:
-    with open(finished / "results/small_epic/prepared/val.csv", newline="") as file:
-        wanted = {int(line["segment"]) for line in csv.DictReader(file)}
+    wanted = set(read_segments(finished / "results/small_epic/data/val.parquet")["segment"])
     for run in (f"{RUN}-amu-s0-verb", f"{RUN}-objects-s0-noun"):
         table = read_scores(finished / f"results/small_epic/scores/{run}.val.parquet")
         assert set(table.boxes["segment"]) == wanted
@@ -123,7 +64,7 @@ def test_hands_are_detected_where_clips_may_lie(finished: Path) -> None:
     from aia.detect.predict import key_times
 
     folder = finished / "results/small_epic"
-    times = key_times(folder / "prepared/val.csv")
+    times = key_times(folder / "data/val.parquet")
     for video, wanted in times.items():
         hands = pq.read_table(folder / f"persons/{video}.parquet").to_pandas()
         assert set(hands["label"]) <= {"hand"}
@@ -136,4 +77,4 @@ def test_what_it_takes_is_told_before_it_starts(
     monkeypatch.chdir(tmp_path)
     assert main(["budget", TARGET]) == 0
     jobs = dict(re.findall(r"^(\w+) +(\d+) ", capsys.readouterr().out, flags=re.MULTILINE))
-    assert (jobs["remember_objects"], jobs["train"], jobs["all"]) == ("3", "4", "24")
+    assert (jobs["extract_objects"], jobs["train"], jobs["all"]) == ("2", "4", "21")

@@ -11,8 +11,8 @@ import pytest
 
 from tests.fetch.archives import zipped
 from tests.serving import Served, Site, serving
-from tests.test_workflow import message, overlay, planned, snakemake
 from tests.video.films import moving, write_film
+from tests.workflow import made, message, overlay, planned, snakemake
 
 FRAMES = {"Biking/v_Biking_g01_c01": 23, "Diving/v_Diving_g02_c03": 31}
 TARGET = "results/ucf101_24/films.csv"
@@ -71,8 +71,7 @@ def test_from_nothing_the_annotations_are_planned_and_nobody_is_asked(
 def test_ucf101_24_is_fetched_unpacked_and_every_frame_kept(site: Site, tmp_path: Path) -> None:
     with_settings = ("--configfile", "mini.yaml")
     tables = [f"data/ucf101_24/{name}" for name in ("pyannot.pkl", "testlist01.txt")]
-    result = snakemake(*tables, *with_settings, cwd=tmp_path)
-    assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-3000:]
+    made(*tables, *with_settings, cwd=tmp_path)
     jobs = planned(snakemake(TARGET, "-n", *with_settings, cwd=tmp_path))
     assert jobs == {
         "prepare_tubes": 1,
@@ -81,8 +80,7 @@ def test_ucf101_24_is_fetched_unpacked_and_every_frame_kept(site: Site, tmp_path
         "check_films": 1,
     }
 
-    result = snakemake(TARGET, *with_settings, cwd=tmp_path)
-    assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-3000:]
+    made(TARGET, *with_settings, cwd=tmp_path)
     with open(tmp_path / TARGET, newline="") as file:
         kept = {row["video"]: row["frames"] for row in csv.DictReader(file)}
     assert kept == {"v_Biking_g01_c01": "23", "v_Diving_g02_c03": "31"}

@@ -10,8 +10,8 @@ import pytest
 
 from tests.fetch.archives import zipped
 from tests.serving import Served, Site, serving
-from tests.test_workflow import message, overlay, planned, snakemake
 from tests.video.films import moving, write_film
+from tests.workflow import made, message, overlay, planned, snakemake
 
 VIDEOS = {"-a_bCdEfGhI": "-a_bCdEfGhI.mkv", "b0123456789": "b0123456789.mp4"}
 UNLABELLED = "zz.mkv"  # a test film: nobody annotated it
@@ -67,7 +67,7 @@ def site(tmp_path: Path) -> Iterator[Site]:
         yield site
 
 
-def made(folder: Path) -> set[str]:
+def names_in(folder: Path) -> set[str]:
     return {name for name in os.listdir(folder) if not name.startswith(".")}
 
 
@@ -80,8 +80,7 @@ def test_without_tables_these_are_planned_and_nothing_is_asked_of_anybody(
 
 
 def test_ava_is_fetched_and_its_films_are_looked_at(site: Site, tmp_path: Path) -> None:
-    result = snakemake(TARGET, "--configfile", "mini.yaml", cwd=tmp_path)
-    assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-3000:]
+    made(TARGET, "--configfile", "mini.yaml", cwd=tmp_path)
     for name in VIDEOS.values():
         served = site.files[f"/trainval/{name}"]
         assert (tmp_path / "data" / "ava" / "films" / name).read_bytes() == served.content
@@ -96,6 +95,16 @@ def test_ava_is_fetched_and_its_films_are_looked_at(site: Site, tmp_path: Path) 
     mirror = overlay(tmp_path / "mirror.yaml", {"fetch": {"address": "http://elsewhere"}})
     moved = snakemake("-n", TARGET, "--configfile", "mini.yaml", mirror, cwd=tmp_path)
     assert "Nothing to be done" in moved.stdout + moved.stderr
+    assert site.requests == []
+
+    # the film stays when its part of the pipeline is made anew, and it alone is stored again
+    late = film_bytes(tmp_path / "films", "late.mkv", list(range(15, 255)))
+    (tmp_path / "data" / "ava" / "films" / VIDEOS["-a_bCdEfGhI"]).write_bytes(late)
+    frames = sorted((tmp_path / "results/ava_v22/frames").iterdir())
+    before = {path.stem: path.stat().st_ino for path in frames}
+    made(TARGET, "--configfile", "mini.yaml", cwd=tmp_path)
+    changed = {path.stem for path in frames if path.stat().st_ino != before[path.stem]}
+    assert changed == {"-a_bCdEfGhI"}
     assert site.requests == []
 
 
@@ -124,66 +133,4 @@ def test_a_film_that_is_not_to_be_had_is_named_and_the_others_stay(
     films = {
         f"{name}{end}" for name in ("b0123456789.mp4", UNLABELLED) for end in ("", ".fetched.json")
     }
-    assert made(tmp_path / "data" / "ava" / "films") == films
-
-
-def test_a_film_that_is_annotated_but_in_no_list_stops_everything(
-    site: Site, tmp_path: Path
-) -> None:
-    site.files["/annotations/ava_file_names_trainval_v2.1.txt"] = Served(b"b0123456789.mp4\n")
-    said = message(snakemake(TARGET, "--configfile", "mini.yaml", cwd=tmp_path))
-    assert "-a_bCdEfGhI: is annotated, but not in AVA's lists of films" in said
-
-
-def test_all_of_avas_tables_are_planned_and_their_runs_shared(tmp_path: Path) -> None:
-    write_tables(tmp_path / "data" / "ava" / "v2.2")
-    tables = [f"results/ava_v22/table1{letter}.csv" for letter in "abcdef"]
-    jobs = planned(snakemake("results/ava_v22_val.csv", *tables, "-n", cwd=tmp_path))
-    assert jobs["detect_boxes"] == 299
-    assert (
-        jobs["fetch_ava_film"] == jobs["store_frames"] == 299 + 1
-    )  # the test film is looked at, too
-    # 19 networks of Table 1 on R50, one of which stands in Table 2 as well, and two on R101
-    assert jobs["train"] == 19 + 2
-    # each of them once, and the multi-scale row's run in five views more
-    assert jobs["score_detected"] == jobs["score_groundtruth"] == jobs["train"] + 5
-    assert jobs["fuse_views"] == 2
-    assert jobs["convert_backbone"] == 2
-    assert jobs["ablation_table"] == 6
-    run = "slowfast_r50_4x16-dense-POMPOM-amu-s0"
-    submission = f"results/ava_v22/submission/{run}.test.csv"
-    jobs = planned(snakemake(submission, "-n", cwd=tmp_path))
-    assert jobs["submit"] == jobs["score_test"] == jobs["train"] == 1
-    # all films that are trained on or scored are looked at before training
-    assert jobs["fetch_ava_film"] == jobs["store_frames"] == 299 + 1
-    # Table 2b's rows on the test films: three runs, one of which stands on the validation films too
-    jobs = planned(
-        snakemake("results/ava_v22_val.csv", "results/ava_v22_test.csv", "-n", cwd=tmp_path)
-    )
-    assert (jobs["train"], jobs["submission_list"], jobs["submit"]) == (3 + 2, 1, 2)
-    assert (jobs["score_test"], jobs["fuse_runs"]) == (3 * 6, 1)
-
-
-def write_tables(folder: Path) -> None:
-    """AVA's tables at its size: 235 and 64 films, a few key frames of each."""
-    folder.mkdir(parents=True)
-    ids = [f"{'-_aZ'[i % 4]}{i:03d}-_x{i % 7}B_" for i in range(299)]
-    for split, some in (("train", ids[:235]), ("val", ids[235:])):
-        rows = [f"{v},{t},0.1,0.1,0.5,0.9,12,0\n" for v in some for t in range(902, 1799, 3)]
-        (folder / f"ava_{split}_v2.2.csv").write_text("".join(rows))
-        (folder / f"ava_{split}_excluded_timestamps_v2.2.csv").write_text("")
-    for name in ("ava_action_list_v2.2.pbtxt", "ava_action_list_v2.2_evaluated.pbtxt"):
-        (folder / name).write_text(LABELS)
-    seconds = "".join(f"{t:04d}\n" for t in range(902, 1799))
-    (folder / "ava_included_timestamps_v2.2.txt").write_text(seconds)
-    (folder / "ava_test_excluded_timestamps_v2.2.csv").write_text("")
-    films = "".join(f"{video}.mkv\n" for video in ids)
-    (folder / "ava_file_names_trainval_v2.1.txt").write_text(films)
-    (folder / "ava_file_names_test_v2.1.txt").write_text("zz.mkv\n")
-
-
-def test_a_mirror_belongs_to_all_data_sets(tmp_path: Path) -> None:
-    (tmp_path / "config").mkdir()
-    overlay(tmp_path / "config" / "mine.yaml", {"fetch": {"address": "http://elsewhere"}})
-    said = message(snakemake("results/mine_val.csv", "-n", cwd=tmp_path))
-    assert "config/mine.yaml: fetch is of all data sets alike" in said
+    assert names_in(tmp_path / "data" / "ava" / "films") == films

@@ -12,9 +12,11 @@ import numpy as np
 import pytest
 import yaml
 
+from aia.cli import main
 from aia.errors import InputError
 from aia.tables import read_actions
-from tests.test_workflow import REPOSITORY, message, overlay, planned, snakemake
+from tests.conftest import REPOSITORY
+from tests.workflow import jobs, overlay
 
 PAGE = (REPOSITORY / "docs/own-data.md").read_text(encoding="utf-8")
 TARGET = "results/jhmdb.csv"
@@ -24,6 +26,18 @@ FILMS = {"train": ["wave/a", "catch/Oh_NO!"], "val": ["wave/c", "run/d", "run/e"
 def shown(language: str) -> list[str]:
     """The page's blocks of a language."""
     return re.findall(rf"^```{language}\n(.*?)^```$", PAGE, flags=re.MULTILINE | re.DOTALL)
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def refusal(*targets: str, overlays: tuple[str, ...] = ()) -> str:
+    """Return why targets cannot be made."""
+    with pytest.raises(InputError) as refused:
+        jobs(*targets, overlays=overlays)
+    return str(refused.value)
 
 
 def with_overlay(folder: Path, name: str) -> Path:
@@ -42,21 +56,20 @@ def test_boxes_on_key_frames_are_planned_by_the_overlay_of_the_page(tmp_path: Pa
     (data / "actions.pbtxt").write_text('label { name: "walk" label_id: 1 }')
     (data / "train.csv").write_text("a,1,0.1,0.2,0.3,0.5,1,0\nb,1\nb,2,0.1,0.2,0.3,0.5,1,0\n")
     (data / "val.csv").write_text("c,1,0.1,0.2,0.3,0.5,1,0\n")
-    jobs = planned(snakemake("results/street.csv", "-n", cwd=tmp_path))
-    assert (jobs["store_frames"], jobs["detect_boxes"], jobs["train"]) == (3, 3, 2)
-    assert jobs["evaluate"] == 2 * 2
+    found = jobs("results/street.csv")
+    assert (found["store_frames"], found["detect_boxes"], found["train"]) == (2, 2, 2)
+    assert found["evaluate"] == 2 * 2
     (data / "films/b.mp4").unlink()
+    expected = "data.films: expected one video data/street/films/b.*, found 0"
+    assert expected in PAGE
+    assert refusal("results/street.csv") == expected
     (data / "val.csv").write_text("films/c.avi,1,0.1,0.2,0.3,0.5,1,0\n")
-    said = message(snakemake("results/street.csv", "-n", cwd=tmp_path))
     expected = "data/street/val.csv, line 1: 'films/b.mp4' is not a film's id"
     assert expected in PAGE
-    assert expected.replace("b.mp4", "c.avi") in said
+    assert expected.replace("b.mp4", "c.avi") in refusal("results/street.csv")
 
 
-def test_the_message_about_pixels_is_that_of_the_page(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
+def test_the_message_about_pixels_is_that_of_the_page() -> None:
     Path("data/street").mkdir(parents=True)
     Path("data/street/train.csv").write_text("a,1,120,20,30,50,1,0\n")
     with pytest.raises(InputError) as refused:
@@ -71,12 +84,12 @@ def test_segments_of_a_csv_are_planned_by_the_overlay_of_the_page(tmp_path: Path
     (data / "val.csv").write_text(f"{head}7,c,0.5,1.5,0,0\n")
     for task in ("verbs", "nouns"):
         (data / f"{task}.pbtxt").write_text('label { name: "saw" label_id: 0 }')
-    jobs = planned(snakemake("results/workshop.csv", "-n", cwd=tmp_path))
-    assert "prepare_segments" not in jobs
-    assert (jobs["store_frames"], jobs["detect_boxes"], jobs["train"]) == (3, 3, 2 * 2)
+    found = jobs("results/workshop.csv")
+    assert found["prepare_segments"] == 1
+    assert (found["store_frames"], found["detect_boxes"], found["train"]) == (2, 2, 2 * 2)
     (data / "val.csv").write_text("c,1,0.1,0.2,0.3,0.5,1,0\n")
-    said = message(snakemake("results/workshop.csv", "-n", cwd=tmp_path))
-    assert "data/workshop/val.csv, line 1: the header is 'c,1,0.1," in said
+    expected = "data/workshop/val.csv, line 1: the header is 'c,1,0.1,"
+    assert expected in refusal("results/workshop.csv")
 
 
 @pytest.mark.parametrize("name", ["street", "workshop"])
@@ -99,25 +112,22 @@ def test_no_shell_reads_what_a_folder_is_called(tmp_path: Path, name: str) -> No
         (strange / "val.csv").write_text(f"{head}7,c,0.5,1.5,0,0\n")
         for task in ("verbs", "nouns"):
             (strange / f"{task}.pbtxt").write_text('label { name: "saw" label_id: 0 }')
-    settings.write_text(yaml.safe_dump(chosen))  # sorted: nouns stand before verbs
+    settings.write_text(yaml.safe_dump(chosen))
     planner = [sys.executable, str(REPOSITORY / "workflow/jobs.py"), f"results/{name}.csv"]
     plan = subprocess.run(planner, cwd=tmp_path, capture_output=True, text=True)
     assert plan.returncode == 0, plan.stderr
-    seen = set()
-    for job in map(json.loads, plan.stdout.splitlines()):
-        if not job["command"].startswith("aia "):
-            continue
-        brought = [path for path in job["input"] if path.startswith(f"data/{strange.name}/")]
-        words = words_in_a_shell(job["command"], tmp_path)
-        assert [word for word in words if "mine" in word and strange.name not in word] == []
-        seen.update(set(brought) & set(words))
-        for task in ("verb", "noun"):
-            if f"--{task}s" in words and words[1] == "epic":
-                assert f"-{task}." in words[words.index(f"--{task}s") + 1]
-    assert not (tmp_path / "pwned").exists()
+    there = [json.loads(line) for line in plan.stdout.splitlines()]
     files = {f"data/{strange.name}/{path.name}" for path in strange.iterdir() if path.is_file()}
-    assert seen >= files
-    assert f"data/{strange.name}/films/a.mkv" in seen
+    assert {path for job in there for path in job["input"]} >= files
+    for job in (job for job in there if job["command"].split()[0] == "aia"):
+        # Commands read what the settings name themselves: no shell has a name of theirs to read.
+        words = words_in_a_shell(job["command"], tmp_path)
+        assert [word for word in words if "mine" in word or "pwned" in word] == []
+    assert not (tmp_path / "pwned").exists()
+    assert main(["settings", name]) == 0
+    assert main(["prepare", "data", "--settings", f"results/{name}/settings.yaml"]) == 0
+    assert (tmp_path / f"results/{name}/data/train.parquet").exists()
+    assert not (tmp_path / "pwned").exists()
 
 
 def renamed(value: Any, old: str, new: str) -> Any:
@@ -168,13 +178,12 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_all_of_the_table_is_planned_from_annotations_and_films(folder: Path) -> None:
-    result = snakemake(TARGET, "-n", "--printshellcmds", "--quiet", "host", cwd=folder)
-    assert planned(result) == {
+    assert jobs(TARGET) == {
         "prepare_tubes": 1,
-        "store_frames": 5,
+        "store_frames": 2,
         "check_films": 1,
         "finetune_detector": 1,
-        "detect_boxes": 5,
+        "detect_boxes": 2,
         "train": 2,
         "score_detected": 2,
         "score_groundtruth": 2,
@@ -183,19 +192,23 @@ def test_all_of_the_table_is_planned_from_annotations_and_films(folder: Path) ->
         "result_table": 1,
         "table": 1,
     }
-    said = result.stdout + result.stderr
-    assert "prepare jhmdb data/jhmdb/JHMDB-GT.pkl  --split 1 --fps 25" in said
-    assert "ucf24 --groundtruth results/jhmdb/prepared/tubes.csv" in said
-    assert "--labels results/jhmdb/prepared/actions.pbtxt --fps 25" in said
+
+
+def test_annotations_of_the_readers_form_become_the_one_form(folder: Path) -> None:
+    assert main(["settings", "jhmdb"]) == 0
+    assert main(["prepare", "data", "--settings", "results/jhmdb/settings.yaml"]) == 0
+    tables = Path("results/jhmdb/data")
+    assert read_actions(tables / "val.parquet")["video"].unique().tolist() == ["c", "d", "e"]
+    assert read_actions(tables / "train.parquet")["time_sec"].tolist() == [0, 1 / 25] * 2
+    assert len((tables / "tubes.csv").read_text().splitlines()) >= 2 * 3
 
 
 def test_a_split_that_the_file_lacks_stops_before_any_job(folder: Path) -> None:
     second = overlay(folder / "second.yaml", {"dataset": "jhmdb", "data": {"source": {"split": 2}}})
-    said = message(snakemake(TARGET, "-n", "--configfile", second, cwd=folder))
-    assert "data/jhmdb/JHMDB-GT.pkl: has no split 2; it has 1, counted from 1" in said
+    expected = "data/jhmdb/JHMDB-GT.pkl: has no split 2; it has 1, counted from 1"
+    assert expected in refusal(TARGET, overlays=(second,))
 
 
 def test_a_film_that_is_not_there_is_named(folder: Path) -> None:
     (folder / "data/jhmdb/films/Oh_NO_.avi").unlink()
-    said = message(snakemake(TARGET, "-n", cwd=folder))
-    assert "expected one video data/jhmdb/films/Oh_NO_.*, found 0" in said
+    assert "expected one video data/jhmdb/films/Oh_NO_.*, found 0" in refusal(TARGET)

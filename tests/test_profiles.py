@@ -14,12 +14,6 @@ def profile(name: str) -> dict[str, Any]:
     return yaml.safe_load((REPOSITORY / "profiles" / name / "profile.v9+.yaml").read_text())
 
 
-def rule(name: str) -> str:
-    """A rule's text."""
-    (text,) = re.findall(rf"^rule {name}:\n((?:    .*\n|\n)+)", RULES, flags=re.MULTILINE)
-    return text
-
-
 def test_what_starts_a_job_anew_is_the_same_in_both_profiles() -> None:
     default, slurm = profile("default"), profile("slurm")
     for key in ("rerun-triggers", "rerun-incomplete"):
@@ -29,38 +23,35 @@ def test_what_starts_a_job_anew_is_the_same_in_both_profiles() -> None:
     assert not any(limit.startswith("gpu=") for limit in slurm["resources"])  # of all jobs at once
 
 
-def test_a_first_attempt_asks_for_what_the_rule_says() -> None:
-    for name, given in profile("slurm")["set-resources"].items():
-        text = rule(name)
-        for resource, value in given.items():
-            if resource == "turn":
-                continue
-            assert f"{resource}={eval(value, {'attempt': 1})}," in text, (name, resource)
-            assert eval(value, {"attempt": 3}) == 3 * eval(value, {"attempt": 1})
-
-
-def test_rules_that_are_grouped_have_a_group_each_and_take_turns_at_a_gpu() -> None:
+def test_the_profile_for_slurm_leaves_to_the_rules_what_a_job_asks_for() -> None:
     slurm = profile("slurm")
-    groups = dict(entry.split("=") for entry in slurm["groups"])
-    assert len(set(groups.values())) == len(groups)
-    assert {entry.split("=")[0] for entry in slurm["group-components"]} == set(groups.values())
-    for name in groups:
-        in_turn = slurm["set-resources"].get(name, {}).get("turn")
-        assert (in_turn == 1) == ("gpu=" in rule(name)), name
+    assert not {"set-resources", "set-threads", "groups", "group-components"} & {*slurm}
+    assert set(growing()) == {
+        *("store_frames", "detect_boxes", "extract_objects", "finetune_detector"),
+        *("score_detected", "score_groundtruth", "score_test"),
+    }
+
+
+def growing() -> dict[str, int]:
+    """Minutes of a first attempt of each rule that asks for more time on a retry."""
+    found: dict[str, int] = {}
+    videos = yaml.safe_load((REPOSITORY / "config.yaml").read_text())["videos_per_job"]
+    for name, text in re.findall(r"^rule (\w+):\n((?:    .*\n|\n)+)", RULES, flags=re.MULTILINE):
+        for how, minutes in re.findall(r"runtime=(per_\w+)\((\d+)\)", text):
+            found[name] = int(minutes) * {"per_video": videos, "per_attempt": 1}[how]
+    for name, base in re.findall(r"^use rule (\w+) as (\w+) with:", RULES, flags=re.MULTILINE):
+        if name in found:
+            found[base] = found[name]
+    return found
 
 
 def test_the_example_of_many_retries_stays_below_a_day() -> None:
     page = (REPOSITORY / "docs" / "clusters.md").read_text()
     (text,) = re.findall(r"^```yaml\n(retries: 20\n.*?)^```", page, flags=re.MULTILINE | re.DOTALL)
-    example, slurm = yaml.safe_load(text), profile("slurm")
-    groups = dict(entry.split("=") for entry in slurm["groups"])
-    films = dict(entry.split("=") for entry in slurm["group-components"])
-    assert example["set-resources"].keys() == slurm["set-resources"].keys() | {"train"}
-    for name, given in example["set-resources"].items():
-        times = int(films[groups[name]]) if "turn" in given else 1
-        hours = [times * eval(str(given["runtime"]), {"attempt": n}) / 60 for n in (1, 20)]
-        assert max(hours) <= 24, name
+    example = yaml.safe_load(text)["set-resources"]
+    assert example.keys() == growing().keys() | {"train"}
+    for name, given in example.items():
+        minutes = [eval(str(given["runtime"]), {"attempt": attempt}) for attempt in (1, 20)]
+        assert max(minutes) <= 24 * 60, name
         if name != "train":
-            own = slurm["set-resources"][name]
-            assert given.keys() == own.keys()
-            assert hours[0] == times * eval(own["runtime"], {"attempt": 1}) / 60
+            assert minutes[0] == min(growing()[name], 24 * 60), name

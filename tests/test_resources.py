@@ -6,14 +6,21 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
+from aia.plan import resources
 from tests.conftest import REPOSITORY
-from tests.test_workflow import overlay, planned, snakemake
+from tests.workflow import overlay, planned, project, snakemake
 
 RUN = "slowfast_tiny-none-s0"
 TARGET = f"results/small/scores/{RUN}.val.parquet"
+
+
+def settings(**changes: Any) -> Any:
+    """Return the settings of the small data set, with some changed."""
+    found = project()
+    found.overlays.update(changes)
+    return found.data("small").settings
 
 
 def asked(folder: Path, *options: str, **settings: Any) -> dict[str, dict[str, Any]]:
@@ -41,10 +48,10 @@ def computing(job: dict[str, Any]) -> int:
 # --- CPUs ----------------------------------------------------------------------------------------
 
 
-def test_a_training_without_workers_asks_for_the_threads_that_compute(tmp_path: Path) -> None:
-    jobs = asked(tmp_path, "--cores", "16", train={"threads": 3})
-    assert [jobs[rule]["threads"] for rule in ("train", "score_detected")] == [3, 3]
-    assert [computing(jobs[rule]) for rule in ("train", "score_detected")] == [3, 3]
+def test_a_training_without_workers_asks_for_the_threads_that_compute() -> None:
+    chosen = settings(train={"threads": 3}, score={"workers": 0})
+    found = [resources.training_threads(chosen), resources.scoring_threads(chosen)]
+    assert found == [3, 3] == [resources.arithmetic_threads(chosen), chosen.train.threads]
 
 
 def test_workers_have_cpus_of_their_own_and_the_arithmetic_stays_as_it_was(tmp_path: Path) -> None:
@@ -54,6 +61,7 @@ def test_workers_have_cpus_of_their_own_and_the_arithmetic_stays_as_it_was(tmp_p
     assert computing(jobs["train"]) == 3
     assert jobs["score_detected"]["threads"] == 2 + 7
     assert computing(jobs["score_detected"]) == 2
+    assert jobs["train"]["resources"]["mem_mb"] == 16000 + 2 * 3000 + 3 * 5 * 500
 
 
 def test_a_machine_with_fewer_cores_computes_in_as_many_threads_as_without_workers(
@@ -68,24 +76,15 @@ def test_a_machine_with_fewer_cores_computes_in_as_many_threads_as_without_worke
 # --- memory --------------------------------------------------------------------------------------
 
 
-def test_the_memory_of_a_training_grows_with_its_processes_and_their_workers(
-    tmp_path: Path,
-) -> None:
-    jobs = asked(tmp_path)
-    assert jobs["train"]["resources"]["mem_mb"] == 16000
-    jobs = asked(tmp_path, train={"processes": 3, "workers": 5, "device": "cpu"})
-    assert jobs["train"]["resources"]["mem_mb"] == 16000 + 2 * 3000 + 3 * 5 * 500
+def test_the_memory_of_a_training_grows_with_its_processes_and_their_workers() -> None:
+    assert resources.training_memory_mb(settings(), 1) == 16000
+    several = settings(train={"processes": 3, "workers": 5, "device": "cpu"})
+    assert resources.training_memory_mb(several, 1) == 16000 + 2 * 3000 + 3 * 5 * 500
 
 
-def test_a_retry_gets_half_more_memory_and_never_more_than_twice(tmp_path: Path) -> None:
-    rules = (REPOSITORY / "workflow" / "rules" / "common.smk").read_text()
-    (text,) = re.findall(r"^def training_memory\(.*\n(?:    .*\n|\n)+", rules, flags=re.MULTILINE)
-    chosen = SimpleNamespace(train=SimpleNamespace(processes=1, workers=0))
-    names: dict[str, Any] = {"settings": lambda dataset: chosen}
-    exec(text, names)
-    memory = names["training_memory"]
-    some = SimpleNamespace(dataset="small")
-    assert [memory(some, attempt) for attempt in (1, 2, 3, 4)] == [16000, 24000, 32000, 32000]
+def test_a_retry_gets_half_more_memory_and_never_more_than_twice() -> None:
+    found = [resources.training_memory_mb(settings(), attempt) for attempt in (1, 2, 3, 4)]
+    assert found == [16000, 24000, 32000, 32000]
 
 
 # --- GPUs ----------------------------------------------------------------------------------------

@@ -5,32 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.test_workflow import message, overlay, planned, snakemake
+from aia.tables import read_actions
+from tests.workflow import made, overlay
 
 TARGET = "results/small_ucf24.csv"
 METHOD = "AIA-Dense-Serial"
-
-
-def test_all_of_table_3_is_planned_before_anything_is_drawn(tmp_path: Path) -> None:
-    assert planned(snakemake(TARGET, "-n", cwd=tmp_path)) == {
-        "draw_playhouse_ucf24": 1,
-        "prepare_tubes": 1,
-        "store_frames": 3,
-        "finetune_detector": 1,
-        "detect_boxes": 1,
-        "train": 4,  # three methods, and the backbone that all begin with
-        "score_detected": 3,
-        "score_groundtruth": 3,
-        "evaluate": 6,
-        "evaluate_persons": 1,
-        "result_table": 1,
-        "table": 1,
-    }
-
-
-def test_a_data_set_that_is_drawn_as_tubes_has_no_list_of_dark_seconds(tmp_path: Path) -> None:
-    target = "results/small_ucf24/annotations/train_excluded.csv"
-    assert "MissingRuleException" in message(snakemake(target, "-n", cwd=tmp_path))
 
 
 @pytest.fixture(scope="module")
@@ -44,8 +23,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "results": {"runs": {"C2D (ours)": None, "AIA-Serial": None}},
     }
     options = ("--configfile", overlay(folder / "less.yaml", less))
-    result = snakemake(TARGET, *options, cwd=folder)
-    assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-6000:]
+    made(TARGET, *options, cwd=folder)
     return folder
 
 
@@ -61,9 +39,8 @@ def test_the_table_has_frame_and_video_map_and_those_of_each_group(finished: Pat
 
 
 def test_what_is_scored_are_all_frames_at_the_films_own_rate(finished: Path) -> None:
-    with open(finished / "results/small_ucf24/prepared/val.csv", newline="") as file:
-        seconds = sorted({float(line[1]) for line in csv.reader(file)})
-    assert seconds == [frame / 2 for frame in range(22)]
+    actions = read_actions(finished / "results/small_ucf24/data/val.parquet")
+    assert sorted(set(actions["time_sec"])) == [frame / 2 for frame in range(22)]
     log = finished / "logs/small_ucf24/evaluate"
     for text in (path.read_text() for path in log.iterdir()):
         assert "no detection" not in text

@@ -2,9 +2,10 @@
 
     python workflow/jobs.py results/playhouse_val.csv [--configfile FILE] [any option of snakemake]
 
-Each line is one job: its rule, the command that it runs, its input and output files, threads, and
-the resources that it asks for. What is finished has no job. What is known only when a checkpoint
-has run stands as <TBD>. Errors go to standard error; the exit status is Snakemake's.
+Each line is one job: its rule with its wildcards, the command that it runs, its input and output
+files, threads, and the resources that it asks for. What is finished has no job. What is known only
+when a checkpoint has run stands as <TBD>. Errors go to standard error; the exit status is
+Snakemake's.
 """
 
 import contextlib
@@ -37,6 +38,7 @@ class LogHandler(LogHandlerBase):
             return
         job = {
             "rule": record.rule_name,
+            "wildcards": dict(record.wildcards),
             "command": record.shellcmd or "",
             "input": [str(file) for file in record.input],
             "output": [str(file) for file in record.output],

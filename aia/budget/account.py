@@ -1,22 +1,18 @@
-"""The account of planned jobs: for each rule and all together, and the rates that it assumes."""
+"""The account of a target: for each rule and all together, and the rates that it assumes."""
 
-import argparse
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Sequence
 from typing import NamedTuple
 
-from aia.budget.facts import Facts
-from aia.budget.jobs import Job, Parse, needed_jobs, options_of
-from aia.budget.perceive import (
-    detecting_work,
-    drawing_work,
-    finetuning_work,
-    remembering_work,
-    storing_work,
-)
+from aia.budget.estimate import Estimator
 from aia.budget.rates import Rate, Rates
-from aia.budget.schedule import Plan, Task, schedule
-from aia.budget.speeds import GIGA, Speeds, Work
+from aia.budget.schedule import Schedule, Task, schedule
+from aia.budget.work import GIGA, Work
 from aia.log import duration
+from aia.plan import Job, Project, resources
+
+DOWNLOADS = 4
+"""Downloads at once, as the profiles have it."""
 
 
 class Row(NamedTuple):
@@ -26,192 +22,152 @@ class Row(NamedTuple):
     jobs: int
     core_hours: float
     gpu_hours: float
-    """That jobs hold one, also while they wait for clips."""
+    """Hours that jobs hold a GPU, also while they wait for clips."""
     memory_gb: float
-    asked_gb: float
-    """Memory that the largest job asks a cluster for."""
     gpu_memory_gb: float
     disk_gb: float
 
 
 class Account(NamedTuple):
-    """What a target takes."""
+    """What targets take."""
 
     rows: list[Row]
-    """By rule, in the order of the plan; the last is of all."""
-    plan: Plan
+    """By rule, in the order of the jobs; the last is of all."""
+    schedule: Schedule
     chain: list[str]
     """The rules of the longest chain."""
     cores: int
     gpus: int
+    downloads: list[float]
+    """Bytes of each download."""
     notes: list[str]
     rates: dict[str, Rate]
     """Those that were used."""
 
 
 def account_of(
-    jobs: Sequence[Job], *, parse: Parse, rates: Rates, cores: int, gpus: int
+    project: Project, targets: Sequence[str], *, rates: Rates, cores: int, gpus: int | None
 ) -> Account:
-    """What planned jobs take.
+    """Estimate all jobs of targets whose files are not there yet.
 
     Args:
-        jobs: From `planned_jobs`.
-        parse: Reads the words of an `aia` command.
-        rates: Speeds and sizes; afterwards they know which were used.
-        cores: Of the machine, or of all that run jobs at the same time.
-        gpus: Likewise; 0: networks run on cores.
+        project: The settings of all data sets.
+        targets: Files to be made.
+        rates: Speeds and sizes.
+        cores: Cores of the machine, or of all that run jobs at the same time.
+        gpus: Likewise; 0: networks run on cores; None: those that the settings ask for here.
 
     Raises:
-        InputError: a command or its settings cannot be read.
+        InputError: A target is made by no rule, or its settings or data cannot be read.
     """
-    options = [options_of(job, parse) for job in jobs]
-    commands = [one for one in options if one is not None]
-    facts, speeds = Facts(commands, rates), Speeds(rates, gpu=gpus > 0)
-    works = [command_work(one, commands, facts, speeds) for one in options]
-    lasting = [
-        work.seconds(min(_computing_threads(job, one), cores))
-        for job, one, work in zip(jobs, options, works, strict=True)
-    ]
+    plan = project.plan(targets)
+    jobs = _known(plan.jobs)
+    here = max([_gpus_here(project, job) for job in jobs], default=0)
+    gpus = here if gpus is None else gpus
+    is_here = (gpus > 0) == (here > 0)  # else finished jobs were computed on something else
+    estimator = Estimator(project, rates, cores=cores, gpus=gpus, is_here=is_here)
+    works = [estimator.work(job.rule, job.wildcards) for job in jobs]
+    overhead = rates["job.overhead"] if jobs else 0.0
+    made = {path: number for number, job in enumerate(jobs) for path in job.makes}
     tasks = [
-        Task(seconds, min(job.threads, cores), work.gpus, before)
-        for job, seconds, work, before in zip(jobs, lasting, works, needed_jobs(jobs), strict=True)
+        Task(
+            overhead + work.seconds,
+            (_threads(project, job), work.gpus, int((work.download_sec or 0) > 0)),
+            sorted({made[file] for file in _files(job) if file in made}),
+        )
+        for job, work in zip(jobs, works, strict=True)
     ]
-    plan = schedule(tasks, cores=cores, gpus=gpus)
-    rules = dict.fromkeys(jobs[number].rule for number in reversed(_in_order(tasks)))
-    every = list(zip(jobs, works, lasting, strict=True))
-    rows = [_row(rule, [one for one in every if one[0].rule == rule]) for rule in reversed(rules)]
-    rows.append(_row("all", every))
+    found = schedule(tasks, (cores, gpus, DOWNLOADS))
+    of_rules: dict[str, list[Work]] = {}
+    for job, work in zip(jobs, works, strict=True):
+        of_rules.setdefault(job.rule, []).append(work)
+    rows = [_row(rule, some, overhead) for rule, some in of_rules.items()]
+    notes = list(estimator.notes)
+    if plan.waits_for:
+        done = f"results/fetched/{plan.waits_for}.done"
+        notes.insert(
+            0,
+            f"which further jobs there are is known when the tables of {plan.waits_for} are "
+            f"downloaded: this account ends there; make {done} first, then ask again",
+        )
     return Account(
-        rows=rows,
-        plan=plan,
-        chain=[jobs[number].rule for number in plan.chain],
+        rows=[*rows, _row("all", works, overhead)],
+        schedule=found,
+        chain=[jobs[number].rule for number in found.chain],
         cores=cores,
         gpus=gpus,
-        notes=[*_unknown(jobs), *_too_few_gpus(jobs, works, gpus), *facts.notes],
+        downloads=[work.disk for work in works if work.download_sec is not None],
+        notes=notes,
         rates=dict(rates.used),
     )
 
 
-def command_work(
-    options: argparse.Namespace | None,
-    commands: Sequence[argparse.Namespace],
-    facts: Facts,
-    speeds: Speeds,
-) -> Work:
-    """What one command takes; None: it is none of `aia`.
-
-    Args:
-        options: Its options.
-        commands: All planned ones.
-        facts: The data that they meet.
-        speeds: Of the device.
-    """
-    name = options.run.__name__ if options else ""
-    simple: dict[str, Callable[[argparse.Namespace, Facts, Speeds], Work]] = {
-        "playhouse": drawing_work,
-        "frames": storing_work,
-        "finetune_detector": finetuning_work,
-        "detect": detecting_work,
-        "remember_objects": remembering_work,
-    }
-    if options is not None and name in simple:
-        return simple[name](options, facts, speeds)
-    if options is not None and name in ("train", "score", "cost", "evaluate_ava"):
-        from aia.budget import understand  # brings torch
-
-        if name == "score":
-            trained = understand.trained_run(options.model, commands)
-            return understand.scoring_work(options, facts, speeds, trained)
-        kinds = {
-            "train": understand.training_work,
-            "cost": understand.cost_work,
-            "evaluate_ava": understand.evaluation_work,
-        }
-        return kinds[name](options, facts, speeds)
-    memory = speeds.rates["memory.small"] * GIGA
-    return Work(start_sec=speeds.start("small"), memory_bytes=memory)
+def _files(job: Job) -> list[str]:
+    return [file for files in job.needs.values() for file in files]
 
 
-def _computing_threads(job: Job, options: argparse.Namespace | None) -> int:
-    """Those of a job's threads that compute; the others are for its workers, which load clips."""
-    return min(getattr(options, "threads", None) or job.threads, job.threads)
+def _known(jobs: Sequence[Job]) -> list[Job]:
+    """Return the jobs without those that wait for jobs that are not known yet."""
+    known: list[Job] = []
+    made: set[str] = set()
+    for job in jobs:
+        if all(file in made or os.path.exists(file) for file in _files(job)):
+            known.append(job)
+            made.update(job.makes)
+    return known
 
 
-def _row(rule: str, jobs: Sequence[tuple[Job, Work, float]]) -> Row:
-    def most(values: list[float]) -> float:
-        return max(values, default=0.0) / GIGA
+def _gpus_here(project: Project, job: Job) -> int:
+    """Return the GPUs that a job would get on this machine."""
+    if "dataset" not in job.wildcards:
+        return 0
+    settings = project.data(job.wildcards["dataset"]).settings
+    return resources.training_gpus(settings) if job.rule == "train" else resources.gpus(settings)
 
-    works = [work for _, work, _ in jobs]
-    held = [work.gpus * seconds for _, work, seconds in jobs]
+
+def _threads(project: Project, job: Job) -> int:
+    data = project.data(job.wildcards.get("dataset", project.default))
+    return resources.threads(job.rule, data.settings)
+
+
+def _row(rule: str, works: Sequence[Work], overhead: float) -> Row:
     return Row(
         rule=rule,
-        jobs=len(jobs),
-        core_hours=sum(work.all_core_sec for work in works) / 3600,
-        gpu_hours=sum(held) / 3600,
-        memory_gb=most([work.memory_bytes for work in works]),
-        asked_gb=max((job.mem_mb for job, _, _ in jobs), default=0) / 1000,
-        gpu_memory_gb=most([work.gpu_bytes for work in works]),
-        disk_gb=sum(work.disk_bytes for work in works) / GIGA,
+        jobs=len(works),
+        core_hours=sum(overhead + work.all_core_sec for work in works) / 3600,
+        gpu_hours=sum(work.gpus * (overhead + work.seconds) for work in works) / 3600,
+        memory_gb=max([work.memory for work in works], default=0.0) / GIGA,
+        gpu_memory_gb=max([work.gpu_memory for work in works], default=0.0) / GIGA,
+        disk_gb=sum(work.disk for work in works) / GIGA,
     )
 
 
-def _in_order(tasks: Sequence[Task]) -> list[int]:
-    """The tasks, each after those that it waits for."""
-    depth = [0] * len(tasks)
-    changed = True
-    while changed:
-        changed = False
-        for number, task in enumerate(tasks):
-            deeper = 1 + max((depth[i] for i in task.after), default=-1)
-            if deeper > depth[number]:
-                depth[number], changed = deeper, True
-    return sorted(range(len(tasks)), key=depth.__getitem__)
-
-
-def _unknown(jobs: Sequence[Job]) -> list[str]:
-    return [
-        f"what follows {job.rule} is known when it has run: this account ends there; make "
-        f"{job.output[0]} first, then ask again"
-        for job in jobs
-        if job.checkpoint
-    ]
-
-
-def _too_few_gpus(jobs: Sequence[Job], works: Sequence[Work], gpus: int) -> list[str]:
-    """What is said of jobs that hold more GPUs at once than there are."""
-    most = {job.rule: work.gpus for job, work in zip(jobs, works, strict=True) if work.gpus > gpus}
-    return [
-        f"{rule} is for {count} GPUs at once (train.processes on train.nodes), and there are "
-        f"{gpus}: the times are those with {count}"
-        for rule, count in most.items()
-    ]
-
-
 def account_lines(targets: Sequence[str], account: Account) -> list[str]:
-    """The account as lines of text."""
+    """Return the account as lines of text."""
     total, names = account.rows[-1], " ".join(targets)
     if not total.jobs:
         return [f"{names}: nothing to be done"]
     machine = f"{account.cores} core{'s' * (account.cores != 1)}"
     if account.gpus:
         machine += f" and {account.gpus} GPU{'s' * (account.gpus != 1)}"
+    longest = max(20, *(len(row.rule) for row in account.rows))
     lines = [
         f"{names}: {total.jobs} job{'s' * (total.jobs != 1)}, about "
-        f"{duration(account.plan.wall_sec)} on {machine}",
+        f"{duration(account.schedule.wall_sec)} on {machine}",
         "",
-        f"{'':20s}{'jobs':>6s}{'core hours':>12s}{'GPU hours':>12s}{'memory':>10s}"
-        f"{'asked for':>11s}{'GPU memory':>12s}{'disk':>10s}",
+        f"{'':{longest}s}{'jobs':>6s}{'core hours':>12s}{'GPU hours':>12s}{'memory':>10s}"
+        f"{'GPU memory':>12s}{'disk':>10s}",
     ]
     lines += [
-        f"{row.rule:20s}{row.jobs:6d}{_hours(row.core_hours):>12s}{_hours(row.gpu_hours):>12s}"
-        f"{_gb(row.memory_gb):>10s}{_gb(row.asked_gb):>11s}{_gb(row.gpu_memory_gb):>12s}"
-        f"{_gb(row.disk_gb):>10s}"
+        f"{row.rule:{longest}s}{row.jobs:6d}{_hours(row.core_hours):>12s}{_hours(row.gpu_hours):>12s}"
+        f"{_gb(row.memory_gb):>10s}{_gb(row.gpu_memory_gb):>12s}{_gb(row.disk_gb):>10s}"
         for row in account.rows
     ]
-    lines += [
-        "",
-        f"longest chain: {' > '.join(account.chain)}, {duration(account.plan.chain_sec)}",
-    ]
+    chain = " > ".join(account.chain)
+    lines += ["", f"longest chain: {chain}, {duration(account.schedule.chain_sec)}"]
+    if account.downloads:
+        size = _gb(sum(account.downloads) / GIGA) or "an unknown size"
+        lines.append(f"downloads: {len(account.downloads)}, {size}, part of the disk above")
     lines += [f"note: {note}" for note in account.notes]
     guessed = sum("assumed" in rate.source for rate in account.rates.values())
     lines += ["", f"rates, {guessed} of {len(account.rates)} assumed without a measurement:"]
@@ -224,7 +180,7 @@ def account_lines(targets: Sequence[str], account: Account) -> list[str]:
 
 
 def _hours(hours: float) -> str:
-    """Hours, or nothing.
+    """Write hours, or nothing.
 
     >>> _hours(0.0), _hours(0.001), _hours(0.294), _hours(123.4)
     ('', '<0.01', '0.29', '123')
@@ -237,7 +193,7 @@ def _hours(hours: float) -> str:
 
 
 def _gb(gigabytes: float) -> str:
-    """Bytes in a unit that fits, or nothing.
+    """Write bytes in a unit that fits, or nothing.
 
     >>> _gb(0.0), _gb(0.0124), _gb(1.31), _gb(207.4)
     ('', '12 MB', '1.3 GB', '207 GB')

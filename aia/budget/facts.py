@@ -1,209 +1,173 @@
-"""What planned jobs will meet: films, frame stores, key frames, persons.
+"""What jobs of a data set meet: how long and large its videos are, how many clips it has.
 
-From the files where they are there; from the settings of the job that will draw them; else as the
-rates say AVA is, and then a note says so.
+From the files where they are there; from the settings where they will be drawn; else as the rates
+say that AVA is, and then a note says so.
 """
 
-import argparse
-from collections.abc import Iterable, Mapping, Sequence
+import contextlib
+import functools
+import math
+import statistics
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
+
+import pandas as pd
 
 from aia.budget.rates import Rates
-from aia.config import PlayhouseConfig, build_section, read_sections
+from aia.datasets.data import read_annotated
 from aia.errors import InputError
-from aia.playhouse import SPLITS, key_frames, video_names
+from aia.plan import DataSet
+from aia.playhouse import key_frames
+from aia.tables import read_actions, read_excluded, read_segments
+from aia.video.decode import Film
+from aia.video.store import FrameStore
+from aia.video.transforms import resize_size_hw
 
 LOOKED_AT = 12
-"""Films whose headers are read; the others are taken to be like them."""
+"""Videos whose headers are read; the others are taken to be like them."""
+JPEG_QUALITIES = (75, 85, 90, 95)
+"""Those whose bytes were measured."""
 
 
-class FilmFacts(NamedTuple):
-    """A film, or all of them on average."""
-
-    seconds: float
-    fps: float
-    size_hw: tuple[int, int]
-
-
-class StoreFacts(NamedTuple):
-    """A frame store."""
+class Frames(NamedTuple):
+    """A video or a frame store; of several the mean."""
 
     seconds: float
     fps: float
     size_hw: tuple[int, int]
-    codec: str
-    quality: int
-    drawn: bool = False
-    """Whether its film is one of Playhouse, whose pictures are unlike a camera's."""
+
+    @property
+    def pixels(self) -> float:
+        """Pixels of all frames."""
+        return self.seconds * self.fps * math.prod(self.size_hw)
 
 
-class KeyFrames(NamedTuple):
-    """Annotated key frames of some films."""
+class Clips(NamedTuple):
+    """What a split has to train on or to score."""
 
-    clips: int
-    """With a person."""
-    persons: int
-    seconds: int
-    """From the first to the last of each film, all films together."""
+    clips: float
+    """Key frames with a person, or segments."""
+    persons: float
+    slots: float
+    """Clips that the memory has room for, from the first to the last of each video."""
 
 
 class Facts:
-    """What is known of the data of a plan.
+    """What is known of a data set's videos and annotations.
 
     Args:
-        commands: The options of all planned commands.
-        rates: Where what is not known comes from.
-
-    Attributes:
-        notes: What had to be assumed, in words.
+        data: The data set.
+        rates: What is assumed where nothing is known.
+        note: Takes what had to be assumed, in words.
     """
 
-    def __init__(self, commands: Iterable[argparse.Namespace], rates: Rates) -> None:
-        self.rates = rates
-        self.notes: list[str] = []
-        self._drawn: dict[Path, PlayhouseConfig] = {}
-        self._storing: dict[Path, argparse.Namespace] = {}
-        for options in commands:
-            if options.run.__name__ == "playhouse":
-                raw = read_sections(options.settings)["playhouse"]
-                self._drawn[options.folder] = build_section(PlayhouseConfig, raw, "playhouse")
-            elif options.run.__name__ == "frames":
-                self._storing[options.output] = options
-        self._films: dict[Path, FilmFacts] = {}
-        self._headers: list[FilmFacts] = []
-        self._stores: dict[Path, StoreFacts] = {}
-        self._tables: dict[tuple[Path, Path | None], dict[str, KeyFrames]] = {}
+    def __init__(self, data: DataSet, rates: Rates, note: Callable[[str], None]) -> None:
+        self.data, self.rates, self._note = data, rates, note
 
-    def film(self, path: Path) -> FilmFacts:
-        """How long and how large a film is."""
-        drawn = self._drawn.get(path.parent.parent)
-        if drawn:
-            return FilmFacts(drawn.seconds, drawn.fps, drawn.size_hw)
-        if path not in self._films:
-            self._films[path] = self._read_film(path)
-        return self._films[path]
+    @functools.cached_property
+    def videos(self) -> list[str]:
+        """The ids of all videos."""
+        return [video for part in self.data.parts for video in part.videos]
 
-    def _read_film(self, path: Path) -> FilmFacts:
-        from aia.video.decode import Film
+    @functools.cached_property
+    def video(self) -> Frames:
+        """A video as it is decoded."""
+        if self.data.videos.are_drawn:
+            drawn = self.data.settings.playhouse
+            return Frames(drawn.seconds, drawn.fps, drawn.size_hw)
+        found = self._mean("videos", self._video_header)
+        if found is not None:
+            return found
+        rates, example = self.rates, self.data.videos.path(self.videos[0])
+        self._note(f"videos such as {example} cannot be read yet: taken to be as those of AVA")
+        size_hw = (round(rates["video.height"]), round(rates["video.width"]))
+        return Frames(rates["video.seconds"], rates["video.fps"], size_hw)
 
-        if len(self._headers) == LOOKED_AT:
-            self._note(f"the headers of {LOOKED_AT} films were read, the others are taken as these")
-            seconds = sum(film.seconds for film in self._headers) / LOOKED_AT
-            return self._headers[0]._replace(seconds=seconds)
-        try:
-            film = Film(path)
-            if film.stated_sec:
-                found = FilmFacts(film.stated_sec, film.stated_fps or 30.0, film.size_hw)
-                self._headers.append(found)
-                return found
-        except InputError:
-            pass
-        self._note(f"films such as {path} cannot be read yet: taken as films of AVA")
-        rates = self.rates
-        size_hw = (round(rates["film.height"]), round(rates["film.width"]))
-        return FilmFacts(rates["film.seconds"], rates["film.fps"], size_hw)
+    @functools.cached_property
+    def store(self) -> Frames:
+        """A video's frame store."""
+        found = self._mean("frame stores", self._store_header)
+        if found is not None:
+            return found
+        chosen = self.data.settings.frames
+        seconds = self.video.seconds
+        if chosen.end_sec is not None:
+            seconds = chosen.end_sec - chosen.start_sec
+        fps = self.video.fps if chosen.numbered else chosen.fps
+        return Frames(seconds, fps, resize_size_hw(self.video.size_hw, chosen.short_side))
 
-    def store(self, path: Path) -> StoreFacts:
-        """A frame store that is there, or will be."""
-        if path not in self._stores:
-            self._stores[path] = self._read_store(path)
-        return self._stores[path]
+    @property
+    def bytes_per_pixel(self) -> float:
+        """Bytes of a frame store's pixel; JPEG's grow with its quality."""
+        chosen = self.data.settings.frames
+        if self.data.videos.are_drawn:
+            return self.rates[f"bytes.{chosen.codec}.drawn"]
+        if chosen.codec == "h264":
+            return self.rates["bytes.h264"]
+        near = min(JPEG_QUALITIES, key=lambda quality: abs(quality - chosen.quality))
+        return self.rates[f"bytes.jpeg{near}"]
 
-    def _read_store(self, path: Path) -> StoreFacts:
-        if path in self._storing:
-            options = self._storing[path]
-            found = stored(self.film(options.film), read_sections(options.settings)["frames"])
-            return found._replace(drawn=options.film.parent.parent in self._drawn)
-        from aia.video.store import FrameStore
+    @functools.cache  # noqa: B019 (one object a data set, for as long as the program runs)
+    def clips(self, split: str) -> Clips:
+        """Count the clips of a split."""
+        videos, config = len(self.data.videos.ids(split)), self.data.settings.data
+        if split == "test":
+            clips = videos * round(self.rates["video.key_frames"])
+            return Clips(clips, clips * self.rates["video.persons"], clips)
+        table = Path(self.data.data(f"{split}.parquet"))
+        if self.data.videos.are_drawn and not table.exists():
+            clips = videos * key_frames(self.data.settings.playhouse)
+            return Clips(clips, clips * self.rates["playhouse.persons"], clips)
+        if not table.exists():
+            rows = read_annotated(config).rows[split]
+        else:
+            rows = (read_segments if self.data.form == "segments" else read_actions)(table)
+        excluded = read_excluded(getattr(config.excluded, split))
+        return counted_clips(rows, excluded=excluded, clips_per_sec=config.clips_per_sec)
 
-        try:
-            about = FrameStore(path).about
-        except InputError:  # it was skipped, or it will be noticed by whoever reads it
-            self._note(f"{path}: cannot be read; taken as a film of AVA at 30 frames a second")
-            return StoreFacts(self.rates["film.seconds"], 30.0, (256, 455), "jpeg", 90)
-        return StoreFacts(
-            seconds=float(about["source_duration_sec"]),
-            fps=float(about["fps"]),
-            size_hw=(int(about["size_hw"][0]), int(about["size_hw"][1])),
-            codec=about["codec"],
-            quality=int(about["quality"]),
-        )
+    def _mean(self, what: str, header: Callable[[str], Frames]) -> Frames | None:
+        """Read some headers; None: there is no file yet. Bad files stop the job that needs them."""
+        found: list[Frames] = []
+        for video in self.videos:
+            if len(found) == LOOKED_AT:
+                self._note(f"{LOOKED_AT} {what} were looked at, the others taken as these")
+                break
+            with contextlib.suppress(InputError):
+                found.append(header(video))
+        if not found:
+            return None
+        return found[0]._replace(seconds=statistics.fmean(one.seconds for one in found))
 
-    def key_frames(
-        self, annotations: Path, videos: Sequence[str], *, excluded: Path | None = None
-    ) -> KeyFrames:
-        """Key frames that a table of annotations has of these films."""
-        key = (annotations, excluded)
-        if key not in self._tables:
-            self._tables[key] = self._read_key_frames(annotations, excluded, videos)
-        table = self._tables[key]
-        found = [table[video] for video in videos if video in table]
-        return (
-            KeyFrames(*(sum(part) for part in zip(*found, strict=True))) if found else NO_KEY_FRAMES
-        )
+    def _video_header(self, video: str) -> Frames:
+        path = self.data.videos.path(video)
+        film = Film(path)
+        if not film.stated_sec:
+            raise InputError(f"{path}: does not say how long it is")
+        return Frames(film.stated_sec, film.stated_fps or 30.0, film.size_hw)
 
-    def all_key_frames(self, annotations: Path) -> KeyFrames:
-        """Key frames that a table of annotations has, of whichever films are planned or in it."""
-        drawn = self._drawn.get(annotations.parent.parent)
-        if drawn:
-            return self.key_frames(annotations, video_names(drawn, annotations.stem))
-        if not annotations.is_file():
-            return self.key_frames(annotations, [path.stem for path in self._storing])
-        self.key_frames(annotations, [])
-        return self.key_frames(annotations, list(self._tables[annotations, None]))
-
-    def _read_key_frames(
-        self, annotations: Path, excluded: Path | None, videos: Sequence[str]
-    ) -> dict[str, KeyFrames]:
-        drawn = self._drawn.get(annotations.parent.parent)
-        if drawn:
-            clips = key_frames(drawn)
-            persons = round(clips * self.rates["playhouse.persons"])
-            names = [video for split in SPLITS for video in video_names(drawn, split)]
-            return dict.fromkeys(names, KeyFrames(clips, persons, clips))
-        if annotations.is_file():
-            return counted_key_frames(annotations, excluded)
-        self._note(f"{annotations} is not there yet: each film is taken to have AVA's key frames")
-        clips = round(self.rates["film.key_frames"])
-        persons = round(clips * self.rates["film.persons"])
-        return dict.fromkeys(videos, KeyFrames(clips, persons, clips))
-
-    def _note(self, text: str) -> None:
-        if text.split(" such as ")[0] not in (note.split(" such as ")[0] for note in self.notes):
-            self.notes.append(text)
+    def _store_header(self, video: str) -> Frames:
+        store = FrameStore(self.data.path(f"frames/{video}.h5"))
+        return Frames(len(store) / store.fps, store.fps, store.size_hw)
 
 
-NO_KEY_FRAMES = KeyFrames(0, 0, 0)
+def counted_clips(
+    rows: pd.DataFrame, *, excluded: set[tuple[str, int]], clips_per_sec: int | float
+) -> Clips:
+    """Count key frames with a person, persons on them, and slots; of segments, all are the same.
 
-
-def stored(film: FilmFacts, frames: Mapping[str, Any]) -> StoreFacts:
-    """What becomes of a film under these settings of the frame store."""
-    from aia.video.transforms import resize_size_hw
-
-    first, end = frames.get("start_sec") or 0.0, frames.get("end_sec")
-    seconds = film.seconds if end is None else end - first
-    size_hw = resize_size_hw(film.size_hw, frames["short_side"])
-    return StoreFacts(seconds, frames["fps"], size_hw, frames["codec"], frames["quality"])
-
-
-def counted_key_frames(annotations: Path, excluded: Path | None) -> dict[str, KeyFrames]:
-    """Key frames and persons of each film of an AVA CSV; of a table of segments, these are both."""
-    from aia.tables import SEGMENT_COLUMNS, read_actions, read_excluded, read_segments
-
-    with open(annotations, encoding="utf-8-sig") as file:
-        if file.readline().startswith(",".join(SEGMENT_COLUMNS)):
-            segments = read_segments(annotations).groupby("video")["segment"].count()
-            return {str(video): KeyFrames(int(n), int(n), int(n)) for video, n in segments.items()}
-    rows = read_actions(annotations)
+    Args:
+        rows: Of `read_actions` or `read_segments`.
+        excluded: Seconds that are left out.
+        clips_per_sec: Key frames of a second.
+    """
+    if "segment" in rows:
+        return Clips(len(rows), len(rows), len(rows))
     box = ["video", "time_sec", "x1", "y1", "x2", "y2", "person"]
     rows = rows[rows["action"] >= 0].drop_duplicates(box)
-    left_out = read_excluded(excluded)
-    if left_out:
+    if excluded:
         keys = zip(rows["video"], rows["time_sec"].round().astype(int), strict=True)
-        rows = rows[[key not in left_out for key in keys]]
-    films = rows.groupby("video")["time_sec"].agg(["nunique", "count", "min", "max"])
-    return {
-        str(video): KeyFrames(int(clips), int(persons), round(last - first) + 1)
-        for video, clips, persons, first, last in films.itertuples()
-    }
+        rows = rows[[key not in excluded for key in keys]]
+    times = rows.groupby("video")["time_sec"].agg(["nunique", "count", "min", "max"])
+    slots = ((times["max"] - times["min"]) * clips_per_sec).round() + 1
+    return Clips(int(times["nunique"].sum()), int(times["count"].sum()), int(slots.sum()))

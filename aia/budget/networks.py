@@ -5,35 +5,32 @@ Operations are torch's own count (multiplications and additions), of convolution
 
 import json
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from aia.clip import Slots
-from aia.labels import ClassList
 from aia.network import Network
 from aia.run import Run
 
-CLASSES = ClassList.numbered(80)
-"""Those of a planned run, whose share of the network they hardly change."""
 PERSONS = 3
-"""Of the clip that is counted."""
+"""Persons of the clip that is counted."""
 
 
 class NetworkCost(NamedTuple):
-    """Of one network and clip."""
+    """A network on one clip."""
 
     parameters: int
-    """All of them, those of a frozen second backbone too."""
+    """All parameters, those of a frozen second backbone too."""
     trained_parameters: int
     d: int
     """Channels of a person's features."""
     frames: int
-    """Of a clip, all pathways together."""
+    """Frames of a clip, all pathways together."""
     backbone_flops: int
     head_flops: int
-    """IA and classifier."""
+    """Operations of IA and the classifier."""
     saved_bytes: int
     """What the trained part keeps in float32 for its backward pass."""
 
@@ -51,15 +48,13 @@ _counted: dict[str, NetworkCost] = {}
 
 
 def _count(run: Run, size_hw: tuple[int, int]) -> NetworkCost:
-    saved: dict[int, int] = {}
+    saved: dict[int, torch.UntypedStorage] = {}  # kept, or an address would be used again
 
     def note(tensor: torch.Tensor) -> torch.Tensor:
         storage = tensor.untyped_storage()
-        saved[storage._cdata] = storage.nbytes()
-        kept.append(storage)  # or its address would be given away again
+        saved[storage._cdata] = storage
         return tensor
 
-    kept: list[Any] = []
     with torch.device("meta"):
         network = run.build().train()
         paths = [torch.empty(1, 3, length, *size_hw) for length in network.lengths]
@@ -69,24 +64,24 @@ def _count(run: Run, size_hw: tuple[int, int]) -> NetworkCost:
             with FlopCounterMode(display=False) as head:
                 network.actions(*_slots(run, network, maps))
     weights = sum(p.numel() * p.element_size() for p in network.parameters())
-    trained = sum(p.numel() for p in network.parameters() if p.requires_grad)
+    saved_bytes = sum(storage.nbytes() for storage in saved.values())
     return NetworkCost(
         parameters=sum(p.numel() for p in network.parameters()),
-        trained_parameters=trained,
+        trained_parameters=sum(p.numel() for p in network.parameters() if p.requires_grad),
         d=network.d,
         frames=sum(network.lengths),
         backbone_flops=backbone.get_total_flops(),
         head_flops=head.get_total_flops(),
-        saved_bytes=max(sum(saved.values()) - weights, 0),
+        saved_bytes=max(saved_bytes - weights, 0),
     )
 
 
 def _slots(
     run: Run, network: Network, maps: list[torch.Tensor]
 ) -> tuple[Slots, Slots, Slots | None, Slots | None]:
-    """P, O, M and H of one clip, without content; for the Non-local branch O are the map's places.
+    """Return P, O, M and hands of one clip, without content.
 
-    A segment is one query, and has hands beside it.
+    A segment is one query, and has hands beside it; a Non-local branch sees all places of the map.
     """
 
     def slots(count: int) -> Slots:

@@ -8,11 +8,9 @@ from typing import Any
 from aia import log
 from aia.cli.options import REPOSITORY, add_command, add_options, run_of
 from aia.cli.planned import check_by_hand, planned
-from aia.config import FramesConfig, section
+from aia.config import FramesConfig, overlay, read_yaml, section
 from aia.errors import InputError
-
-MANY = 1_000_000
-"""GPUs, if their number is not given: a run is planned with those that it is set for."""
+from aia.plan import Project
 
 
 def add_parsers(commands: Any) -> None:
@@ -31,10 +29,7 @@ def add_parsers(commands: Any) -> None:
     command.add_argument("targets", nargs="+", metavar="TARGET", help="as for snakemake")
     command.add_argument("--cores", type=int, help="without: as many as this machine has")
     command.add_argument("--gpus", type=int, help="0: networks run on cores")
-    add_options(command, "--rates", help="YAML with rates instead of the packaged ones")
-    command.add_argument("--measure", action="store_true", help="rates of this machine, a minute")
-    add_options(command, "--output-rates", help="file that gets what was measured")
-    add_options(command, "--workflow", default=REPOSITORY, help="folder of the Snakefile")
+    add_options(command, "--rates", help="YAML with rates instead of the shipped ones")
 
 
 def cost(options: argparse.Namespace) -> None:
@@ -76,31 +71,15 @@ def cost(options: argparse.Namespace) -> None:
 def budget(options: argparse.Namespace) -> None:
     """Estimate the cost of a target before anything starts: jobs, hours, memory, disk."""
     from aia.budget.account import account_lines, account_of
-    from aia.budget.jobs import planned_jobs
-    from aia.budget.rates import packaged_rates, read_rates, write_rates
-    from aia.cli import _parser  # what the planned jobs' commands mean
+    from aia.budget.rates import Rates
 
     cores = len(os.sched_getaffinity(0)) if options.cores is None else options.cores
     if cores < 1 or (options.gpus or 0) < 0:
         raise InputError("--cores, --gpus: expected at least one core, and no negative GPUs")
-    if options.output_rates and not options.measure:
-        raise InputError("--output-rates: is for what --measure finds; give both")
-    rates = packaged_rates()
-    if options.rates:
-        rates = rates.with_other(read_rates(options.rates, rates))
-    planner = options.workflow / "workflow" / "jobs.py"
-    most = MANY if options.gpus is None else options.gpus
-    words = ["--cores", str(cores), "--resources", f"gpu={most}", "downloads=4"]
-    words += ["--configfile", *options.configfile] if options.configfile else []
-    jobs = planned_jobs(planner, options.targets, options=words)
-    parse = _parser().parse_args
-    if options.measure:
-        from aia.budget.measure import measured_rates
-
-        found = measured_rates(jobs, parse=parse, rates=rates)
-        rates = rates.with_other(found)
-        if options.output_rates:
-            write_rates(options.output_rates, found)
-    gpus = options.gpus if options.gpus is not None else max([0, *(job.gpu for job in jobs)])
-    account = account_of(jobs, parse=parse, rates=rates, cores=cores, gpus=gpus)
+    overlays: dict[str, Any] = {}
+    for path in options.configfile:
+        overlays = overlay(overlays, read_yaml(path))
+    project = Project((Path("."), REPOSITORY), overlays=overlays, source=options.configfile)
+    rates = Rates(options.rates)
+    account = account_of(project, options.targets, rates=rates, cores=cores, gpus=options.gpus)
     print("\n".join(account_lines(options.targets, account)))

@@ -5,6 +5,7 @@ Whatever does not fit is one error, which names the file and the setting and sug
 
 import contextlib
 import dataclasses
+import functools
 import json
 import math
 import re
@@ -168,10 +169,16 @@ def build(kind: Any, value: Any, *, source: str, path: str) -> Any:
     return _build_scalar(kind, value, source=source, path=path)
 
 
+@functools.cache
+def _hints(kind: Any) -> dict[str, Any]:
+    """Return the types of a section's fields; finding them out takes most of the time."""
+    return get_type_hints(kind)
+
+
 def _build_section(kind: Any, value: Any, *, source: str, path: str) -> Any:
     if not isinstance(value, Mapping):
         raise _wrong(source, path, value, "a section of settings")
-    hints = get_type_hints(kind)
+    hints = _hints(kind)
     prefix = f"{path}." if path else ""
     for key in value:
         if key not in hints:
@@ -197,11 +204,10 @@ def _build_union(kind: Any, value: Any, *, source: str, path: str) -> Any:
     if value is None and type(None) in choices:
         return None
     choices = tuple(choice for choice in choices if choice is not type(None))
-    if len(choices) > 1 and dataclasses.is_dataclass(
-        choices[0]
-    ):  # told apart by one of their settings
-        word = "family" if "family" in get_type_hints(choices[0]) else "format"
-        known = {get_args(get_type_hints(choice)[word])[0]: choice for choice in choices}
+    of_sections = len(choices) > 1 and dataclasses.is_dataclass(choices[0])
+    if of_sections:  # one of their settings says which
+        word = "family" if "family" in _hints(choices[0]) else "format"
+        known = {get_args(_hints(choice)[word])[0]: choice for choice in choices}
         given = value.get(word) if isinstance(value, Mapping) else None
         if not isinstance(given, str) or given not in known:
             raise _wrong(source, f"{path}.{word}", given, f"one of {', '.join(known)}")

@@ -56,7 +56,7 @@ class RunName(NamedTuple):
 
     @property
     def without_seed(self) -> str:
-        """The row of a table that this run's seed belongs to."""
+        """Row of a table that this run's seed belongs to."""
         return re.sub(r"-s\d+", "", str(self), count=1)
 
     def __str__(self) -> str:

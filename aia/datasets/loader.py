@@ -1,6 +1,6 @@
 """Clips in batches: frames as uint8, boxes and labels in slots.
 
-What is drawn at a step depends on the seed and the step alone. A run that goes on from a
+What is drawn at a step depends on the seed and the step alone. A run that resumes from a
 checkpoint, or loads with more processes, therefore sees the same clips with the same jitter.
 """
 
@@ -69,14 +69,14 @@ def freeze_gc(_worker: int = 0) -> None:
 
 
 class Draw(NamedTuple):
-    """A clip by its place in the list, and the seed of its augmentation."""
+    """Place of a clip in the list, and the seed of its augmentation."""
 
     place: int
     seed: tuple[int, ...] | None
 
 
 class LoadedClip(NamedTuple):
-    """A clip with its frames."""
+    """Clip with its frames."""
 
     sample: ClipSample
     frames: UInt8[np.ndarray, "t h w 3"]
@@ -90,14 +90,14 @@ class ClipFrames(Dataset):
     """Clips with their frames, read from the frame stores.
 
     Args:
-        clips: What to load.
+        clips: The clips to load.
         stores: The frame store of each video.
         span: Frames that a clip spans.
         strides: Steps between the frames of each pathway.
-        jitter: Whether boxes are jittered where a draw has a seed.
-        flip: Whether half of these clips are mirrored.
-        colour_jitter: Whether the colours of these clips move.
-        slow_jitter: Whether the first pathway's frames begin anywhere in their first stretch.
+        jitter: Jitter the boxes of clips whose draw has a seed.
+        flip: Mirror half of these clips.
+        colour_jitter: Shift the colours of these clips.
+        slow_jitter: Let the first pathway's frames begin anywhere in their first stretch.
         max_persons: Persons that are kept of a clip with a seed, at random.
         extend: How much detected boxes grow, as shares of width and height.
         view: In which size, and whether mirrored, every clip is shown.
@@ -162,7 +162,7 @@ class ClipFrames(Dataset):
     def _read(
         self, sample: ClipSample, rng: np.random.Generator | None
     ) -> UInt8[np.ndarray, "t h w 3"]:
-        """The frames of all pathways around the key frame, as the store has them."""
+        """Read the frames of all pathways around the key frame, as stored."""
         store = self.stores[sample.key.video]
         starts: list[int | None] = [None] * len(self.strides)
         if rng is not None and self.slow_jitter:
@@ -207,16 +207,16 @@ def collate(clips: Sequence[LoadedClip]) -> Batch:
 
 
 class StepSampler:
-    """Which clips each training step sees: a function of seed and step, so it needs no state.
+    """Sampler of each training step's clips: a function of seed and step, so it needs no state.
 
     Args:
-        clips: What is drawn from.
+        clips: The clips to draw from.
         batch: Clips of a step.
         steps: Number of the last step.
         seed: Of the run.
         balance: Draw clips by the inverse frequency of their rarest class, with replacement;
             otherwise each epoch is a permutation of all.
-        first: Step to begin with; 1 unless a run goes on.
+        first: Step to begin with; 1 unless a run resumes.
         share: Which clips of each step this process takes, of several that train together.
     """
 
@@ -251,7 +251,7 @@ class StepSampler:
             yield draws[self.share]
 
     def indices(self, step: int) -> list[int]:
-        """The clips of a step (from 1), as places in the list."""
+        """Draw the clips of a step (from 1), as places in the list."""
         if self.weights is not None:
             rng = np.random.default_rng((self.seed, step))
             return rng.choice(self.count, self.batch, p=self.weights).tolist()
@@ -276,7 +276,7 @@ def training_batches(frames: ClipFrames, sampler: StepSampler, *, workers: int) 
         worker_init_fn=freeze_gc,
         pin_memory=torch.cuda.is_available(),
         # The loader draws a seed when it starts; from the global numbers it would shift dropout's
-        # whenever a run goes on.
+        # whenever a run resumes.
         generator=torch.Generator(),
     )
 
@@ -284,7 +284,7 @@ def training_batches(frames: ClipFrames, sampler: StepSampler, *, workers: int) 
 def scoring_batches(
     frames: ClipFrames, *, batch: int, workers: int, ranks: Ranks = SINGLE_PROCESS
 ) -> DataLoader:
-    """All clips once, in order, without augmentation; of several processes each takes its share.
+    """Load all clips once, in order, unaugmented; of several processes each takes its share.
 
     The last batch may have fewer clips than there are processes; then some take the same one.
     """

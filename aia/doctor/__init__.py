@@ -1,20 +1,18 @@
-"""Why a frame mAP is low: which mistake a file of detections holds, and what mending it brings.
+"""Why a frame mAP is low: which mistake a file of detections holds, and what fixing it brings.
 
-    read without refusing (reading.py) ─▶ look for one symptom after another ─▶ mend in memory,
+    read without refusing (reading.py) ─▶ look for one symptom after another ─▶ fix in memory,
     evaluate again ─▶ findings, the greatest gain first
 
-A good file has false positives, missed persons and weak classes too, so a symptom counts only if
-mending it brings clearly more than chance, or if the file itself proves it (pixels for fractions).
-What is wrong with films, times and boxes shows without knowing classes, in the overlap with the
-persons of the ground truth; it is mended first, since classes and scores show only afterwards:
+A symptom is a plain function `(scores, truth) -> Finding | None`. A good file has false positives,
+missed persons and weak classes too, so a symptom counts only if fixing it brings clearly more than
+chance, or if the file itself proves it (pixels for fractions). Wrong videos, times and boxes show
+in the overlap with the persons of the ground truth, whatever the classes; they are fixed first:
 
-    names.py      films of other names
-    numbers.py    rows that are no numbers, pixels, boxes beyond the frame
+    videos.py     videos of other names, of another split
+    boxes.py      pixels, other box forms, scaled or shifted boxes
     clock.py      times of another clock
-    geometry.py   corners swapped, other box formats, mirrored, scaled, shifted
-    classes.py    ids of another list, scores that fall where they should rise
-    rows.py       duplicates, several boxes a person, key frames that nobody annotated, order
-    absent.py     what no mending brings back: films, key frames, classes, detections
+    classes.py    class ids of another list, exchanged ids, missing classes
+    rows.py       duplicates, a high threshold, empty key frames, key frames that nobody annotated
 """
 
 from aia.doctor.diagnose import Diagnosis, diagnose

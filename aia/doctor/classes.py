@@ -1,220 +1,167 @@
-"""Ids and scores: another list of classes, scores upside down, scores of another range."""
+"""Class ids of another list, exchanged ids, classes that are missing."""
 
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 
-from aia.doctor.case import Case, Symptom, clearly
-from aia.doctor.detections import Detections
+from aia.doctor.detections import DetectionSet
+from aia.doctor.finding import Finding
+from aia.doctor.truth import SIDES, GroundTruth, clearly
 
 _SEEN = 0.35  # of the persons must have a box, or nothing can be told of what they do
-_UNSURE = 1.5  # mAP after to before, which weak scores on few persons do not reach by accident
-_IDS = 1.3  # likewise; another class's scores are wrong rather than upside down
+_IDS = 1.3  # mAP after to before; another class's scores are wrong
+_FEW = 5  # persons of a class
 
 
-def ids_or_inverted_scores(case: Case) -> Symptom | None:
-    """Ids one too high or too low or places in the list, scores upside down, or both.
+def shifted_ids(scores: DetectionSet, truth: GroundTruth) -> Finding | None:
+    """Class ids are off by one or two, or places in the list where its ids have gaps.
 
-    Of both the scores are mended; the ids are found in what is left.
+    Recognised by the mAP with the ids changed back.
+    The user should write the ids of the list of classes.
     """
-    if case.seen().found(case.iou) < _SEEN:
+    if truth.found(scores) < _SEEN:
         return None
-    trial = case.trial()
-    before = trial.mean_ap()
-    inverted = trial.having(_inverted(trial.detections))
-    ids, ids_map = _best_ids(trial)
-    _, both_map = _best_ids(inverted)
-    inverted_map = inverted.mean_ap()
-    single = max(before, ids_map, inverted_map)
-    if clearly(single, both_map, ratio=_UNSURE) or (
-        inverted_map >= ids_map and clearly(before, inverted_map, ratio=_UNSURE)
-    ):
-        return _scores_symptom(case)
-    return _ids_symptom(case, ids) if clearly(before, ids_map, ratio=_IDS) else None
-
-
-def _scores_symptom(case: Case) -> Symptom:
-    found = case.detections
-    return Symptom(
-        finding="scores are inverted: the lowest are the best",
-        rows=found.row,
-        cause="a distance, a loss, or the probability that it does not happen (1 - s) was written",
-        mend="write 1 - s",
-        mended=_inverted(found),
-        certain=True,
-    )
-
-
-def _ids_symptom(case: Case, change: str) -> Symptom:
-    found = case.detections
-    return Symptom(
-        finding=f"{change}; the file has ids {found.action.min()} to {found.action.max()}, the "
-        f"classes are {min(case.labels.ids)} to {max(case.labels.ids)}",
-        rows=found.row,
-        cause=_CHANGES[change],
-        mend="write the ids of the list of classes",
-        mended=_ids(case, change),
-        certain=True,
-    )
-
-
-def score_range(case: Case) -> Symptom | None:
-    """Scores that are no probabilities: logits, logarithms, percent."""
-    found = case.detections
-    score = found.score
-    wrong = (score < 0) | (score > 1 + 1e-6)
-    if not wrong.any():
-        return None
-    low, high = float(score.min()), float(score.max())
-    if low < 0:
-        kind, fix = "logits" if high > 0 else "logits or logarithms", "the sigmoid"
-        mended = 1 / (1 + np.exp(-np.clip(score, -700, 700)))
-        why = "the network's outputs were written before the sigmoid"
-    elif high <= 101:
-        kind, fix, mended, why = "percent", "division by 100", score / 100, "percent were written"
-        video = found.video[found.box]
-        of_video = np.zeros(len(found.videos))
-        np.maximum.at(of_video, video, score)
-        if (of_video[np.unique(video)] <= 1).any():  # films that are fractions already
-            mended = np.where(of_video[video] > 1, score / 100, score)
-            wrong = of_video[video] > 1
-    else:
-        kind, fix, mended = "no probabilities", f"division by {high:g}", score / high
-        why = "scores of another scale, or a sum of several models' scores"
-    return Symptom(
-        finding=f"scores are {kind}: {int(wrong.sum())} of {len(score)} are not in 0..1, they go "
-        f"from {low:g} to {high:g}",
-        rows=found.row[wrong],
-        cause=why,
-        mend=f"write them after {fix}",
-        mended=replace(found, score=mended),
-        certain=True,
-    )
-
-
-def exchanged_classes(case: Case) -> Symptom | None:
-    """Classes whose scores say where another class happens."""
-    trial = case.trial()
-    pairs = _exchanged(trial) if case.seen().found(case.iou) >= _SEEN else {}
-    if not pairs:
-        return None
-    if not clearly(trial.mean_ap(), trial.mean_ap(_renamed(trial.detections, pairs)), ratio=1.05):
-        return None
-    found = case.detections
-    shown = ", ".join(f"{old} is {new}" for old, new in list(pairs.items())[:5])
-    return Symptom(
-        finding=f"class ids are exchanged: {len(pairs)} of {len(case.labels)} classes score where "
-        f"another happens; {shown}{', ...' if len(pairs) > 5 else ''}",
-        rows=found.row[np.isin(found.action, list(pairs))],
-        cause="the network's classes are in another order than the list's (by name, by frequency)",
-        mend="write the ids in the order that the network was trained with",
-        mended=_renamed(found, pairs),
-        certain=True,
-    )
-
-
-def _best_ids(case: Case) -> tuple[str, float]:
-    """The change of ids that leaves the highest mAP, and that mAP."""
-    ids = sorted(case.labels.ids)
-    gaps = ids[-1] - ids[0] + 1 != len(ids)
-    maps = {
-        name: case.mean_ap(_ids(case, name)) for name in _CHANGES if gaps or "places" not in name
-    }
+    before = truth.trial_map(scores)
+    options = {}
+    for step in (1, -1, 2, -2):
+        by, side = "one" if abs(step) == 1 else abs(step), "low" if step > 0 else "high"
+        name = f"class ids are off by {by}: every id is {abs(step)} too {side}"
+        options[name] = scores.action + step
+    ids = np.array(sorted(truth.labels.ids))
+    if ids[-1] - ids[0] + 1 != len(ids):
+        for first in (0, 1):
+            place = scores.action - first
+            known = (place >= 0) & (place < len(ids))
+            of_place = np.where(known, ids[np.clip(place, 0, len(ids) - 1)], -1)
+            options[f"class ids are places in the list (from {first}), not ids"] = of_place
+    fixed = {name: replace(scores, action=action) for name, action in options.items()}
+    maps = {name: truth.trial_map(some) for name, some in fixed.items()}
     best = max(maps, key=lambda name: maps[name])
-    return best, maps[best]
+    if not clearly(before, maps[best], ratio=_IDS):
+        return None
+    return Finding(
+        finding=f"{best}; the file has ids {scores.action.min()} to {scores.action.max()}, the "
+        f"classes are {ids[0]} to {ids[-1]}",
+        where=scores.row,
+        cause="classes were counted from 0 and the list's ids from 1, a background class was "
+        "counted, or places were written of a list whose ids have gaps (the 60 of AVA's 80)",
+        fix="write the ids of the list of classes",
+        fixed=fixed[best],
+    )
 
 
-_CHANGES = {
-    "class ids are off by one: every id is 1 too low": "classes were counted from 0, "
-    "the list's ids from 1",
-    "class ids are off by one: every id is 1 too high": "a background class was counted, or 1 was "
-    "added twice",
-    "class ids are places in the list (from 0), not ids": "the ids of the list have gaps, as the "
-    "60 of AVA's 80 do, and places were written",
-    "class ids are places in the list (from 1), not ids": "the ids of the list have gaps, as the "
-    "60 of AVA's 80 do, and places were written",
-}
+def exchanged_ids(scores: DetectionSet, truth: GroundTruth) -> Finding | None:
+    """Class ids are exchanged: classes score where another class happens.
 
-
-def _ids(case: Case, name: str) -> Detections:
-    """Detections with the change of ids of that name."""
-    action = case.detections.action
-    if "places" not in name:
-        return replace(case.detections, action=action + (1 if "too low" in name else -1))
-    ids = np.array(sorted(case.labels.ids))
-    place = action - (1 if "from 1" in name else 0)
-    known = (place >= 0) & (place < len(ids))
-    of_place = ids[np.clip(place, 0, len(ids) - 1)]
-    return replace(case.detections, action=np.where(known, of_place, -1 - np.abs(action)))
-
-
-def _inverted(found: Detections) -> Detections:
-    low, high = found.score.min(initial=0.0), found.score.max(initial=1.0)
-    return replace(found, score=low + high - found.score)
-
-
-def _renamed(found: Detections, pairs: dict[int, int]) -> Detections:
-    action = found.action.copy()
-    for old, new in pairs.items():
-        action[found.action == old] = new
-    return replace(found, action=action)
-
-
-def _exchanged(case: Case) -> dict[int, int]:
-    """Classes (old to new) whose scores go with another class's persons, each with just one."""
-    seen = case.seen()
-    shown = np.flatnonzero(seen.iou >= case.iou)
-    place_of_box = np.full(len(case.detections.video), -1)
-    place_of_box[seen.box[shown]] = np.arange(len(shown))
-    ids = np.array(case.labels.ids)
-    found = case.detections
-    place, index = place_of_box[found.box], np.searchsorted(np.sort(ids), found.action)
-    index = np.minimum(index, len(ids) - 1)
-    there = (place >= 0) & (np.sort(ids)[index] == found.action)
-    scores = np.zeros((len(shown), len(ids)))
-    np.maximum.at(scores, (place[there], index[there]), found.score[there])
-    likeness = _correlation(scores, _does(case, shown, np.sort(ids)))
-    best = likeness.argmax(axis=1)
+    Recognised by scores that correlate with another class's persons, and by the mAP.
+    The user should write the ids in the order that the network was trained with.
+    """
+    if truth.found(scores) < _SEEN:
+        return None
+    ids = np.array(sorted(truth.labels.ids))
+    likeness = _likeness(scores, truth, ids)
     pairs = {}
-    for own, other in enumerate(best):
-        mutual = likeness[:, other].argmax() == own
+    for own, other in enumerate(likeness.argmax(axis=1)):
         clear = likeness[own, other] > max(likeness[own, own], likeness[other, other]) + 0.2
-        if other != own and mutual and clear:
-            pairs[int(np.sort(ids)[own])] = int(np.sort(ids)[other])
-    return pairs if set(pairs) == set(pairs.values()) else {}
+        if clear and likeness[:, other].argmax() == own != other:
+            pairs[int(ids[own])] = int(ids[other])
+    if not pairs or set(pairs) != set(pairs.values()):
+        return None
+    action = scores.action.copy()
+    for old, new in pairs.items():
+        action[scores.action == old] = new
+    fixed = replace(scores, action=action)
+    if not clearly(truth.trial_map(scores), truth.trial_map(fixed), ratio=1.05):
+        return None
+    shown = ", ".join(f"{old} is {new}" for old, new in list(pairs.items())[:5])
+    return Finding(
+        finding=f"class ids are exchanged: {len(pairs)} of {len(ids)} classes score where another "
+        f"happens; {shown}{', ...' if len(pairs) > 5 else ''}",
+        where=scores.row[action != scores.action],
+        cause="the network's classes are in another order than the list's (by name, by frequency)",
+        fix="write the ids in the order that the network was trained with",
+        fixed=fixed,
+    )
 
 
-def _does(case: Case, shown: np.ndarray, ids: np.ndarray) -> np.ndarray:
-    """Which of the (trial) persons do what, as 0 and 1."""
-    sides = ["x1", "y1", "x2", "y2"]
-    persons, truth = case.trial_persons, case.truth[case.truth["action"].isin(ids)]
-    keys = {
-        (int(film), time, *corners): place
-        for place, (film, time, corners) in enumerate(
-            zip(
-                persons.film[shown],
-                persons.time_sec[shown].tolist(),
-                persons.xyxy[shown].tolist(),
-                strict=True,
-            )
-        )
-    }
-    film = {name: number for number, name in enumerate(case.films)}
-    does = np.zeros((len(shown), len(ids)))
-    columns = (truth["video"], truth["time_sec"], *(truth[side] for side in sides), truth["action"])
-    for video, *who, action in zip(*(column.tolist() for column in columns), strict=True):
-        place = keys.get((film[video], *who))
-        if place is not None:
-            does[place, np.searchsorted(ids, action)] = 1
+def unknown_ids(scores: DetectionSet, truth: GroundTruth) -> Finding | None:
+    """Classes are not in the label map, which `aia evaluate` refuses.
+
+    Recognised by ids beyond those of the list.
+    The user should leave these rows out, or give the list that they belong to.
+    """
+    present = truth.table["action"].unique()
+    ids = (*truth.labels.ids, *present[present >= 0])
+    beyond = (scores.action < min(ids)) | (scores.action > max(ids))
+    if not truth.listed or not beyond.any():
+        return None
+    names = ", ".join(map(str, np.unique(scores.action[beyond])[:5]))
+    return Finding(
+        finding=f"detections of classes that are not in the list: {names}",
+        where=scores.row[beyond],
+        cause="the network has classes that the list lacks (background?), or the list is another's",
+        fix="leave these rows out, or give the list they belong to",
+        fixed=scores.keep(~beyond),
+    )
+
+
+def missing_classes(scores: DetectionSet, truth: GroundTruth) -> Finding | None:
+    """Classes of the ground truth are never predicted, or with one score alone.
+
+    Recognised by classes without detections that differ, though their persons have a box.
+    The user should write the network's own scores of all classes.
+    """
+    told = pd.Series(scores.score).groupby(scores.action).agg(["size", "min", "max"])
+    told = told.reindex(sorted(truth.labels.ids), fill_value=0)
+    same = (told["size"] >= 20) & (told["min"] == told["max"])
+    lost: dict[int, int] = {}
+    for class_id, count in told["size"][same | (told["size"] == 0)].items():
+        persons = truth.annotations[truth.annotations["action"] == class_id]
+        iou = truth.pairs(scores, persons).overlap(scores.xyxy).iou
+        seen = int((iou >= truth.iou).sum())
+        if seen >= (2 * _FEW if count else _FEW):
+            lost[int(str(class_id))] = seen
+    if not lost:
+        return None
+    names = [f"{i} {truth.labels.names[truth.labels.index[i]]}" for i in list(lost)[:3]]
+    per_class = truth.frame_map(scores).per_class.items()
+    others = [ap for i, ap in per_class if i not in lost and not np.isnan(ap)]
+    constant = np.isin(scores.action, list(lost))
+    return Finding(
+        finding=f"classes are missing: {len(lost)} of {len(told)} have ground truth but no "
+        f"detection{', or all of one score' if constant.any() else ''} "
+        f"({', '.join(names)}{', ...' if len(lost) > 3 else ''}), though {sum(lost.values())} of "
+        "their persons have a box",
+        where=scores.row[constant],
+        cause="the network was trained without them, ids were lost on the way, a column was "
+        "filled with a constant, or a threshold leaves none",
+        fix="write the network's scores of all classes (estimate: they score as the others do)",
+        map_after=float(np.mean(others)) if others else 0.0,
+    )
+
+
+def _likeness(scores: DetectionSet, truth: GroundTruth, ids: np.ndarray) -> np.ndarray:
+    """Correlate the scores of each class (rows) with the persons of each class (columns)."""
+    overlap, persons = truth.overlap(scores), truth.persons
+    shown = np.flatnonzero(overlap.iou >= truth.iou)
+    person_of_box = np.full(len(scores.video), -1)
+    person_of_box[overlap.box[shown]] = np.arange(len(shown))
+    person = person_of_box[scores.box]
+    index = np.searchsorted(ids, scores.action).clip(max=len(ids) - 1)
+    there = (person >= 0) & (ids[index] == scores.action)
+    says = np.zeros((len(shown), len(ids)))
+    np.maximum.at(says, (person[there], index[there]), scores.score[there])
+
+    where = persons.iloc[shown][["key", *SIDES]].assign(person=np.arange(len(shown)))
+    table = truth.annotations[truth.annotations["action"].isin(ids)]
+    table = table.drop(columns="person", errors="ignore").merge(where, on=["key", *SIDES])
+    does = np.zeros_like(says)
+    does[table["person"], np.searchsorted(ids, table["action"])] = 1
     does[:, does.sum(axis=0) < 10] = 0
-    return does
-
-
-def _correlation(scores: np.ndarray, does: np.ndarray) -> np.ndarray:
-    """Of each column of scores with each of deeds; 0 for one that never changes."""
     columns = []
-    for table in (scores, does):
-        centred = table - table.mean(axis=0) if len(table) else table
+    for values in (says, does):
+        centred = values - values.mean(axis=0) if len(values) else values
         length = np.linalg.norm(centred, axis=0)
         columns.append(centred / np.where(length > 0, length, np.inf))
     return columns[0].T @ columns[1]

@@ -1,206 +1,163 @@
-"""Detections whose times are of another clock: shifted, of other units, not rounded.
+"""Detections whose times are of another clock: shifted, in other units, not on whole seconds.
 
-Every box votes for the differences of time at which a person of its film stands where it is. Where
-persons hardly move, many differences find them; then the mAP decides.
+Every box votes for the differences of time at which a person of its video stands where it is.
+Where persons hardly move, many differences find them; then the mAP decides.
 """
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 from jaxtyping import Float
 
 from aia.boxes import iou_matrix
-from aia.doctor.case import Case, Symptom
-from aia.doctor.detections import Detections
-from aia.doctor.geometry import where_better
+from aia.doctor.detections import DetectionSet
+from aia.doctor.finding import Finding
+from aia.doctor.truth import FEW, SIDES, GroundTruth, where_better
 
-_VOTERS, _PERSONS = 150, 3000  # of a film
-_COMMON, _OWN = 12, 4  # differences that are tried for all films, for each
+_VOTERS, _PERSONS = 150, 3000  # of a video
+_COMMON, _OWN = 12, 4  # differences that are tried for all videos, for each
 _NEAR = 0.03  # of mean IoU: as good
-_UNITS = {
-    1000.0: "milliseconds", 30.0: "frames at 30 a second", 29.97: "frames at 29.97 a second",
-    25.0: "frames at 25 a second", 24.0: "frames at 24 a second",
-    23.976: "frames at 23.976 a second", 15.0: "frames at 15 a second",
-    12.0: "frames at 12 a second", 10.0: "frames at 10 a second", 8.0: "frames at 8 a second",
-    50.0: "frames at 50 a second", 60.0: "frames at 60 a second",
-}  # fmt: skip
+_SEEN = 0.1  # mean IoU below which no difference is the common one, and mAP tells nothing
+_RATES = (24, 25, 30)
+_UNITS = {"in milliseconds": 1000.0} | {
+    f"in frames at {rate:g} a second": rate
+    for rate in (30, 29.97, 25, 24, 23.976, 15, 12, 10, 8, 50, 60)
+}
+_OTHER_RATES = {
+    f"of another rate: {real} frames a second were counted as {taken}": real / taken
+    for real in _RATES
+    for taken in _RATES
+    if real != taken
+}
 
 
-class Shifted(NamedTuple):
-    """Times that fit better."""
+def clock(scores: DetectionSet, truth: GroundTruth) -> Finding | None:
+    """Times are of another clock: too early or late, in frames, of another rate, not whole.
 
-    detections: Detections
-    boxes: np.ndarray
-    offset_sec: Float[np.ndarray, " films"]
-    """What was added, by film of the ground truth; NaN where nothing was."""
-    mean_iou: float
+    Recognised by the times at which boxes cover persons best.
+    The user should write the seconds of the key frames as the ground truth has them.
+    """
+    best, base, unit = shifted(scores, truth), scores, ""
+    others = [(name, replace(scores, time_sec=some)) for name, some in _other_times(scores, truth)]
+    for shift in (False, True):
+        if truth.found(best or scores) >= 0.5:
+            break
+        for name, changed in others:
+            if not shift:
+                better = where_better(scores, changed, truth)
+            else:
+                better = None if name in _OTHER_RATES else shifted(changed, truth)
+            least = truth.overlap(best or scores).iou.mean() + _NEAR
+            if better and truth.overlap(better).iou.mean() > least:
+                best, base, unit = better, changed, name
+    moved = shifted(base, truth) if unit else None
+    if moved and best and truth.overlap(moved).iou.mean() > truth.overlap(best).iou.mean() + _NEAR:
+        best = moved
+    return None if best is None else _finding(scores, best, base, unit, truth)
 
 
-def clock(case: Case) -> Symptom | None:
-    """Times that are too early or too late, in other units, or off the whole second."""
-    found = case.detections
-    best, best_unit = shifted(case), ""
-    if case.seen(best.detections if best else None).found(case.iou) < 0.5:
-        for unit, times in _other_times(case):
-            option = _with_unit(case, replace(found, time_sec=times))
-            if option and (best is None or option.mean_iou > best.mean_iou + _NEAR):
-                best, best_unit = option, unit
-    if best is None:
+def shifted(scores: DetectionSet, truth: GroundTruth) -> DetectionSet | None:
+    """Add the difference of times, common or each video's own, that covers persons better."""
+    votes = _votes(scores, truth)
+    if not len(votes):
         return None
-    return _symptom(case, best, best_unit)
+    common = votes.groupby("offset")["weight"].sum().nlargest(_COMMON).index
+    tried = {some: truth.overlap(_moved(scores, some)).iou for some in (0.0, *common, 1.0, -1.0)}
+    top = max(iou.mean() for iou in tried.values())
+    near = [offset for offset, iou in tried.items() if iou.mean() >= top - _NEAR]
+    undecided = len(near) > 1 and top >= _SEEN
+    maps = {some: truth.trial_map(_moved(scores, some)) if undecided else 0.0 for some in near}
+    chosen = max(near, key=lambda offset: maps[offset] + tried[offset].mean())
+    if tried[chosen].mean() <= tried[0.0].mean():  # it must bring boxes to annotated key frames
+        listed = truth.annotations["key"]
+        both = scores, _moved(scores, chosen)
+        there = [np.isin(truth.key(some), listed).sum() for some in both]
+        chosen = chosen if there[1] > there[0] else 0.0
 
-
-def _with_unit(case: Case, changed: Detections) -> Shifted | None:
-    """Times in another unit, shifted as well where that is better."""
-    option = None
-    better = where_better(case, changed, case.seen())
-    if better:
-        nothing = np.full(len(case.films), np.nan)
-        option = Shifted(better.detections, better.boxes, nothing, better.mean_iou)
-    moved = shifted(case.having(changed))
-    least = (option.mean_iou if option else case.seen().mean()) + _NEAR
-    if moved and case.seen(moved.detections).mean() >= least:
-        option = moved._replace(boxes=np.ones(len(changed.video), bool))
-    return option
-
-
-def shifted(case: Case) -> Shifted | None:
-    """The common difference of times, or each film's own, that covers persons better."""
-    found, before = case.detections, case.seen()
-    votes = _votes(case)
-    everyone: dict[float, float] = {}
-    for of_film in votes:
-        for offset, weight in of_film.items():
-            everyone[offset] = everyone.get(offset, 0.0) + weight
-    if not everyone:
-        return None
-    common = sorted(everyone, key=lambda offset: -everyone[offset])[:_COMMON]
-    common = list(dict.fromkeys([0.0, *common, 1.0, -1.0]))
-    tried = {
-        offset: case.seen(_moved(found, np.full(len(found.video), offset))) for offset in common
-    }
-    top = max(seen.mean() for seen in tried.values())
-    near = [offset for offset in common if tried[offset].mean() >= top - _NEAR]
-    chosen = max(near, key=lambda offset: tried[offset].mean())
-    if len(near) > 1:
-        trials = {offset: _trial_map(case, offset) for offset in near}
-        chosen = max(near, key=lambda offset: trials[offset] + tried[offset].mean())
-    if tried[chosen].mean() <= tried[0.0].mean() and not _more_listed(case, chosen):
-        chosen = 0.0
-    offset_of_film = _own_offsets(case, votes, chosen, tried[chosen].by_film(tried[chosen].iou))
-    if not (offset_of_film != 0).any():
-        return None
-    per_box = np.append(offset_of_film, chosen)[case.film_of_box]
-    better = where_better(case, _moved(found, per_box), before)
-    if better is None:
-        return None
-    touched = np.zeros(len(case.films), bool)
-    known = better.boxes & (case.film_of_box >= 0)
-    touched[case.film_of_box[known]] = True
-    touched &= offset_of_film != 0
-    boxes = better.boxes & (per_box != 0)
-    return Shifted(
-        better.detections, boxes, np.where(touched, offset_of_film, np.nan), better.mean_iou
-    )
-
-
-def _more_listed(case: Case, offset: float) -> bool:
-    """Whether more boxes fall on annotated key frames with the offset."""
-    moved = case.having(_moved(case.detections, np.full(len(case.detections.video), offset)))
-    return bool(moved.listed_boxes().sum() > case.listed_boxes().sum())
-
-
-def _own_offsets(
-    case: Case, votes: list[dict[float, float]], chosen: float, mean_iou: np.ndarray
-) -> Float[np.ndarray, " films"]:
-    """Each film's offset: `chosen`, unless another of its own covers it clearly better."""
-    offsets = np.full(len(case.films), chosen)
-    ranked = [sorted(some, key=lambda offset: -some[offset])[:_OWN] for some in votes]  # noqa: B023
-    best = mean_iou + 0.05
+    offsets = np.full(len(truth.videos), chosen)
+    best = truth.by_video(tried[chosen]) + 0.05
+    persons = np.bincount(truth.persons["place"], minlength=len(truth.videos))
+    votes = votes.sort_values("weight", ascending=False, kind="stable")
+    video = truth.place(scores)
     for place in range(_OWN):
-        own = np.array([some[place] if place < len(some) else chosen for some in ranked])
-        per_box = np.append(own, chosen)[case.film_of_box]
-        seen = case.seen(_moved(case.detections, per_box))
-        now = seen.by_film(seen.iou)
-        better = (now > best) & (seen.persons_by_film() >= 8)
-        offsets[better], best[better] = own[better], now[better]
-    return offsets
+        own = votes.groupby("video")["offset"].nth(place)
+        tries = np.full(len(truth.videos), chosen)
+        tries[votes.loc[own.index, "video"]] = own
+        now = truth.by_video(truth.overlap(_moved(scores, np.append(tries, chosen)[video])).iou)
+        better = (now > best) & (persons >= FEW)
+        offsets[better], best[better] = tries[better], now[better]
+    if not offsets.any():
+        return None
+    return where_better(scores, _moved(scores, np.append(offsets, chosen)[video]), truth)
 
 
-def _votes(case: Case) -> list[dict[float, float]]:
-    """By film, how strongly each difference (ground truth less detection) is supported."""
-    found, persons = case.detections, case.persons
+def _votes(scores: DetectionSet, truth: GroundTruth) -> pd.DataFrame:
+    """How strongly each difference (ground truth less detection) is supported in each video."""
+    at, time_sec = truth.persons["place"].to_numpy(), truth.persons["time_sec"].to_numpy()
+    persons_xyxy = truth.persons[SIDES].to_numpy(np.float64)
     random = np.random.default_rng(0)
-    film_of_box = np.where(found.used(), case.film_of_box, -1)
-    votes: list[dict[float, float]] = []
-    for film in range(len(case.films)):
-        boxes, there = np.flatnonzero(film_of_box == film), np.flatnonzero(persons.film == film)
-        boxes = random.permutation(boxes)[:_VOTERS]
-        there = random.permutation(there)[:_PERSONS]
-        overlap = iou_matrix(found.xyxy[boxes], persons.xyxy[there])
-        box, person = np.nonzero(overlap >= case.iou)
-        difference = persons.time_sec[there[person]] - found.time_sec[boxes[box]]
-        values, number = np.unique(np.rint(difference * 1000), return_inverse=True)
-        weight = np.bincount(number, overlap[box, person] ** 2, minlength=len(values))
-        votes.append(dict(zip((values / 1000).tolist(), weight.tolist(), strict=True)))
-    return votes
+    place = np.where(scores.used(), truth.place(scores), -1)
+    votes = [pd.DataFrame({"video": [], "offset": [], "weight": []})]
+    for video in np.unique(place[place >= 0]):
+        boxes = random.permutation(np.flatnonzero(place == video))[:_VOTERS]
+        there = random.permutation(np.flatnonzero(at == video))[:_PERSONS]
+        overlap = iou_matrix(scores.xyxy[boxes], persons_xyxy[there])
+        box, person = np.nonzero(overlap >= truth.iou)
+        offset = np.round(time_sec[there[person]] - scores.time_sec[boxes[box]], 3)
+        weight = pd.Series(overlap[box, person] ** 2).groupby(offset).sum()
+        votes.append(
+            pd.DataFrame({"video": video, "offset": weight.index, "weight": weight.to_numpy()})
+        )
+    return pd.concat([some for some in votes if len(some)] or votes, ignore_index=True)
 
 
-def _other_times(case: Case) -> Iterator[tuple[str, Float[np.ndarray, " boxes"]]]:
-    """Times in seconds if they were in other units; rounded, where the ground truth is."""
-    found = case.detections
-    whole = bool((case.truth["time_sec"] % 1 == 0).all())
-    if whole and (found.time_sec % 1 != 0).any():
-        yield "not on whole seconds: rounded", np.rint(found.time_sec)
-        yield "not on whole seconds: cut", np.floor(found.time_sec)
-        yield "not on whole seconds: the next one", np.ceil(found.time_sec)
-    spread = [
-        np.ptp(times) if len(times) else 0 for times in (found.time_sec, case.truth["time_sec"])
-    ]
-    if spread[0] > 3 * spread[1]:
-        for factor, unit in _UNITS.items():
-            seconds = found.time_sec / factor
-            yield f"in {unit}", np.rint(seconds) if whole else seconds
+def _other_times(
+    scores: DetectionSet, truth: GroundTruth
+) -> Iterator[tuple[str, Float[np.ndarray, " boxes"]]]:
+    """Yield times in seconds if they were in other units; rounded, where the ground truth is."""
+    times, annotated = scores.time_sec, truth.table["time_sec"].to_numpy()
+    whole = bool((annotated % 1 == 0).all())
+    if whole and (times % 1 != 0).any():
+        yield "not on whole seconds: rounded", np.rint(times)
+        yield "not on whole seconds: cut", np.floor(times)
+        yield "not on whole seconds: the next one", np.ceil(times)
+    units = _UNITS if np.ptp(times) > 3 * np.ptp(annotated) else _OTHER_RATES
+    for name, factor in units.items():
+        yield name, np.rint(times / factor) if whole else times / factor
 
 
-def _moved(found: Detections, offset: np.ndarray) -> Detections:
-    return replace(found, time_sec=np.round(found.time_sec + offset, 6))
+def _moved(scores: DetectionSet, offset: float | np.ndarray) -> DetectionSet:
+    return replace(scores, time_sec=np.round(scores.time_sec + offset, 6))
 
 
-def _trial_map(case: Case, offset: float) -> float:
-    moved = _moved(case.detections, np.full(len(case.detections.video), offset))
-    return case.having(moved).trial().mean_ap()
-
-
-def _symptom(case: Case, best: Shifted, unit: str) -> Symptom:
-    found = case.detections
-    seen = [case.seen(), case.seen(best.detections)]
-    hits = [int((one.iou >= case.iou).sum()) for one in seen]
-    moved = best.offset_sec[~np.isnan(best.offset_sec)]
+def _finding(
+    scores: DetectionSet, fixed: DetectionSet, base: DetectionSet, unit: str, truth: GroundTruth
+) -> Finding:
+    """Describe the change from `base` (times in seconds, where they were in a unit) to `fixed`."""
+    changed = (fixed.time_sec != scores.time_sec) & scores.used()
+    offset = pd.Series(np.round(fixed.time_sec - base.time_sec, 6)[changed])
+    video = np.array(scores.videos, object)[scores.video[changed]]
+    offset = offset.groupby(video, sort=False).first()
+    offset = offset[offset != 0]
     words = [f"times are {unit}"] if unit else []
-    if len(moved) and (moved == moved[0]).all():
-        late = "late" if moved[0] < 0 else "early"
-        words.append(f"clock offset: detections are {abs(moved[0]):g} s too {late}")
-        fix = f"add {moved[0]:g} s to their times"
-    elif len(moved):
-        words.append(f"clock offset by film: {moved.min():g} to {moved.max():g} s are missing")
-        few = [
-            f"{case.films[i]} {best.offset_sec[i]:+g} s"
-            for i in np.flatnonzero(~np.isnan(best.offset_sec))
-        ]
-        fix = f"add to each film's times: {', '.join(few[:5])}{', ...' if len(few) > 5 else ''}"
-    else:
-        fix = "write the seconds of the key frames as the ground truth has them"
-    extent = f" in {len(moved)} of {len(case.films)} films" if len(moved) else ""
-    return Symptom(
-        finding=f"{' and '.join(words)}{extent}; {hits[0]} of {len(seen[0].iou)} persons have a "
-        f"box on them at their time, {hits[1]} after the mend",
-        rows=found.row[found.of_boxes(best.boxes)],
-        cause="seconds were counted from another start (of a cut film, of the annotated part, from "
-        "1 or 0, from a clip's middle), or are frame numbers",
-        mend=fix,
-        mended=best.detections,
-        certain=True,
+    fix = "write the seconds of the key frames as the ground truth has them"
+    if offset.nunique() == 1:
+        first = offset.iloc[0]
+        late = "late" if first < 0 else "early"
+        words.append(f"clock offset: detections are {abs(first):g} s too {late}")
+        fix = f"add {first:g} s to their times"
+    elif len(offset):
+        words.append(f"clock offset by video: {offset.min():g} to {offset.max():g} s are missing")
+        few = ", ".join(f"{name} {value:+g} s" for name, value in offset.head().items())
+        fix = f"add to each video's times: {few}{', ...' if len(offset) > 5 else ''}"
+    extent = f" in {len(offset)} of {len(truth.videos)} videos" if len(offset) else ""
+    return Finding(
+        finding=f"{' and '.join(words)}{extent}; {truth.evidence(scores, fixed)}",
+        where=scores.rows_of(changed),
+        cause="seconds were counted from another start (of a cut video, of the annotated part, "
+        "from 1 or 0, from a clip's middle), or are frame numbers",
+        fix=fix,
+        fixed=fixed,
     )

@@ -1,7 +1,7 @@
-"""Look, mend, evaluate again, look again: from a file of detections to findings.
+"""Look, fix, evaluate again, look again: from a file of detections to findings.
 
-Films, times and corners come first: with them wrong, nothing can be told of classes and scores.
-Then ids and scores, then rows, and at last what is not in the file at all.
+Videos, times and corners come first: with them wrong, nothing can be told of classes and scores.
+Then classes and scores, then rows, and at last what is not in the file at all.
 """
 
 from collections.abc import Callable, Sequence
@@ -11,46 +11,36 @@ from typing import NamedTuple
 
 import numpy as np
 
-from aia.doctor import absent, classes, clock, geometry, names, numbers, rows
-from aia.doctor.case import Case, Symptom
-from aia.doctor.detections import Detections
+from aia.doctor import boxes, classes, rows, videos
+from aia.doctor.clock import clock
+from aia.doctor.detections import DetectionSet
 from aia.doctor.finding import SEPARATOR, Finding
-from aia.doctor.formats import FORMATS, TURNS, in_order
-from aia.doctor.reading import ScoreFile, lines_of, read_score_file
-from aia.doctor.scaling import fit_affine
-from aia.errors import InputError
+from aia.doctor.reading import lines_of, read_detection_set
+from aia.doctor.truth import GroundTruth
+from aia.evaluate.frame_map import read_groundtruth
 from aia.evaluate.protocols import protocol_named
-from aia.labels import ClassList, read_labels
-from aia.tables import read_actions, read_excluded
+from aia.tables import read_excluded
 
-Look = Callable[[Case], Symptom | None]
+Symptom = Callable[[DetectionSet, GroundTruth], Finding | None]
 
-_FILES: tuple[Look, ...] = (names.other_names, numbers.pixels)
-_BOXES: tuple[Look, ...] = (
-    geometry.box_format, geometry.swapped_corners, clock.clock, geometry.scaled_or_shifted,
+_BOXES: tuple[Symptom, ...] = (boxes.box_form, clock, boxes.scaled_or_shifted)
+_CLASSES: tuple[Symptom, ...] = (classes.shifted_ids, classes.exchanged_ids)
+_ROWS: tuple[Symptom, ...] = (
+    classes.unknown_ids, rows.duplicates, rows.several_boxes_a_person, rows.unlisted_key_frames,
 )  # fmt: skip
-_CLASSES: tuple[Look, ...] = (
-    classes.ids_or_inverted_scores, classes.exchanged_classes, classes.score_range,
-)  # fmt: skip
-_ROWS: tuple[Look, ...] = (
-    rows.unknown_ids, rows.duplicates, rows.order_of_rows,
-    rows.several_boxes_a_person, rows.excluded_key_frames, rows.unlisted_key_frames,
-)  # fmt: skip
-_SCORES: tuple[Look, ...] = (absent.constant_scores, absent.ties)
-_LITTLE = 0.3  # of the persons have a box; one mend does not explain it
 _ROUNDS = 5  # of looking at boxes
 _SHOWN = 3  # rows of an example
 
 
 class Diagnosis(NamedTuple):
-    """What is wrong with a file of detections."""
+    """Findings about a file of detections."""
 
     findings: list[Finding]
     """The greatest gain of mAP first."""
     map_before: float
-    """Of the file as it is, as a fraction."""
+    """Frame mAP of the file as it is, as a fraction."""
     map_after: float
-    """With all mended that the file allows."""
+    """Frame mAP with all fixed that the file allows."""
     rows: int
 
 
@@ -79,189 +69,82 @@ def diagnose(
     Raises:
         InputError: the detections cannot be taken apart into rows, or another file is wrong.
     """
-    if not 0 < iou <= 1:
-        raise InputError(f"iou is {iou}, expected more than 0 and at most 1")
-    truth = read_actions(groundtruth)
-    present = tuple(int(i) for i in np.unique(truth["action"][truth["action"] >= 0]))
-    if labels is None:
-        listed = ClassList(present, tuple(f"action {i}" for i in present), ("",) * len(present))
-    else:
-        listed = read_labels(labels)
-    if not set(present) & set(listed.ids):
-        raise InputError(
-            f"{groundtruth}: none of its {len(present)} actions is "
-            f"{'there' if labels is None else f'in {labels}'}; do the files belong together?"
-        )
-    file = read_score_file(scores)
-    case = Case(
-        detections=file.detections,
-        truth=truth,
-        labels=listed,
+    table, classes_evaluated = read_groundtruth(groundtruth, labels=labels, iou=iou)
+    truth = GroundTruth(
+        table=table,
+        labels=classes_evaluated,
         listed=labels is not None,
-        excluded=read_excluded(excluded),
         protocol=protocol_named(protocol),
         iou=iou,
-        sizes_hw=_sizes(frames),
+        excluded=read_excluded(excluded),
+        sizes_wh=_sizes(frames),
     )
-    return _Course(scores, file, case).diagnosis()
+    return Diagnoser(Path(scores), read_detection_set(Path(scores)), truth).run()
 
 
-class _Course:
-    """One file on its way from symptom to symptom."""
+class Diagnoser:
+    """One file on its way from symptom to symptom; what is found is fixed before the next."""
 
-    def __init__(self, path: Path | str, file: ScoreFile, case: Case) -> None:
-        self.path, self.file, self.case = path, file, case
-        self.rows = len(file.detections) + len(file.no_numbers)
-        self.map = self.first_map = case.mean_ap() if len(file.detections) else 0.0
+    def __init__(self, path: Path, scores: DetectionSet, truth: GroundTruth) -> None:
+        self.path, self.file, self.scores, self.truth = path, scores, scores, truth
+        self.map = truth.mean_ap(scores)
         self.findings: list[Finding] = []
 
-    def diagnosis(self) -> Diagnosis:
+    def run(self) -> Diagnosis:
         """Go through all symptoms."""
-        self._of_file()
-        if len(self.case.detections):
-            for look in _FILES:
-                self._look(look)
-            as_they_were = self.case.detections.xyxy
-            self._boxes()
-            if self.case.detections.xyxy is as_they_were:
-                self._look(numbers.beyond_the_frame)
-            self._look(geometry.boxes_elsewhere)
-            while any([self._look(look) for look in _CLASSES]) and len(self.findings) < 12:
-                self._boxes()
-            for look in _ROWS:
-                self._look(look)
-            if not self._look(absent.high_threshold):
-                self._look(absent.no_detections)
-                self._look(absent.missing_classes)
-            for look in _SCORES:
-                self._look(look)
+        first_map = self.map
+        if not self._look(rows.nothing):
+            self._look(videos.other_names)
+            if not self._look(videos.wrong_split):
+                self._look_inside()
         ranked = sorted(self.findings, key=lambda one: -one.gain)
-        return Diagnosis(ranked, self.first_map, self.map, self.rows)
+        return Diagnosis(ranked, first_map, self.map, len(self.file))
 
-    def _boxes(self) -> None:
-        """Mend what covers the persons best, and look again."""
+    def _look_inside(self) -> None:
+        self._look(boxes.pixels)
+        self._look_at_boxes()
+        self._look(boxes.boxes_elsewhere)
+        while any([self._look(symptom) for symptom in _CLASSES]) and len(self.findings) < 12:
+            self._look_at_boxes()
+        for symptom in _ROWS:
+            self._look(symptom)
+        if not self._look(rows.high_threshold):
+            self._look(rows.empty_key_frames)
+            self._look(classes.missing_classes)
+
+    def _look_at_boxes(self) -> None:
+        """Fix what covers the persons best, and look again."""
         for _ in range(_ROUNDS):
-            found = [symptom for look in _BOXES if (symptom := look(self.case)) is not None]
-            if all(self._covers_little(one) for one in [None, *found]):
-                both = two_mistakes(self.case)
-                found = [both] if both else found
+            found = [one for symptom in _BOXES if (one := symptom(self.scores, self.truth))]
             if not found:
                 return
-            self._accept(max(found, key=lambda one: round(self.case.seen(one.mended).mean(), 2)))
+            self._add(max(found, key=self._covered))
 
-    def _covers_little(self, symptom: Symptom | None) -> bool:
-        return self.case.seen(symptom and symptom.mended).found(self.case.iou) < _LITTLE
+    def _covered(self, finding: Finding) -> float:
+        return round(self.truth.overlap(finding.fixed or self.scores).iou.mean(), 2)
 
-    def _look(self, look: Look) -> bool:
-        symptom = look(self.case)
-        return symptom is not None and self._accept(symptom)
+    def _look(self, symptom: Symptom) -> bool:
+        finding = symptom(self.scores, self.truth)
+        if finding is not None:
+            self._add(finding)
+        return finding is not None
 
-    def _accept(self, symptom: Symptom) -> bool:
-        """Mend and evaluate; whether it is a finding."""
-        before = self.map if symptom.before is None else symptom.before
-        mended_map = self.map
-        if symptom.mended is not None and symptom.after is None:
-            if not symptom.certain and symptom.before is None and self._hopeless(symptom):
-                return False
-            mended_map = self.case.mean_ap(symptom.mended)
-        after = mended_map if symptom.after is None else symptom.after
-        enough = after >= before + symptom.least_gain and after >= before * symptom.least_ratio
-        if not symptom.certain and not enough:
-            return False
-        examples = lines_of(self.path, self.file, np.sort(symptom.rows)[:_SHOWN])
+    def _add(self, finding: Finding) -> None:
+        """Fix it, and measure what that brings."""
+        before, after = self.map, finding.map_after
+        if finding.fixed is not None:
+            self.scores = finding.fixed
+            self.map = after = self.truth.mean_ap(self.scores)
+        some = np.sort(finding.where)[:_SHOWN]
         self.findings.append(
-            Finding(
-                finding=symptom.finding,
-                rows=len(symptom.rows),
-                share=len(symptom.rows) / max(self.rows, 1),
+            replace(
+                finding,
+                share=finding.rows / max(len(self.file), 1),
                 map_before=before,
-                map_after=after,
-                example=SEPARATOR.join(examples),
-                cause=symptom.cause,
-                mend=symptom.mend,
-                estimated=symptom.mended is None,
+                map_after=before if after is None else after,
+                example=SEPARATOR.join(lines_of(self.path, self.file, some)),
             )
         )
-        if symptom.mended is not None:
-            self.case, self.map = self.case.having(symptom.mended), mended_map
-        return True
-
-    def _hopeless(self, symptom: Symptom) -> bool:
-        """Whether some films already tell that the gain is far too small."""
-        trial = self.case.trial()
-        if trial is self.case or symptom.mended is None:
-            return False
-        after = self.case.having(symptom.mended).trial().mean_ap()
-        return after < trial.mean_ap() + symptom.least_gain / 2
-
-    def _of_file(self) -> None:
-        """Values that are no numbers, and a header."""
-        if self.file.header:
-            self._accept(
-                Symptom(
-                    finding="the file begins with the names of its columns",
-                    rows=np.zeros(0, np.int64),
-                    cause="it was written with a header, which AVA's files do not have",
-                    mend="leave the first line out",
-                    certain=True,
-                    after=self.map,
-                )
-            )
-        if not self.rows:
-            self._accept(
-                Symptom(
-                    finding="no detections: the file is empty",
-                    rows=np.zeros(0, np.int64),
-                    cause="a threshold on persons or scores leaves no boxes, or the run broke off",
-                    mend="lower the threshold and score again",
-                    certain=True,
-                )
-            )
-        if len(self.file.no_numbers):
-            self._accept(
-                Symptom(
-                    finding=f"{len(self.file.no_numbers)} rows hold a value that is no number, or "
-                    "a class that is not whole",
-                    rows=self.file.no_numbers,
-                    cause="training diverged, or the rows were cut",
-                    mend="leave these rows out (they are left out in all that follows)",
-                    certain=True,
-                    after=self.map,
-                )
-            )
-
-
-def two_mistakes(case: Case) -> Symptom | None:
-    """A wrong format or turn of boxes that only shows once another mistake is mended, too."""
-    found, best, best_iou = case.detections, None, case.seen().mean() + 0.15
-    for form in FORMATS + TURNS:
-        changed = replace(found, xyxy=in_order(form.to_xyxy(found.xyxy)))
-        follower = _best_after(case.having(changed))
-        reached = case.seen(follower).mean()
-        if reached > best_iou + 0.01 and geometry.believable(case, follower):
-            best, best_iou = (form, changed), reached
-    if best is None:
-        return None
-    return Symptom(
-        finding=f"{best[0].is_wrong} (it shows once the next mistake is mended, too)",
-        rows=found.row,
-        cause="the program that wrote them keeps boxes in another way than AVA's files do",
-        mend=best[0].mend,
-        mended=best[1],
-        certain=True,
-    )
-
-
-def _best_after(case: Case) -> Detections:
-    """The detections with the one mend more that covers the persons best."""
-    found = case.detections
-    affine = fit_affine(case)
-    boxes = [form.to_xyxy(found.xyxy) for form in TURNS]
-    boxes += [affine.of(found.xyxy)] if affine else []
-    options = [replace(found, xyxy=some) for some in boxes]
-    moved = clock.shifted(case)
-    options += [moved.detections] if moved else []
-    return max(options, key=lambda option: case.seen(option).mean())
 
 
 def _sizes(frames: Sequence[Path | str]) -> dict[str, tuple[int, int]]:
@@ -269,4 +152,4 @@ def _sizes(frames: Sequence[Path | str]) -> dict[str, tuple[int, int]]:
         return {}
     from aia.video.store import readable_stores
 
-    return {video: store.size_hw for video, store in readable_stores(frames).items()}
+    return {video: store.size_hw[::-1] for video, store in readable_stores(frames).items()}

@@ -1,53 +1,58 @@
-"""Findings as people read them, and as a table."""
+"""Findings: what a symptom tells, how people read it, and as a table."""
 
 import csv
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
 
+import numpy as np
+from jaxtyping import Int
+
+from aia.doctor.detections import NO_ROWS, DetectionSet
 from aia.files import atomic_path
 
 SEPARATOR = " | "
 """Between the rows of an example."""
-COLUMNS = ("finding", "rows", "share", "map_before", "map_after", "example", "cause", "mend")
+COLUMNS = ("finding", "rows", "share", "map_before", "map_after", "example", "cause", "fix")
 
 
-class Finding(NamedTuple):
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Finding:
     """A mistake in a file of detections."""
 
     finding: str
     """What is wrong, with the counts that show it."""
-    rows: int
-    """Rows of the file that are concerned; 0 where rows are missing."""
-    share: float
-    """Of all rows."""
-    map_before: float
-    map_after: float
-    """As fractions: with the findings before it mended, and with it mended as well."""
-    example: str
-    """Up to three rows, with their places in the file."""
     cause: str
-    mend: str
-    estimated: bool = False
-    """Whether `map_after` is an estimate, since the file does not hold what is missing."""
+    fix: str
+    """What the user should do."""
+    where: Int[np.ndarray, " rows"] = field(default_factory=NO_ROWS.copy, repr=False)
+    """Rows of the file that are concerned; none where rows are missing."""
+    fixed: DetectionSet | None = field(default=None, repr=False)
+    """The detections without the mistake; None if the file does not hold what is missing."""
+    share: float = 0.0
+    """Of all rows."""
+    map_before: float = 0.0
+    """As a fraction, with the findings before it fixed."""
+    map_after: float | None = None
+    """With it fixed as well. A symptom gives it only as an estimate, without `fixed`."""
+    example: str = ""
+    """Up to three rows, with their places in the file."""
+
+    @property
+    def rows(self) -> int:
+        """Number of rows that are concerned."""
+        return len(self.where)
 
     @property
     def gain(self) -> float:
-        """What mending it brings."""
-        return self.map_after - self.map_before
+        """Difference of mAP that the fix brings."""
+        return (self.map_before if self.map_after is None else self.map_after) - self.map_before
 
 
-def report(findings: Sequence[Finding], *, left: Sequence[str] = ()) -> str:
-    """Plain text: each finding as a paragraph, in the order given.
-
-    Args:
-        findings: the greatest gain first.
-        left: lines about the whole file that come last.
-    """
-    if not findings:
-        return "\n".join(["nothing found", *left])
+def report(findings: Sequence[Finding]) -> str:
+    """Write findings as plain text, a paragraph each, in the order given."""
     paragraphs = [_paragraph(number, one) for number, one in enumerate(findings, start=1)]
-    return "\n\n".join([*paragraphs, *(["\n".join(left)] if left else [])])
+    return "\n\n".join(paragraphs) or "nothing found"
 
 
 def write_findings(path: Path | str, findings: Sequence[Finding]) -> None:
@@ -60,16 +65,15 @@ def write_findings(path: Path | str, findings: Sequence[Finding]) -> None:
 
 
 def _paragraph(number: int, one: Finding) -> str:
-    about = "about " if one.estimated else ""
-    before, after = 100 * one.map_before, 100 * one.map_after
-    change = f"{before:.2f} -> {about}{after:.2f} ({after - before:+.2f})"
+    about = "about " if one.fixed is None else ""
+    before, gain = 100 * one.map_before, 100 * one.gain
     rows = f"{one.rows} ({100 * one.share:.1f} %)" if one.rows else "those that are missing"
     lines = [
         f"{number}. {one.finding}",
-        f"   mAP    {change}",
+        f"   mAP    {before:.2f} -> {about}{before + gain:.2f} ({gain:+.2f})",
         f"   rows   {rows}",
         *(f"          {line}" for line in filter(None, one.example.split(SEPARATOR))),
         f"   cause  {one.cause}",
-        f"   mend   {one.mend}",
+        f"   fix    {one.fix}",
     ]
     return "\n".join(lines)

@@ -1,162 +1,203 @@
-"""Rows that should not be there, and rows in an order that matters."""
+"""Rows that should not be there, and rows that are missing."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+import pandas as pd
 
-from aia.doctor.case import Case, Symptom
-from aia.doctor.overlap import Persons, frame_keys, pair_iou, pairs
+from aia.boxes import pair_iou
+from aia.doctor.detections import DetectionSet
+from aia.doctor.finding import Finding
+from aia.doctor.truth import GroundTruth, frame_key, pairs
+from aia.evaluate.frame_map import average_precision, rank
 
 _DUPLICATES = 0.005  # share of rows from which equal ones are a finding
 _SAME = 0.7  # IoU of two boxes of one person
 _CROWDED = 0.05  # share of the boxes that lie on a better one
+_MISSED = 0.08  # more empty key frames than missed persons explain, as a share
+_PAIRS = 4_000_000  # of boxes, held at once
+_FEW = 5  # key frames
+_USUAL = 0.9  # of the persons have a box where nothing is wrong
+_FLOOR = 0.1  # lowest score that no network gives to everything
 
 
-def unknown_ids(case: Case) -> Symptom | None:
-    """Classes that are beyond the list's ids, which the evaluators here refuse."""
-    if not case.listed:
+def nothing(scores: DetectionSet, truth: GroundTruth) -> Finding | None:
+    """The file is empty. The user should lower the threshold and score again."""
+    if len(scores):
         return None
-    found = case.detections
-    ids = (*case.labels.ids, *case.truth["action"][case.truth["action"] >= 0].unique().tolist())
-    beyond = (found.action < min(ids)) | (found.action > max(ids))
-    if not beyond.any():
-        return None
-    names = ", ".join(map(str, np.unique(found.action[beyond])[:5]))
-    return Symptom(
-        finding=f"detections of classes that are not in the list: {names}",
-        rows=found.row[beyond],
-        cause="the network has classes that the list lacks (background?), or the list is another's",
-        mend="leave these rows out, or give the list they belong to",
-        mended=found.keep(~beyond),
-        certain=True,
+    return Finding(
+        finding="no detections: the file is empty",
+        cause="a threshold on persons or scores leaves no boxes, or the run broke off",
+        fix="lower the threshold and score again",
     )
 
 
-def duplicates(case: Case) -> Symptom | None:
-    """The same box with the same class more than once."""
-    found = case.detections
-    lowest = int(found.action.min(initial=0))
-    span = int(found.action.max(initial=0)) - lowest + 1
-    key = found.box.astype(np.int64) * span + found.action - lowest
-    if len(np.unique(key)) >= (1 - _DUPLICATES) * len(key):
+def duplicates(scores: DetectionSet, truth: GroundTruth) -> Finding | None:
+    """Rows are there twice: the same video, time, box and class.
+
+    Recognised by equal rows, whatever their scores.
+    The user should keep the best score of each box and class.
+    """
+    table = pd.DataFrame({"box": scores.box, "action": scores.action, "score": scores.score})
+    table = table.sort_values("score", ascending=False, kind="stable")
+    repeated = table.duplicated(["box", "action"]).sort_index().to_numpy()
+    if repeated.sum() <= _DUPLICATES * len(repeated):
         return None
-    order = np.lexsort((-found.score, key))
-    first = np.ones(len(key), bool)
-    first[order[1:]] = key[order[1:]] != key[order[:-1]]
-    return Symptom(
-        finding=f"duplicate rows: {int((~first).sum())} have the film, time, box and class of "
+    return Finding(
+        finding=f"duplicate rows: {int(repeated.sum())} have the video, time, box and class of "
         "another",
-        rows=found.row[~first],
+        where=scores.row[repeated],
         cause="files of several parts or processes were put together with an overlap, or a run "
         "was appended to an older file",
-        mend="keep the best score of each box and class",
-        mended=found.keep(first),
-        certain=True,
+        fix="keep the best score of each box and class",
+        fixed=scores.keep(~repeated),
     )
 
 
-def several_boxes_a_person(case: Case) -> Symptom | None:
-    """Boxes that lie on a better one, as before non-maximum suppression."""
-    worse = _covered(case)
-    used = case.detections.used()
+def several_boxes_a_person(scores: DetectionSet, truth: GroundTruth) -> Finding | None:
+    """Several boxes lie on each person, as before non-maximum suppression.
+
+    Recognised by boxes that overlap a better one, and a gain of mAP without them.
+    The user should suppress boxes that overlap a better one.
+    """
+    best, used = np.full(len(scores.video), -np.inf), scores.used()
+    np.maximum.at(best, scores.box, scores.score)
+    rank_of = np.argsort(np.argsort(-best, kind="stable"))
+    worse = np.zeros(len(best), bool)
+    for some in _portions(frame_key(scores.video, scores.time_sec)):
+        keys = frame_key(scores.video[some], scores.time_sec[some])
+        one, other = (some[place] for place in pairs(keys, keys))
+        kept = (rank_of[one] < rank_of[other]) & used[one] & used[other]
+        one, other = one[kept], other[kept]
+        worse[other[pair_iou(scores.xyxy[one], scores.xyxy[other]) >= _SAME]] = True
+    fixed = scores.keep(~worse[scores.box])
     if worse.sum() < _CROWDED * used.sum():
         return None
-    found = case.detections
-    rows = found.of_boxes(worse)
-    return Symptom(
+    if truth.mean_ap(fixed) < truth.mean_ap(scores) + 0.02:
+        return None
+    return Finding(
         finding=f"several boxes a person, no NMS: {int(worse.sum())} of {int(used.sum())} boxes "
         f"overlap a better one by {_SAME} or more",
-        rows=found.row[rows],
+        where=scores.rows_of(worse),
         cause="the detector's proposals were scored before non-maximum suppression, or those of "
         "several runs were put together",
-        mend=f"suppress boxes that overlap a better one by {_SAME}",
-        mended=found.keep(~rows),
-        least_gain=0.02,
+        fix=f"suppress boxes that overlap a better one by {_SAME}",
+        fixed=fixed,
     )
 
 
-def unlisted_key_frames(case: Case) -> Symptom | None:
-    """Detections where nobody annotated anything."""
-    found = case.detections
-    listed = case.listed_boxes()
-    rows = ~found.of_boxes(listed | _excluded_boxes(case))
-    if not rows.any() or not listed.any():
+def unlisted_key_frames(scores: DetectionSet, truth: GroundTruth) -> Finding | None:
+    """Detections lie on key frames that nobody annotated, and count as false positives there.
+
+    Recognised by key frames that the ground truth does not list, and a gain of mAP without them.
+    The user should keep the key frames of the ground truth.
+    """
+    listed = np.isin(truth.key(scores), truth.annotations["key"])
+    rows = scores.rows_of(~listed)
+    if not len(rows) or not listed.any():
         return None
-    boxes = (~listed)[found.box[rows]].sum()
-    return Symptom(
-        finding=f"detections on key frames that the ground truth does not list: {int(boxes)} rows "
+    fixed = scores.keep(listed[scores.box])
+    if truth.mean_ap(fixed) < truth.mean_ap(scores) + 0.005:
+        return None
+    return Finding(
+        finding=f"detections on key frames that the ground truth does not list: {len(rows)} rows "
         "count as false positives there",
-        rows=found.row[rows],
-        cause="the network was run on seconds that are not annotated, or on films of another split",
-        mend="keep the key frames of the ground truth (protocols activitynet and mmaction do)",
-        mended=found.keep(~rows),
-        least_gain=0.005,
+        where=rows,
+        cause="the network was run on seconds that are not annotated (or are excluded), or on "
+        "videos of another split",
+        fix="keep the key frames of the ground truth (protocols activitynet and mmaction do)",
+        fixed=fixed,
     )
 
 
-def excluded_key_frames(case: Case) -> Symptom | None:
-    """Detections on key frames that the list of excluded ones leaves out."""
-    found = case.detections
-    rows = found.of_boxes(_excluded_boxes(case))
-    if not rows.any():
+def high_threshold(scores: DetectionSet, truth: GroundTruth) -> Finding | None:
+    """A threshold on scores leaves few detections, so that true ones fell below it.
+
+    Recognised by a lowest score of 0.1 or more and persons whose actions have no detection.
+    The user should write every class of every box, or lower the threshold.
+    """
+    lowest = float(scores.score.min(initial=np.inf))
+    if not _FLOOR <= lowest <= 1:
         return None
-    annotated = case.truth.drop_duplicates(["video", "time_sec"])
-    there = zip(annotated["video"], annotated["time_sec"], strict=True)
-    unlisted = not any(key in case.excluded for key in there)
-    without_list = replace(case, excluded=()).mean_ap()
-    return Symptom(
-        finding=f"excluded key frames are scored: {int(rows.sum())} detections are on them; "
-        "evaluators that are not given the list count these",
-        rows=found.row[rows],
-        cause="the network was run on all seconds, also on those that the data set excludes",
-        mend="leave these rows out, and give the list of excluded key frames to every evaluator",
-        mended=found.keep(~rows),
-        certain=unlisted and bool(rows.mean() >= 0.005),
-        before=without_list,
-    )
-
-
-def order_of_rows(case: Case) -> Symptom | None:
-    """Rows whose order lets worse boxes take the persons, where the protocol goes by it."""
-    if case.protocol.order != "file":
+    seen = truth.found(scores)
+    matches = truth.matches(scores)
+    recall = len(np.unique(matches.target[matches.target >= 0])) / len(matches.truth_class)
+    if recall >= 0.9 * max(seen, _USUAL if lowest >= 0.3 else 0.0):
         return None
-    found = case.detections
-    return Symptom(
-        finding="rows are not sorted by score: under this protocol the first box in the file, not "
-        "the best, takes a person",
-        rows=found.row,
-        cause="rows stand in the order in which boxes were found",
-        mend="sort the rows by score, the best first, or evaluate by another protocol",
-        mended=found.keep(np.argsort(-found.score, kind="stable")),
+    aps = []
+    for ranked in rank(matches, truth.protocol, len(truth.labels)):
+        if ranked.truths:
+            found = ranked.hit.sum() / ranked.truths
+            precision = ranked.hit.mean() if len(ranked.hit) else 0.0
+            aps.append(average_precision(ranked) + max(_USUAL - found, 0) * precision * 2 / 3)
+    frames = _frames_with_persons(scores, truth)
+    return Finding(
+        finding=f"a threshold leaves few boxes: the lowest score in the file is {lowest:g}; "
+        f"{100 * seen:.0f} % of the persons have a box, and {100 * recall:.0f} % of their actions "
+        f"a detection; {_count_empty(frames)}",
+        cause="scores below a threshold were left out; average precision needs them all",
+        fix="write every class of every box, or lower the threshold to 0.01 or less (estimate: "
+        f"over the actions that are missing up to {100 * _USUAL:.0f} % the precision falls to 0 as "
+        "a parabola)",
+        map_after=float(np.mean(aps)) if aps else 0.0,
     )
 
 
-def _covered(case: Case) -> Bool[np.ndarray, " boxes"]:
-    """Boxes on which a box of the same key frame with a better score lies."""
-    found = case.detections
-    score = found.best_score()
-    film = found.video.astype(np.int64)
-    order = np.argsort(frame_keys(film, found.time_sec), kind="stable")
-    ordered = Persons(film[order], found.time_sec[order], found.xyxy[order], len(found.videos))
-    worse = np.zeros(len(film), bool)
-    used = found.used()
-    for one, other in pairs(ordered, film, found.time_sec, used):
-        one = order[one]
-        better = (score[one] > score[other]) | ((score[one] == score[other]) & (one < other))
-        better &= used[one] & (one != other)
-        one, other = one[better], other[better]
-        worse[other[pair_iou(found.xyxy[one], found.xyxy[other]) >= _SAME]] = True
-    return worse
+def empty_key_frames(scores: DetectionSet, truth: GroundTruth) -> Finding | None:
+    """Videos, or many key frames, have persons but no detection at all.
 
-
-def _excluded_boxes(case: Case) -> Bool[np.ndarray, " boxes"]:
-    keys = sorted(case.excluded)
-    film: Int[np.ndarray, " keys"] = np.array(
-        [case.detections.videos.index(v) if v in case.detections.videos else -1 for v, _ in keys],
-        np.int64,
+    Recognised by more empty key frames than persons that are missed one by one explain.
+    The user should score all key frames, with a lower threshold.
+    """
+    frames = _frames_with_persons(scores, truth)
+    empty = frames["empty"]
+    if empty.sum() < _FEW or empty.all():
+        return None
+    told = frames[~empty & (frames["persons"] > 1)]  # how often one is missed beside another
+    missed = told["missed"].sum() / told["persons"].sum() if told["persons"].sum() >= 10 else 0.1
+    expected = (np.clip(missed, 0.02, 0.5) ** frames["persons"]).mean()
+    videos = sorted(set(frames["video"]) - set(frames["video"][~empty]))
+    if empty.mean() - expected < _MISSED and not len(videos):
+        return None
+    others = truth.annotations[~truth.annotations["key"].isin(frames.index[empty])]
+    whole = f"; {len(videos)} videos have none at all ({', '.join(videos[:3])})"
+    return Finding(
+        finding=f"{_count_empty(frames)}{whole if len(videos) else ''}; the lowest score is "
+        f"{scores.score.min():g}",
+        cause="videos were skipped or a run broke off, only some seconds were scored, or a "
+        "threshold on persons or scores leaves no boxes",
+        fix="score all key frames, with a lower threshold (estimate: as good there as elsewhere)",
+        map_after=replace(truth, table=others).mean_ap(scores),
     )
-    time_sec: Float[np.ndarray, " keys"] = np.array([second for _, second in keys], float)
-    wanted = frame_keys(film[film >= 0], time_sec[film >= 0])
-    found = case.detections
-    return np.isin(frame_keys(found.video.astype(np.int64), found.time_sec), wanted)
+
+
+def _portions(keys: np.ndarray) -> Iterator[np.ndarray]:
+    """Yield boxes of whole key frames, sorted by key frame, so that their pairs fit in memory."""
+    number, order = pd.factorize(keys)[0], np.argsort(keys, kind="stable")
+    count = int((np.bincount(number).astype(float) ** 2).sum()) // _PAIRS + 1
+    for portion in range(count):
+        yield order[number[order] % count == portion]
+
+
+def _frames_with_persons(scores: DetectionSet, truth: GroundTruth) -> pd.DataFrame:
+    """Key frames with persons: video, number of persons, how many are missed, empty or not."""
+    missed = truth.overlap(scores).iou < 0.1
+    frames = truth.persons.assign(missed=missed).groupby("key")
+    persons = frames.size()
+    return pd.DataFrame(
+        {
+            "video": frames["video"].first(),
+            "persons": persons,
+            "missed": frames["missed"].sum(),
+            "empty": ~np.isin(persons.index.to_numpy(), truth.key(scores)),
+        }
+    )
+
+
+def _count_empty(frames: pd.DataFrame) -> str:
+    empty = frames["empty"]
+    return (
+        f"no detections on {int(empty.sum())} of {len(empty)} key frames with persons "
+        f"({100 * empty.mean():.0f} %)"
+    )

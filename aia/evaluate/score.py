@@ -1,10 +1,10 @@
 """Two-pass scoring: first fill Ω with the features of every clip, then score each with its memory.
 
-In training the memory is what the network saw some steps ago; at inference it can be fresh, so the
-first pass extracts all features once and the second runs IA and the classifier alone. A network
-without M-Blocks needs the first pass only for its features. A frozen bank (LFB, "w/o AMU" in Table
-1e) is filled in the first pass by the network's frozen backbone; all else is the trained one's. A
-memory of objects (§6.1) comes from what the detector saw, and is brought along.
+In training the memory holds features of earlier steps; at inference it can be fresh, so the first
+pass extracts all features once and the second runs IA and the classifier alone. A network without
+M-Blocks needs the first pass only for its features. A frozen bank (LFB, "w/o AMU" in Table 1e) is
+filled in the first pass by the network's frozen backbone; all else is from the trained one. A
+memory of objects (§6.1) is read from the detector's features.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -34,15 +34,15 @@ class ScoredBoxes(NamedTuple):
     """Persons with a score for each class."""
 
     boxes: pd.DataFrame
-    """video, time_sec, x1, y1, x2, y2, score (of the detector); segment, where there are such."""
+    """Table of video, time_sec, x1, y1, x2, y2, score (the detector's), perhaps segment."""
     scores: Float[np.ndarray, "boxes classes"]
 
 
 class ClipFeatures(NamedTuple):
-    """What the first pass keeps of some clips."""
+    """Result of the first pass for some clips."""
 
     batch: Batch
-    """Without its frames."""
+    """Batch without its frames."""
     P: Slots
     O: Slots
     H: Slots | None
@@ -61,22 +61,21 @@ def score_clips(
     attention_of: Sequence[ClipKey] = (),
     bank: ObjectBank | None = None,
 ) -> tuple[ScoredBoxes, pd.DataFrame]:
-    """Scores of every person of every clip, and the attention of some clips' blocks.
+    """Score every person of every clip, and keep the attention of some clips.
 
     Args:
         model: The run and its network.
-        clips: What to score; they also are the memory of each other.
+        clips: The clips to score; they also are the memory of each other.
         stores: Frames of every video.
         config: Batch size, growth of boxes.
-        extend: Whether boxes grow for RoIAlign (detected ones do).
-        device: Where to compute.
-        view: In which size, and whether mirrored, the network sees the clips; their memory too.
-        attention_of: Clips whose attention is wanted.
-        bank: The memory, of a run that remembers objects.
+        extend: If True, boxes grow for RoIAlign (detected ones do).
+        device: Device to compute on.
+        view: Size and mirroring of all clips, also of those in the memory.
+        attention_of: Clips whose attention is kept.
+        bank: Memory of a run that remembers objects.
 
     Returns:
-        Boxes with scores in the clips' order, and the rows of aia.tables.attention; boxes are as
-        they are, also in a mirrored view.
+        Boxes with scores in the clips' order, never mirrored, and the rows of aia.tables.attention.
     """
     run, network = model.run, model.network
     clips = [clip for clip in clips if clip.queries]
@@ -94,7 +93,7 @@ def score_clips(
     passed: Iterable[ClipFeatures] = _first_pass(
         model, memory, clips, stores, config=config, extend=extend, device=device, view=view
     )
-    if memory.filled_first:  # else each batch is scored as it comes, and nothing is kept
+    if memory.filled_first:  # else each batch is scored as it comes
         passed = list(passed)
         say(f"{run.name}  memory pool: {len(clips)} clips of {len(seconds_of(clips))} videos")
     scores, rows = [], []
@@ -156,9 +155,9 @@ def _first_pass(
 def _probabilities(
     logits: Float[Tensor, "persons classes"], run: Run
 ) -> Float[Tensor, "persons classes"]:
-    """Sigmoid; with the focal loss, softmax over the poses (one at a time) as it was trained.
+    """Apply the sigmoid; with the focal loss, softmax over the poses (one at a time).
 
-    Softmax over all classes, where exactly one is true.
+    If exactly one class is true, softmax over all classes.
     """
     if run.loss.kind == "softmax":
         return logits.softmax(dim=1)
@@ -170,25 +169,25 @@ def _probabilities(
 
 
 def _checked_bank(run: Run, bank: ObjectBank | None) -> ObjectBank | None:
-    """The memory of objects, if it is the one that the run learned with."""
+    """Check that the bank of objects is of the detector that the run learned with."""
     seen_by = run.objects_seen.detector if run.objects_seen else None
     if bank is not None and run.objects_seen is not None and bank.detector != seen_by:
         raise InputError(
-            f"{run.name}: learned with what another detector saw (weights {seen_by}, "
+            f"{run.name}: learned with another detector's objects (weights {seen_by}, "
             f"these are {bank.detector}); detect the objects again with the same weights"
         )
     return bank
 
 
 class _Shown(NamedTuple):
-    """The box and the detector's score by which a query stands in a table of scores."""
+    """Box and detector's score of a query in a table of scores."""
 
     persons_xyxy: Float[np.ndarray, "queries 4"]
     persons_score: Float[np.ndarray, " queries"]
 
 
 _WHOLE = _Shown(np.array([[0, 0, 1, 1]], np.float32), np.ones(1, np.float32))
-"""Those of a clip as a whole."""
+"""Box and score of a clip as a whole."""
 
 
 def _boxes_of(clips: Sequence[ClipSample]) -> pd.DataFrame:

@@ -354,6 +354,11 @@ def find_settings(name: str, folders: Sequence[Path]) -> Path | None:
     return next((folder / name for folder in folders if (folder / name).is_file()), None)
 
 
-@functools.cache
 def _read_once(path: Path) -> dict[str, Any]:
+    """Read a YAML file, again only when it has changed."""
+    return _read(path.resolve(), path.stat().st_mtime_ns)
+
+
+@functools.cache
+def _read(path: Path, _changed_ns: int) -> dict[str, Any]:
     return read_yaml(path)

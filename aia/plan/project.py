@@ -164,7 +164,7 @@ class Project:
         # Rules about no data set are planned with the default one's settings.
         data = self.data(wildcards.get("dataset", self.default))
         words = [rule.command]
-        if "dataset" in wildcards and rule.command.startswith("aia "):
+        if "dataset" in wildcards and rule.command and rule.takes_settings:
             words.append(f"--settings {data.path('settings.yaml')}")
         return Job(
             rule.name,
@@ -185,13 +185,13 @@ class Project:
 
     @functools.cached_property
     def _patterns(self) -> list[tuple[Rule, re.Pattern[str]]]:
-        return [(rule, _as_pattern(path)) for rule in RULES.values() for path in rule.makes]
+        return [(rule, as_pattern(path)) for rule in RULES.values() for path in rule.makes]
 
 
-def _as_pattern(path: str) -> re.Pattern[str]:
+def as_pattern(path: str) -> re.Pattern[str]:
     """Turn a path with wildcards into a regular expression with a group for each.
 
-    >>> _as_pattern("results/{dataset}/{table}.csv").fullmatch("results/a/table1b.csv")["table"]
+    >>> as_pattern("results/{dataset}/{table}.csv").fullmatch("results/a/table1b.csv")["table"]
     'table1b'
     """
     parts = re.split(r"\{(\w+)\}", path)

@@ -36,14 +36,19 @@ def scoring_threads(settings: Settings) -> int:
     return settings.train.threads + settings.score.workers
 
 
-def training_memory_mb(settings: Settings, attempt: int) -> int:
-    """Return the memory of a node: Ω and a process, further processes, workers; more on a retry.
+def threads(rule: str, settings: Settings) -> int:
+    """Return the threads of a job of a rule, those of its loading workers included."""
+    if rule == "train":
+        return training_threads(settings)
+    if rule.startswith("score_"):
+        return scoring_threads(settings)
+    if rule in ("measure_reach", "measure_drift"):
+        return settings.train.threads
+    return 8 if rule.startswith("draw_playhouse") else 1
 
-    >>> from types import SimpleNamespace as N
-    >>> one = N(train=N(processes=1, workers=0))
-    >>> [training_memory_mb(one, attempt) for attempt in (1, 2, 3, 4)]
-    [16000, 24000, 32000, 32000]
-    """
+
+def training_memory_mb(settings: Settings, attempt: int) -> int:
+    """Return the memory of a node: Ω and a process, further processes, workers; more on a retry."""
     chosen = settings.train
     needed = 16000 + 3000 * (chosen.processes - 1) + 500 * chosen.processes * chosen.workers
     return needed * (1 + min(attempt, 3)) // 2

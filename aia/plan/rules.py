@@ -52,6 +52,8 @@ class Rule(NamedTuple):
     command: str
     """Empty: the job runs nothing of ours."""
     needs: Callable[[DataSet, Wildcards], Needs]
+    takes_settings: bool = True
+    """The command reads results/{dataset}/settings.yaml; else the workflow types all its files."""
 
 
 RULES: dict[str, Rule] = {}
@@ -86,7 +88,7 @@ _DRAWN = {
 
 
 def _rule(
-    name: str, *makes: str, command: str
+    name: str, *makes: str, command: str, takes_settings: bool = True
 ) -> Callable[[Callable[[DataSet, Wildcards], Needs]], Callable[[DataSet, Wildcards], Needs]]:
     """Declare a rule by the function that gives its needs; `makes` lie in results/{dataset}/."""
 
@@ -95,7 +97,7 @@ def _rule(
             f"results/{path[3:]}" if path.startswith("../") else f"results/{{dataset}}/{path}"
             for path in makes
         )
-        RULES[name] = Rule(name, paths, command, needs)
+        RULES[name] = Rule(name, paths, command, needs, takes_settings)
         return needs
 
     return declare
@@ -152,13 +154,12 @@ _rule(
 @_rule("store_frames", "parts/{part}.frames", command="aia frames --part {part}")
 def store_frames(data: DataSet, wildcards: Wildcards) -> Needs:
     """Need the videos of a part: the folder of drawn ones, or the list of unpacked ones."""
-    needs = Needs()
-    if data.videos.are_drawn:
-        return needs | {"folder": data.path("films")}
-    if data.videos.are_unpacked:
-        return needs | {"unpacked": data.path("fetched_films.csv")}
     videos = data.part(wildcards["part"]).videos
-    return needs | {"videos": [data.videos.path(video) for video in videos]}
+    if data.videos.are_drawn:
+        return {"folder": data.path("films")}
+    if data.videos.are_unpacked:
+        return {"unpacked": data.path("fetched_films.csv")}
+    return {"videos": [data.videos.path(video) for video in videos]}
 
 
 @_rule("check_films", "films.csv", command="aia check-films")
@@ -348,14 +349,16 @@ def score_test(data: DataSet, wildcards: Wildcards) -> Needs:
     }
 
 
-@_rule("fuse_views", "scores/{run}.{scored}-multiscale.parquet", command="aia fuse")
+@_rule("fuse_views", "scores/{run}.{scored}-multiscale.parquet",
+       command="aia fuse", takes_settings=False)  # fmt: skip
 def fuse_views(data: DataSet, wildcards: Wildcards) -> Needs:
     """Need a run's scores in each view of multi-scale testing."""
     start = data.path(f"scores/{wildcards['run']}.{wildcards['scored']}")
     return {"scores": [f"{start}{view}.parquet" for view in data.views()]}
 
 
-@_rule("fuse_runs", "scores/{ensemble}.{scored}{views}.parquet", command="aia fuse")
+@_rule("fuse_runs", "scores/{ensemble}.{scored}{views}.parquet",
+       command="aia fuse", takes_settings=False)  # fmt: skip
 def fuse_runs(data: DataSet, wildcards: Wildcards) -> Needs:
     """Need the scores of an ensemble's runs."""
     end = f"{wildcards['scored']}{wildcards['views']}.parquet"
@@ -406,7 +409,8 @@ def evaluate_persons(data: DataSet, _: Wildcards) -> Needs:
     }
 
 
-@_rule("submit", "submission/{scorer}.test{views}.csv", command="aia submit")
+@_rule("submit", "submission/{scorer}.test{views}.csv",
+       command="aia submit", takes_settings=False)  # fmt: skip
 def submit(data: DataSet, wildcards: Wildcards) -> Needs:
     """Need scores of videos without labels, and the classes that are submitted."""
     name = f"scores/{wildcards['scorer']}.test{wildcards['views']}.parquet"
@@ -587,7 +591,8 @@ REPORT_FIGURES = ("curves", "fig6", "detections", "keyframes", "attention")
 # --- what is downloaded --------------------------------------------------------------------------
 
 
-@_rule("fetch_ucf101_24_films", "fetched_films.csv", command="aia fetch ucf101-24")
+@_rule("fetch_ucf101_24_films", "fetched_films.csv",
+       command="aia fetch ucf101-24", takes_settings=False)  # fmt: skip
 def fetch_ucf101_24_films(data: DataSet, _: Wildcards) -> Needs:
     """Need the annotations and lists that say which videos are wanted."""
     source = data.settings.data.source

@@ -3,7 +3,6 @@ import pytest
 from aia.cli import main
 from aia.datasets.epic55 import (
     participants,
-    prepare,
     read_actions,
     read_classes,
     read_films_info,
@@ -11,6 +10,7 @@ from aia.datasets.epic55 import (
 from aia.errors import InputError
 from aia.labels import read_labels
 from aia.tables import read_metrics, read_segments
+from tests.datasets.preparing import prepare
 
 ACTIONS = (
     "uid,participant_id,video_id,narration,start_timestamp,stop_timestamp,start_frame,stop_frame,"
@@ -40,18 +40,20 @@ def write(tmp_path):
     return write
 
 
-def prepared(paths, output, **options):
-    actions = paths["actions"]
+def prepared(paths, output, *, train="P01-P25", val="P26-P31"):
+    """Write the one form, and count the segments of each split."""
     others = {name: path for name, path in paths.items() if name != "actions"}
-    return prepare(actions, **others, output=output, **options)
+    given = {"format": "epic55", "annotations": paths["actions"], "train": train, "val": val}
+    prepare(output, **given, **others)
+    return {split: len(read_segments(output / f"{split}.parquet")) for split in ("train", "val")}
 
 
 def test_segments_go_to_the_split_of_their_participant(write, tmp_path):
     assert prepared(write(), tmp_path / "out") == {"train": 1, "val": 1}
-    assert (tmp_path / "out" / "train.csv").read_text() == (
-        "segment,video,start_sec,stop_sec,verb,noun\n5,P01_01,0.14,3.37,1,2\n"
-    )
-    val = read_segments(tmp_path / "out" / "val.csv")
+    train, val = (read_segments(tmp_path / f"out/{split}.parquet") for split in ("train", "val"))
+    assert train.iloc[0].to_dict() == {
+        "segment": 5, "video": "P01_01", "start_sec": 0.14, "stop_sec": 3.37, "verb": 1, "noun": 2
+    }  # fmt: skip
     assert val.iloc[0].tolist() == [3, "P26_02", 3662.5, 3663.0, 0, 0]
 
 
@@ -74,7 +76,7 @@ def test_participants_of_neither_split_are_left_out(write, tmp_path):
         videos=GIVEN["videos"] + "P02_01,1920x1080,5.5,59.94\n",
     )
     assert prepared(paths, tmp_path / "out", train="P02") == {"train": 1, "val": 1}
-    assert read_segments(tmp_path / "out" / "train.csv")["segment"].tolist() == [6]
+    assert read_segments(tmp_path / "out/train.parquet")["segment"].tolist() == [6]
 
 
 def test_lists_of_participants():
@@ -144,7 +146,7 @@ def test_a_line_of_actions_that_makes_no_sense_is_named(write, old, new, message
         ("verbs", "verb_id,class_key\n0,\n", "line 2: class_key of 0 is empty"),
         ("verbs", "verb_id,class_key\n", "has no line after its header"),
         ("nouns", "id,class_key\n0,cup\n", "has no column verb_id or noun_id"),
-        ("actions", "", "line 1: has no column uid"),
+        ("actions", "", "line 1: has no column participant_id"),
     ],
 )
 def test_tables_that_make_no_sense_are_refused(write, tmp_path, name, text, message):
@@ -162,23 +164,18 @@ def test_a_file_that_is_no_text_or_not_there_is_refused(write, tmp_path):
         prepared(paths | {"verbs": tmp_path / "none.csv"}, tmp_path / "out")
 
 
-def test_the_command_and_what_it_writes_can_be_evaluated(write, tmp_path, capsys):
-    paths, out = write(), tmp_path / "out"
-    command = ["prepare", "epic", str(paths["actions"]), "--output-dir", str(out)]
-    for name in ("verbs", "nouns", "videos"):
-        command += [f"--{name}", str(paths[name])]
-    assert main(command) == 0
-    assert "1 segments to train on, 1 to score" in capsys.readouterr().err
-    assert main([*command, "--train", "P02"]) == 2
-    assert "has no segment of the train participants P02" in capsys.readouterr().err
+def test_what_is_written_can_be_evaluated(write, tmp_path, capsys):
+    out = tmp_path / "out"
+    prepared(write(), out)
     (tmp_path / "v.csv").write_text("2,1\n")
     (tmp_path / "n.csv").write_text("0,1,2\n")
     scores = ["--verbs", str(tmp_path / "v.csv"), "--nouns", str(tmp_path / "n.csv")]
-    labels, table = ["--labels", str(out / "val.csv")], ["--output", str(tmp_path / "top.csv")]
+    labels = ["--labels", str(out / "val.parquet")]
+    table = ["--output", str(tmp_path / "top.csv")]
     assert main(["evaluate", "epic", *labels, *scores, *table]) == 0
     values = read_metrics(tmp_path / "top.csv").set_index("metric")["value"]
     assert (values["verb top-1"], values["noun top-1"]) == (1, 0)
-    train = ["--train", str(out / "train.csv")]
+    train = ["--train", str(out / "train.parquet")]
     assert main(["evaluate", "epic-majority", *labels, *train, *table]) == 0
     values = read_metrics(tmp_path / "top.csv").set_index("metric")["value"]
     assert (values["verb top-1"], values["verb top-5"]) == (0, 1)
@@ -186,18 +183,15 @@ def test_the_command_and_what_it_writes_can_be_evaluated(write, tmp_path, capsys
 
 def test_the_counts_of_the_published_files_are_the_papers(shared_data, tmp_path):
     folder = shared_data / "epic55"
-    counts = prepare(
-        folder / "EPIC_train_action_labels.csv",
-        verbs=folder / "EPIC_verb_classes.csv",
-        nouns=folder / "EPIC_noun_classes.csv",
-        videos=folder / "EPIC_video_info.csv",
-        output=tmp_path,
-    )
+    names = {"actions": "train_action_labels", "verbs": "verb_classes", "nouns": "noun_classes"}
+    names |= {"videos": "video_info"}
+    paths = {name: folder / f"EPIC_{file}.csv" for name, file in names.items()}
+    counts = prepared(paths, tmp_path)
     assert counts == {"train": 23_191, "val": 5_281}
     verbs, nouns = read_labels(tmp_path / "verbs.pbtxt"), read_labels(tmp_path / "nouns.pbtxt")
     assert (verbs.ids, nouns.ids) == (tuple(range(125)), tuple(range(352)))
-    val = read_segments(tmp_path / "val.csv", task="verb", labels=verbs)
-    train = read_segments(tmp_path / "train.csv", task="noun", labels=nouns)
+    val = read_segments(tmp_path / "val.parquet", task="verb", labels=verbs)
+    train = read_segments(tmp_path / "train.parquet", task="noun", labels=nouns)
     assert (len(val), len(train)) == (5_281, 23_191)
     assert not set(val["video"]) & set(train["video"])
     assert (val["stop_sec"] - val["start_sec"]).min() == pytest.approx(0.5)

@@ -3,17 +3,18 @@ import pickle
 import numpy as np
 import pytest
 
-from aia.cli import main
 from aia.config import JhmdbSourceConfig
 from aia.datasets.ava import annotated_clips
-from aia.datasets.jhmdb import prepare, read_annotations
+from aia.datasets.jhmdb import read_annotations
 from aia.datasets.sources import read_tubes
 from aia.errors import InputError
 from aia.evaluate.ucf24 import evaluate_ucf24, mean_of
 from aia.labels import read_labels
 from aia.tables import read_frame_boxes
+from tests.datasets.preparing import prepare
 
 CATCH, WAVE = "catch/c", "wave/Wie_man_winkt!!"
+JHMDB = {"format": "jhmdb", "split": 1}
 
 
 def tube(first, count, box=(80.0, 60.0, 160.0, 120.0)):
@@ -106,10 +107,10 @@ def test_what_makes_no_sense_is_refused_by_name(write, changes, split, message):
 
 
 def test_prepared_every_frame_is_a_clip_of_its_own(write, tmp_path):
-    ids = prepare(write(), output=tmp_path)
+    ids = prepare(tmp_path, **JHMDB, annotations=write())
     assert ids == {"train": ["c"], "val": ["Wie_man_winkt__"]}
-    labels = read_labels(tmp_path / "actions.pbtxt")
-    clips = annotated_clips(tmp_path / "val.csv", labels=labels, per_sec=25.0)
+    labels = read_labels(tmp_path / "classes.pbtxt")
+    clips = annotated_clips(tmp_path / "val.parquet", labels=labels, per_sec=25.0)
     assert [(clip.key.t, len(clip.persons_xyxy)) for clip in clips] == [
         (0, 1), (1, 2), (2, 1), (3, 1), (4, 1), (5, 1), (6, 0),
     ]  # fmt: skip
@@ -118,8 +119,7 @@ def test_prepared_every_frame_is_a_clip_of_its_own(write, tmp_path):
 
 
 def test_the_prepared_tubes_are_what_is_evaluated_against(write, tmp_path):
-    options = ["--split", "1", "--fps", "25", "--output-dir", str(tmp_path)]
-    assert main(["prepare", "jhmdb", str(write()), *options]) == 0
+    prepare(tmp_path, **JHMDB, annotations=write())
     truth = read_frame_boxes(tmp_path / "tubes.csv", needs="tube")
     assert set(truth["video"]) == {"Wie_man_winkt__"}
     assert truth.groupby("tube")["frame"].agg(["min", "max"]).to_numpy().tolist() == [
@@ -128,7 +128,7 @@ def test_the_prepared_tubes_are_what_is_evaluated_against(write, tmp_path):
     ]
     truth.assign(score=0.5).to_csv(tmp_path / "found.csv", index=False)
     result = evaluate_ucf24(
-        tmp_path / "tubes.csv", tmp_path / "found.csv", labels=tmp_path / "actions.pbtxt"
+        tmp_path / "tubes.csv", tmp_path / "found.csv", labels=tmp_path / "classes.pbtxt"
     )
     assert (result.frame.labels.names, result.frame.mean) == (("catch", "run", "wave"), 1)
     assert all(mean_of(maps) == 1 for maps in result.video.values())

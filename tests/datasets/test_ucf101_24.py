@@ -6,10 +6,13 @@ import pytest
 
 from aia.datasets.ava import annotated_clips
 from aia.datasets.tubes import to_fractions, video_id
-from aia.datasets.ucf101_24 import prepare, read_annotations, read_split, split_films
+from aia.datasets.ucf101_24 import read_annotations, read_split, split_films
 from aia.errors import InputError
 from aia.labels import read_labels
 from aia.video.decode import Film
+from tests.datasets.preparing import prepare
+
+UCF = {"format": "ucf101_24", "labels": None, "train": None}
 
 
 def write(path, **changes):
@@ -105,10 +108,11 @@ def two_films(folder):
 
 def test_prepared_every_frame_is_a_clip_of_its_own(tmp_path):
     annotations, val = two_films(tmp_path)
-    assert prepare(annotations, val=val, output=tmp_path) == {"train": ["v_b"], "val": ["v_a"]}
-    labels = read_labels(tmp_path / "actions.pbtxt")
+    found = prepare(tmp_path, annotations=annotations, val=val, **UCF)
+    assert found == {"train": ["v_b"], "val": ["v_a"]}
+    labels = read_labels(tmp_path / "classes.pbtxt")
     assert len(labels) == 24
-    clips = annotated_clips(tmp_path / "val.csv", labels=labels, per_sec=25.0)
+    clips = annotated_clips(tmp_path / "val.parquet", labels=labels, per_sec=25.0)
     assert [(clip.key.t, len(clip.persons_xyxy)) for clip in clips] == [
         (0, 0), (1, 0), (2, 1), (3, 1), (4, 1), (5, 0),
     ]  # fmt: skip
@@ -129,11 +133,11 @@ def test_tubes_of_one_box_are_one_person_unless_it_does_the_same_twice(tmp_path)
     (tmp_path / "own.pbtxt").write_text(
         "".join(f'label {{ name: "c{n}" label_id: {n} label_type: G }}\n' for n in (3, 5, 7))
     )
-    given = {"val": tmp_path / "val.txt", "labels": tmp_path / "own.pbtxt", "output": tmp_path}
-    prepare(tmp_path / "a.pkl", fps=2.0, **given)
-    labels = read_labels(tmp_path / "actions.pbtxt")
+    given = UCF | {"val": tmp_path / "val.txt", "labels": tmp_path / "own.pbtxt"}
+    prepare(tmp_path, fps=2.0, annotations=tmp_path / "a.pkl", **given)
+    labels = read_labels(tmp_path / "classes.pbtxt")
     assert (labels.names, labels.groups) == (("c3", "c5", "c7"), ("G",) * 3)
-    clips = annotated_clips(tmp_path / "val.csv", labels=labels, per_sec=2.0)
+    clips = annotated_clips(tmp_path / "val.parquet", labels=labels, per_sec=2.0)
     assert [(clip.key.t, clip.labels.tolist()) for clip in clips] == [
         (0, [[1, 0, 0]]),
         (1, [[1, 1, 0], [0, 1, 0]]),
@@ -153,16 +157,17 @@ def test_a_split_that_leaves_nothing_to_train_on_is_refused(tmp_path):
     annotations, val = two_films(tmp_path)
     val.write_text("BasketballDunk/v_a\nDiving/v_b\n")
     with pytest.raises(InputError, match="none is left to train on"):
-        prepare(annotations, val=val, output=tmp_path)
+        split_films(read_annotations(annotations), val=val)
 
 
 @pytest.mark.long
 def test_the_prepared_first_split_holds_every_frame_and_box(shared_data, tmp_path):
     folder = shared_data / "ucf101-24"
-    films = prepare(folder / "pyannot.pkl", val=folder / "testlist01.txt", output=tmp_path)
+    given = {"annotations": folder / "pyannot.pkl", "val": folder / "testlist01.txt"}
+    films = prepare(tmp_path, **given, **UCF)
     assert (len(films["train"]), len(films["val"])) == (2284, 910)
-    labels = read_labels(tmp_path / "actions.pbtxt")
-    clips = annotated_clips(tmp_path / "val.csv", labels=labels, per_sec=25.0)
+    labels = read_labels(tmp_path / "classes.pbtxt")
+    clips = annotated_clips(tmp_path / "val.parquet", labels=labels, per_sec=25.0)
     assert sum(len(clip.persons_xyxy) for clip in clips) == 170_580
     assert sum(bool(len(clip.persons_xyxy)) for clip in clips) == 138_527
 

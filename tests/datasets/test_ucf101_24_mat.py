@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 import scipy.io
 
-from aia.datasets.ucf101_24 import prepare, read_annotations
+from aia.datasets.ucf101_24 import read_annotations
 from aia.datasets.ucf101_24_mat import read_mat
 from aia.errors import InputError
+from tests.datasets.preparing import prepare
 
 BOXES = np.arange(1, 21, dtype=float).reshape(5, 4)  # x, y, width, height of five frames
 DIVING, BASKETBALL = "Diving/v_Diving_g02_c03", "Basketball/v_Basketball_g01_c01"
@@ -89,10 +90,11 @@ def test_a_mat_file_is_prepared_as_the_pickle_is(tmp_path):
     mat = written(tmp_path / "a.mat", film(tube()), film(name=BASKETBALL, num_imgs=3))
     (tmp_path / "val.txt").write_text(f"{DIVING}.avi\n")
     for source in (mat, as_pickle(tmp_path / "a.pkl")):
-        prepare(source, val=tmp_path / "val.txt", output=tmp_path / source.suffix)
-    for name in ("train.csv", "val.csv", "actions.pbtxt"):
+        given = {"format": "ucf101_24", "labels": None, "train": None, "annotations": source}
+        prepare(tmp_path / source.suffix, val=tmp_path / "val.txt", **given)
+    for name in ("train.parquet", "val.parquet", "classes.pbtxt", "tubes.csv"):
         ours, theirs = (tmp_path / kind / name for kind in (".mat", ".pkl"))
-        assert ours.read_text() == theirs.read_text()
+        assert ours.read_bytes() == theirs.read_bytes()
 
 
 @pytest.mark.parametrize(

@@ -132,6 +132,10 @@ def milliseconds(scores):
     return scores.assign(second=scores["second"] * 1000)
 
 
+def counted_at_30(scores):
+    return scores.assign(second=scores["second"] * 25 / 30)
+
+
 def frame_numbers(scores):
     return scores.assign(second=(scores["second"] - scores["second"].min()) * 30)
 
@@ -163,6 +167,10 @@ def swapped_xy(scores):
 
 def xywh(scores):
     return scores.assign(x2=scores["x2"] - scores["x1"], y2=scores["y2"] - scores["y1"])
+
+
+def xywh_in_pixels(scores):
+    return pixels(xywh(scores))
 
 
 def cxcywh(scores):
@@ -209,23 +217,6 @@ def small_letters(scores):
     return scores.assign(video="clips/" + scores["video"].str.lower())
 
 
-def inverted(scores):
-    return scores.assign(score=1 - scores["score"])
-
-
-def logits(scores):
-    limited = scores["score"].clip(1e-7, 1 - 1e-7)
-    return scores.assign(score=np.log(limited / (1 - limited)))
-
-
-def percent(scores):
-    return scores.assign(score=100 * scores["score"])
-
-
-def one_digit(scores):
-    return scores.assign(score=scores["score"].round(1))
-
-
 def twice(scores):
     return pd.concat([scores, scores.iloc[::2]])
 
@@ -249,14 +240,14 @@ def other_seconds(scores):
 
 FAULTS = {
     "off by one": (ids_low, ids_high),
-    "in pixels": (pixels, pixels_by_film),
+    "in pixels": (pixels, pixels_by_film, xywh_in_pixels),
     "clock offset": (late, half_a_second, from_the_start, offset_by_film),
     "in milliseconds": (milliseconds,),
     "in frames": (frame_numbers,),
+    "of another rate": (counted_at_30,),
     "threshold": (threshold,),
     "no detections on": (half_the_frames, a_film_missing),
-    "classes are missing": (a_class_missing,),
-    "all scores of a class are the same": (a_constant_class,),
+    "classes are missing": (a_class_missing, a_constant_class),
     "x and y are swapped": (swapped_xy,),
     "x, y, width": (xywh,),
     "centre x": (cxcywh,),
@@ -265,11 +256,7 @@ FAULTS = {
     "scaled": (letterbox,),
     "shifted": (shifted,),
     "corners are swapped": (corners, some_corners),
-    "film names": (endings, prefixes, small_letters),
-    "inverted": (inverted,),
-    "logits": (logits,),
-    "percent": (percent,),
-    "rounded": (one_digit,),
+    "video names": (endings, prefixes, small_letters),
     "duplicate": (twice,),
     "no NMS": (proposals,),
     "does not list": (other_seconds,),

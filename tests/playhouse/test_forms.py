@@ -13,6 +13,7 @@ import yaml
 
 from aia.datasets import epic55, ucf101_24
 from aia.datasets.ava import annotated_clips, with_objects
+from aia.datasets.tubes import SplitTubes, key_frames_of
 from aia.labels import read_labels
 from aia.pickles import read_pickle
 from aia.playhouse import key_frames, video_names
@@ -28,7 +29,7 @@ from aia.playhouse.kitchen import NOUNS, VERBS
 from aia.playhouse.kitchen_stage import LABELS
 from aia.playhouse.stage import draw_cast, moment, pictures
 from aia.playhouse.world import Script, State, write_script
-from aia.tables import read_objects
+from aia.tables import read_objects, write_annotations
 from tests.conftest import REPOSITORY
 from tests.playhouse.conftest import FPS, SECONDS, decode, small
 
@@ -206,15 +207,11 @@ def test_prepared_who_does_two_things_is_one_person_with_two_labels(
     drawn: dict[str, Path], tmp_path: Path
 ) -> None:
     folder = drawn["ucf101_24"] / "annotations"
-    ucf101_24.prepare(
-        folder / "pyannot.pkl",
-        val=folder / "testlist01.txt",
-        labels=folder / "actions.pbtxt",
-        fps=float(FPS),
-        output=tmp_path,
-    )
-    labels = read_labels(tmp_path / "actions.pbtxt")
-    clips = annotated_clips(tmp_path / "train.csv", labels=labels, per_sec=float(FPS))
+    labels = read_labels(folder / "actions.pbtxt")
+    known = ucf101_24.read_annotations(folder / "pyannot.pkl", labels=folder / "actions.pbtxt")
+    tubes = SplitTubes(known, ucf101_24.split_films(known, val=folder / "testlist01.txt"))
+    write_annotations(tmp_path / "train.parquet", key_frames_of(tubes, "train", fps=float(FPS)))
+    clips = annotated_clips(tmp_path / "train.parquet", labels=labels, per_sec=float(FPS))
     assert [clip.key.t for clip in clips] == [*range(SECONDS * FPS)] * 5
     assert all(len(clip.persons_xyxy) in (2, 3) for clip in clips)
     assert max(clip.labels.sum(axis=1).max() for clip in clips) == 2

@@ -10,6 +10,8 @@ rule finetune_detector:
         metrics="results/{dataset}/detector.jsonl",
     log:
         "logs/{dataset}/finetune_detector.log",
+    benchmark:
+        "logs/{dataset}/finetune_detector.benchmark.tsv"
     conda:
         "../../envs/aia.yaml"
     threads: 1
@@ -31,6 +33,8 @@ rule detect_boxes:
         "results/{dataset}/parts/{part}.boxes",  # persons/{video}.parquet and objects/{video}.parquet
     log:
         "logs/{dataset}/detect_boxes/{part}.log",
+    benchmark:
+        "logs/{dataset}/detect_boxes/{part}.benchmark.tsv"
     conda:
         "../../envs/aia.yaml"
     threads: 1
@@ -52,6 +56,8 @@ rule extract_objects:
         "results/{dataset}/parts/{part}.object_features",  # object_features/{video}.parquet
     log:
         "logs/{dataset}/extract_objects/{part}.log",
+    benchmark:
+        "logs/{dataset}/extract_objects/{part}.benchmark.tsv"
     conda:
         "../../envs/aia.yaml"
     threads: 1

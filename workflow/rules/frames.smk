@@ -9,6 +9,8 @@ rule store_frames:
         "results/{dataset}/parts/{part}.frames",  # frames/{video}.h5 of each video
     log:
         "logs/{dataset}/store_frames/{part}.log",
+    benchmark:
+        "logs/{dataset}/store_frames/{part}.benchmark.tsv"
     conda:
         "../../envs/aia.yaml"
     threads: 1

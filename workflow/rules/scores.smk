@@ -9,6 +9,8 @@ rule score_detected:
         scores="results/{dataset}/scores/{run}.val{view}.parquet",
     log:
         "logs/{dataset}/score_detected/{run}{view}.log",
+    benchmark:
+        "logs/{dataset}/score_detected/{run}{view}.benchmark.tsv"
     conda:
         "../../envs/aia.yaml"
     threads: scoring_threads
@@ -34,6 +36,8 @@ use rule score_detected as score_groundtruth with:
         attention="results/{dataset}/scores/{run}.attention{view}.parquet",
     log:
         "logs/{dataset}/score_groundtruth/{run}{view}.log",
+    benchmark:
+        "logs/{dataset}/score_groundtruth/{run}{view}.benchmark.tsv"
     params:
         recipe=recipe("score_groundtruth"),
         boxes="val-gt",
@@ -48,6 +52,8 @@ use rule score_detected as score_test with:
         scores="results/{dataset}/scores/{run}.test{view}.parquet",
     log:
         "logs/{dataset}/score_test/{run}{view}.log",
+    benchmark:
+        "logs/{dataset}/score_test/{run}{view}.benchmark.tsv"
     params:
         recipe=recipe("score_test"),
         boxes="test",

@@ -52,6 +52,8 @@ rule train:
         settings="results/{dataset}/runs/{run}/config.yaml",
     log:
         "logs/{dataset}/train/{run}.log",
+    benchmark:
+        "logs/{dataset}/train/{run}.benchmark.tsv"
     # The longest chain of jobs goes through here, so training starts before all else.
     priority: 10
     conda:
