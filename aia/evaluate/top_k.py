@@ -235,7 +235,7 @@ def _read_lines(path: Path, *, rows: int, name: Path | str) -> Float[np.ndarray,
         )
     finite = np.isfinite(scores).all(axis=1)
     if not finite.all():
-        raise InputError(f"{path}, line {int(finite.argmin()) + 1}: has NaN or infinity")
+        raise InputError(f"{path}, line {int(finite.argmin()) + 1}: holds what is not a number")
     return scores
 
 
