@@ -98,28 +98,42 @@ def score_clips(
         say(f"{run.name}  memory pool: {len(clips)} clips of {len(seconds_of(clips))} videos")
     scores, rows = [], []
     by_key = {clip.key: clip for clip in clips}
-    for batch, P, O, H in passed:  # second pass
+    for features in passed:  # second pass
+        batch, P, O, H = features
         M = memory.read(batch, P, err=1.0, step=0).M
         with arithmetic(device, config.precision):
             logits = network.actions(P, O, M, H).float()
         scores.append(_probabilities(logits[P.filled], run).float().cpu().numpy())
-        wanted = [place for place, key in enumerate(batch.keys) if key in attention_of]
-        if network.interaction is not None and wanted:
-            attention = network.interaction.forward_with_attention(
-                *((P, O, M) if H is None else (P, O, M, H))
-            ).attention
-            rows += [
-                attention_rows(
-                    by_key[batch.keys[place]],
-                    {block: weights[place].cpu().numpy() for block, weights in attention.items()},
-                    clips=by_key,
-                    reach=run.memory.reach if run.memory else 0,
-                    persons_per_clip=run.memory.persons_per_clip if run.memory else 1,
-                )
-                for place in wanted
-            ]
+        rows += _attention(model, features, M, attention_of, by_key)
     attention_table = pd.concat(rows) if rows else pd.DataFrame()
     return ScoredBoxes(_boxes_of(clips), np.concatenate(scores)), attention_table
+
+
+def _attention(
+    model: Model,
+    features: ClipFeatures,
+    M: Slots | None,
+    wanted: Sequence[ClipKey],
+    clips: Mapping[ClipKey, ClipSample],
+) -> list[pd.DataFrame]:
+    """Build the rows of attention of the wanted clips of a batch."""
+    batch, P, O, H = features
+    interaction, memory = model.network.interaction, model.run.memory
+    places = [place for place, key in enumerate(batch.keys) if key in wanted]
+    if interaction is None or not places:
+        return []
+    slots = (P, O, M) if H is None else (P, O, M, H)
+    attention = interaction.forward_with_attention(*slots).attention
+    return [
+        attention_rows(
+            clips[batch.keys[place]],
+            {block: weights[place].cpu().numpy() for block, weights in attention.items()},
+            clips=clips,
+            reach=memory.reach if memory else 0,
+            persons_per_clip=memory.persons_per_clip if memory else 1,
+        )
+        for place in places
+    ]
 
 
 def _first_pass(

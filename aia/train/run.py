@@ -76,18 +76,7 @@ def train_run(
         seen = ObjectsSeen(bank.pool.d, bank.detector)
         run = dataclasses.replace(run, objects_seen=seen)
     network = starting_network(run, init=init, device=device, ranks=ranks)
-    memory = build_memory(
-        run.name,
-        run.memory,
-        seconds=seconds_of(clips),
-        d=network.d,
-        device=device,
-        draws=PersonDraws(
-            run.name.seed, batch_size=config.batch, max_persons=config.max_persons, ranks=ranks
-        ),
-        objects=bank,
-        ranks=ranks,
-    )
+    memory = _memory_of(run, clips, d=network.d, device=device, bank=bank, ranks=ranks)
     with checkpoint.exclusive_lock(work) if ranks.first else contextlib.nullcontext() as lock:
         writer = metrics = None
         if lock is not None:
@@ -114,10 +103,7 @@ def train_run(
             strides=run.backbone.strides,
         )
         if memory.filled_first and start.step < config.steps:
-            every = scoring_batches(
-                frames(), batch=config.batch, workers=config.workers, ranks=ranks
-            )
-            fill = functools.partial(fill_bank, network, memory, every, precision=config.precision)
+            fill = functools.partial(_fill, run, network, memory, frames, ranks)
             prepare_bank(work, memory, fill, lock=lock, ranks=ranks)
         if writer is not None:
             metrics = Metrics(work / "metrics.jsonl", run=run.name, before=start.metrics)
@@ -150,6 +136,40 @@ def train_run(
             lock.check()
             publish(run, network, metrics=metrics.text, output=output)
         ranks.barrier()
+
+
+def _memory_of(
+    run: Run,
+    clips: Sequence[ClipSample],
+    *,
+    d: int,
+    device: torch.device,
+    bank: ObjectBank | None,
+    ranks: Ranks,
+) -> Memory:
+    """Build the memory of a run that trains on these clips."""
+    config = run.train
+    return build_memory(
+        run.name,
+        run.memory,
+        seconds=seconds_of(clips),
+        d=d,
+        device=device,
+        draws=PersonDraws(
+            run.name.seed, batch_size=config.batch, max_persons=config.max_persons, ranks=ranks
+        ),
+        objects=bank,
+        ranks=ranks,
+    )
+
+
+def _fill(
+    run: Run, network: Network, memory: Memory, frames: Callable[..., ClipFrames], ranks: Ranks
+) -> None:
+    """Fill a frozen bank with the persons of every clip."""
+    config = run.train
+    every = scoring_batches(frames(), batch=config.batch, workers=config.workers, ranks=ranks)
+    fill_bank(network, memory, every, precision=config.precision)
 
 
 def _refuse_impossible(run: Run, clips: Sequence[ClipSample], ranks: Ranks) -> None:
