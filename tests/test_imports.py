@@ -22,9 +22,9 @@ def test_importing_aia_loads_no_torch_until_a_name_is_used() -> None:
     assert run("import aia, sys; aia.FeaturePool; print('torch' in sys.modules)") == "True"
 
 
-def test_importing_aia_takes_less_than_three_tenths_of_a_second() -> None:
-    code = "import time; t = time.perf_counter(); import aia; print(time.perf_counter() - t)"
-    assert min(float(run(code)) for _ in range(3)) < 0.3
+def test_the_command_line_and_the_plan_load_no_tables_and_no_torch() -> None:
+    loaded = run("import aia.cli, aia.plan, sys; print(*sys.modules)").split()
+    assert {"torch", "pandas", "pyarrow", "numpy", "av", "cv2", "h5py"}.isdisjoint(loaded)
 
 
 def test_the_network_needs_no_reader_of_videos_or_tables() -> None:

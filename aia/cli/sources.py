@@ -69,6 +69,24 @@ def add_parsers(commands: Any) -> None:
     kinds = preparing.add_subparsers(required=True, metavar="KIND")
     command = add_command(kinds, "data", prepare_data)
     add_options(command, "--output-dir", help="without: results/DATASET/data")
+    # The next three are of version 0.1; they go with the next release.
+    command = add_command(kinds, "ucf24", prepare_source)
+    add_options(command, "annotations", "--train", "--labels")
+    add_options(command, "--val", required=True)
+    add_options(command, "--fps")
+    add_options(command, "--output-dir", required=True)
+    command.set_defaults(format="ucf101_24")
+    command = add_command(kinds, "jhmdb", prepare_source)
+    add_options(command, "annotations", "--fps")
+    command.add_argument("--split", type=int, default=1)
+    add_options(command, "--output-dir", required=True)
+    command.set_defaults(format="jhmdb")
+    command = add_command(kinds, "epic", prepare_source)
+    add_options(command, "annotations")
+    add_options(command, "--verbs", "--nouns", "--videos", "--output-dir", required=True)
+    command.add_argument("--train", default="P01-P25")
+    command.add_argument("--val", default="P26-P31")
+    command.set_defaults(format="epic55", fps=1.0)
     command = add_command(kinds, "epic-objects", prepare_epic_objects)
     add_options(command, "objects", help="EPIC_train_object_labels.csv")
     add_options(command, "--nouns", required=True, help="EPIC_noun_classes.csv")
@@ -187,6 +205,21 @@ def prepare_data(options: argparse.Namespace) -> None:
     data = data_set(options)
     videos = {split: data.videos.ids(split) for split in data.videos.splits}
     write_data(data.settings.data, videos=videos, output=options.output_dir or Path(data.data("")))
+
+
+def prepare_source(options: argparse.Namespace) -> None:
+    """Write annotations in a form of their own in the one form, without settings."""
+    from aia.config.data import EpicSourceConfig, JhmdbSourceConfig, SourceConfig
+    from aia.datasets.data import read_source, write_annotated
+
+    kinds: dict[str, Any] = {
+        "ucf101_24": SourceConfig, "jhmdb": JhmdbSourceConfig, "epic55": EpicSourceConfig
+    }  # fmt: skip
+    kind = kinds[options.format]
+    given = {field.name: getattr(options, field.name) for field in dataclasses.fields(kind)}
+    source = kind(**{n: str(v) if isinstance(v, Path) else v for n, v in given.items()})
+    write_annotated(options.output_dir, read_source(source, clips_per_sec=options.fps))
+    log.say(f"{options.output_dir}: written")
 
 
 def prepare_epic_objects(options: argparse.Namespace) -> None:

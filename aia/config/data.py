@@ -146,24 +146,25 @@ class EpicSourceConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class DataConfig:
-    """Files of a data set in AVA's form."""
+    """Files of a data set; its annotations are in AVA's form, in segments, or as `source` says."""
 
     source: SourceConfig | JhmdbSourceConfig | EpicSourceConfig | None
-    """Annotations in a form of their own, from which AVA's form is prepared; null: the files below
-    are in AVA's form already."""
-    tasks: dict[str, str] | None
+    """Annotations in a form of their own, with their classes; null: those of `annotations` and
+    `labels`."""
+    tasks: dict[str, str | None] | None
     """Class list of each task, verb and noun, of data labelled by segment; a variant of the task's
-    name trains it. null: data labelled by boxes."""
+    name trains it. The lists are null where a source has them. null: data labelled by boxes."""
     fetch: Literal["ava_v2.1", "ava_v2.2", "ucf101_24", "epic55"] | None
     """Publisher from whom missing annotations and videos are downloaded; null: they must exist."""
     films: str
     """Path of a video; {video} stands for its id, * for a part that differs, such as the ending."""
-    labels: str
-    """Class list (pbtxt)."""
+    labels: str | None
+    """Class list (pbtxt); null where a source has the classes."""
     evaluated: str | None
     """List of the classes that are scored, such as AVA's 60 of 80; null: all."""
     annotations: SplitPaths
-    """Actions of each split: video,second,x1,y1,x2,y2,action,person. Both are needed."""
+    """Actions of each split: video,second,x1,y1,x2,y2,action,person, or segments. Both are needed,
+    unless there is a source."""
     excluded: SplitPaths
     """Key frames (video,second) that are neither trained on nor scored; null: none."""
     objects: SplitPaths
@@ -194,8 +195,14 @@ class DataConfig:
     def __post_init__(self) -> None:
         if "{video}" not in self.films:
             raise ValueError(f"films: '{self.films}' lacks {{video}}, where a video's id goes")
-        if not (self.annotations.train and self.annotations.val):
-            raise ValueError("annotations: both train and val need a file")
+        if self.source is None:
+            if not (self.annotations.train and self.annotations.val):
+                raise ValueError("annotations: both train and val need a file")
+            if not (self.labels or self.tasks):
+                raise ValueError("labels: is null, and there is no source that has the classes")
+            for task, labels in (self.tasks or {}).items():
+                if labels is None:
+                    raise ValueError(f"tasks.{task}: is null, and there is no source that has it")
         at_least(self, clips_per_sec=0.01)
         if self.tasks is not None and set(self.tasks) != {"verb", "noun"}:
             raise ValueError(

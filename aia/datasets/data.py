@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from aia.config import DataConfig, EpicSourceConfig
+from aia.config import DataConfig, EpicSourceConfig, JhmdbSourceConfig, SourceConfig
 from aia.datasets import epic55, sources
 from aia.datasets.tubes import key_frames_of, scored_tubes
 from aia.files import write_text
@@ -40,6 +40,7 @@ from aia.tables import (
     write_video_table,
 )
 
+AnySource = SourceConfig | JhmdbSourceConfig | EpicSourceConfig
 SPLITS = ("train", "val")
 
 
@@ -69,16 +70,12 @@ def write_data(
     """
     output = Path(output)
     found = read_annotated(config)
+    write_annotated(output, found)
     labels = found.labels["classes"]
-    for name, classes in found.labels.items():
-        write_labels(output / f"{name}.pbtxt", classes)
     scored = labels if config.evaluated is None else read_labels(config.evaluated)
     write_labels(output / "evaluated.pbtxt", scored)
     rows = [VideoRow(video, split) for split, ids in videos.items() for video in ids]
     write_video_table(output / "videos.csv", rows)
-    for split, table in found.rows.items():
-        write = write_segment_table if config.tasks is not None else write_annotations
-        write(output / f"{split}.parquet", table)
     for split in (*SPLITS, "test"):
         path = config.test.excluded if split == "test" else getattr(config.excluded, split)
         write_excluded_table(output / f"{split}_excluded.parquet", {split: read_excluded(path)})
@@ -88,10 +85,19 @@ def write_data(
         write_object_table(output / f"{split}_objects.parquet", found_objects)
     seconds = read_seconds(config.seconds) if config.seconds else []
     write_text(output / "seconds.txt", "".join(f"{second!r}\n" for second in seconds))
-    if found.tubes is not None:
-        write_frame_boxes(output / "tubes.csv", found.tubes)
     counts = ", ".join(f"{len(table)} of {split}" for split, table in found.rows.items())
     say(f"{output}: {len(rows)} videos, {len(labels)} classes, rows: {counts}")
+
+
+def write_annotated(output: Path, found: Annotated) -> None:
+    """Write classes and annotations, without what the settings say beside them."""
+    for name, classes in found.labels.items():
+        write_labels(output / f"{name}.pbtxt", classes)
+    for split, table in found.rows.items():
+        write = write_segment_table if "segment" in table else write_annotations
+        write(output / f"{split}.parquet", table)
+    if found.tubes is not None:
+        write_frame_boxes(output / "tubes.csv", found.tubes)
 
 
 def read_annotated(config: DataConfig) -> Annotated:
@@ -100,8 +106,30 @@ def read_annotated(config: DataConfig) -> Annotated:
     Raises:
         InputError: What the form's reader finds.
     """
-    if isinstance(config.source, EpicSourceConfig):
-        source = config.source
+    if config.source is not None:
+        return read_source(config.source, clips_per_sec=config.clips_per_sec)
+    paths = {split: str(getattr(config.annotations, split)) for split in SPLITS}
+    if config.tasks is not None:
+        labels = {task: read_labels(str(path)) for task, path in config.tasks.items()}
+        rows = {split: read_segments(path) for split, path in paths.items()}
+        for path in paths.values():
+            for task, classes in labels.items():
+                read_segments(path, task=task, labels=classes)  # checks them
+        return Annotated(_of_tasks(labels), rows)
+    classes = read_labels(str(config.labels))
+    return Annotated(
+        {"classes": classes},
+        {split: read_actions(path, labels=classes) for split, path in paths.items()},
+    )
+
+
+def read_source(source: AnySource, *, clips_per_sec: float) -> Annotated:
+    """Read annotations in a form of their own; tubes become this many key frames a second.
+
+    Raises:
+        InputError: What the form's reader finds.
+    """
+    if isinstance(source, EpicSourceConfig):
         labels, rows = epic55.read_splits(
             source.annotations,
             verbs=source.verbs,
@@ -111,25 +139,11 @@ def read_annotated(config: DataConfig) -> Annotated:
             val=source.val,
         )
         return Annotated(_of_tasks(labels), rows)
-    if config.source is not None:
-        tubes = sources.read_tubes(config.source)
-        return Annotated(
-            {"classes": tubes.known.labels},
-            {split: key_frames_of(tubes, split, fps=config.clips_per_sec) for split in SPLITS},
-            scored_tubes(tubes),
-        )
-    paths = {split: str(getattr(config.annotations, split)) for split in SPLITS}
-    if config.tasks is not None:
-        labels = {task: read_labels(path) for task, path in config.tasks.items()}
-        rows = {split: read_segments(path) for split, path in paths.items()}
-        for path in paths.values():
-            for task, classes in labels.items():
-                read_segments(path, task=task, labels=classes)  # checks them
-        return Annotated(_of_tasks(labels), rows)
-    classes = read_labels(config.labels)
+    tubes = sources.read_tubes(source)
     return Annotated(
-        {"classes": classes},
-        {split: read_actions(path, labels=classes) for split, path in paths.items()},
+        {"classes": tubes.known.labels},
+        {split: key_frames_of(tubes, split, fps=clips_per_sec) for split in SPLITS},
+        scored_tubes(tubes),
     )
 
 

@@ -10,7 +10,8 @@
 | EPIC-55   | fetch.epic55_annotations         | EPIC_*.csv                                      |
 |           | fetch.epic55_films               | train/P01/P01_01.MP4: videos with labels        |
 
-None of them publishes digests, so each file's first download decides (content.py).
+None of them publishes digests, so each file's first download decides (content.py). The readers of
+EPIC's tables are imported where they are used: the workflow reads the names here in each job.
 """
 
 import re
@@ -19,14 +20,12 @@ from pathlib import Path
 from typing import Literal
 
 from aia.config import FetchConfig
-from aia.datasets.epic55 import participant_of, read_classes, read_films_info, read_lines
 from aia.errors import InputError
 from aia.fetch.content import NOT_YET
 from aia.fetch.download import fetch, fetch_all, wanted_file
 from aia.fetch.unpack import take_files
 from aia.files import write_text
 from aia.log import say
-from aia.tables import check_video_id
 
 # AVA
 
@@ -269,6 +268,8 @@ def fetch_epic55_annotations(
     Raises:
         InputError: Something cannot be downloaded, or is no such table.
     """
+    from aia.datasets.epic55 import read_classes, read_films_info
+
     folder = Path(folder)
     names = [*EPIC55_TABLES, *([EPIC55_OBJECTS] if objects else [])]
     _fetch_each(config.epic55_annotations, names, folder, config)
@@ -306,6 +307,9 @@ def labelled_videos(actions: Path | str) -> dict[str, str]:
     Raises:
         InputError: It is no such table, or a video's name makes no sense.
     """
+    from aia.datasets.epic55 import participant_of, read_lines
+    from aia.tables import check_video_id
+
     videos: dict[str, str] = {}
     for where, line in read_lines(actions, ("participant_id", "video_id")):
         check_video_id(line["video_id"], where)

@@ -1,4 +1,7 @@
-"""Videos of a data set by split, and the path of each, also before it is downloaded."""
+"""Videos of a data set by split, and the path of each, also before it is downloaded.
+
+Readers of tables are imported where they are used: every job of the workflow loads this.
+"""
 
 import csv
 import functools
@@ -6,13 +9,11 @@ import os
 import re
 
 from aia.config import VIDEO_ID, Settings
-from aia.datasets import epic55, sources
 from aia.errors import InputError
 from aia.fetch import NOT_YET
 from aia.fetch.sources import AVA_LISTS, read_ava_list
 from aia.plan.publishers import AVA, EPIC, PUBLISHED, UCF
 from aia.playhouse import video_names
-from aia.tables import read_films, read_segments
 
 
 class NotFetchedError(Exception):
@@ -100,6 +101,8 @@ class Videos:
     def _read_ids(self, split: str) -> tuple[str, ...]:
         data = self.settings.data
         if split == "test":
+            from aia.tables import read_films
+
             return tuple(read_films(self._fetched(self._test_list())))
         if self.are_drawn:
             return tuple(video_names(self.settings.playhouse, split))
@@ -107,6 +110,8 @@ class Videos:
             return tuple(sorted(self._source_ids[split]))
         path = self._fetched(str(getattr(data.annotations, split)))
         if data.tasks is not None:
+            from aia.tables import read_segments
+
             return tuple(sorted(set(read_segments(path)["video"])))
         return _first_column(path, f"data.annotations.{split}")
 
@@ -122,6 +127,8 @@ class Videos:
     @functools.cached_property
     def _source_ids(self) -> dict[str, list[str]]:
         """Read the ids of each split from annotations of a publisher's form."""
+        from aia.datasets import epic55, sources
+
         source, fetch = self.settings.data.source, self.settings.data.fetch
         assert source is not None
         if source.format == "epic55":

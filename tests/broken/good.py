@@ -54,6 +54,7 @@ def make_good(folder: Path) -> None:
     (folder / "pyannot.pkl").write_bytes(pickle.dumps(UCF, protocol=2))
     (folder / "settings.yaml").write_text(yaml.safe_dump(settings()))
     frames = [grey(number, (48, 64)) for number in range(32)]
+    _write_sources(folder)
     film = write_film(folder / "kitchen.mp4", frames, times_sec=[k / 8 for k in range(32)], rate=8)
     typed(folder, "frames", film, "--output", folder / "kitchen.h5")
     _write_tables(folder)
@@ -74,6 +75,38 @@ def settings() -> dict:
     )
     short = {"init": "scratch", "batch": 2, "steps": 1, "warmup_steps": 0, "validate_every": None}
     return overlay(small, {"train": short, "frames": {"short_side": 48}, "memory": {"reach": 1}})
+
+
+EPIC = {
+    "format": "epic55", "annotations": "epic.csv", "verbs": "good/verbs.csv", "nouns": "nouns.csv",
+    "videos": "videos.csv", "train": "P01-P25", "val": "P26-P31",
+}  # fmt: skip
+UCF101_24 = {
+    "format": "ucf101_24", "annotations": "pyannot.pkl", "labels": None, "train": None,
+    "val": "good/scored.txt",
+}  # fmt: skip
+SOURCES = {
+    "ucf24": UCF101_24,
+    "ucf24_mat": UCF101_24 | {"annotations": "finalAnnots.mat"},
+    "ucf24_list": UCF101_24 | {"annotations": "good/pyannot.pkl", "val": "val.txt"},
+    "jhmdb": {"format": "jhmdb", "annotations": "JHMDB-GT.pkl", "split": 1},
+    "epic": EPIC,
+}
+"""Annotations in forms of their own, each named by the settings of a data set."""
+
+
+def _write_sources(folder: Path) -> None:
+    """Write the settings of a data set of each form, as `aia prepare data` takes them."""
+    base = read_yaml(REPOSITORY / "config.yaml")
+    neither = {"train": None, "val": None}
+    for name, source in SOURCES.items():
+        data = {"source": source, "excluded": neither, "objects": neither}
+        change: dict = {"data": data}
+        if name == "epic":
+            change = overlay(read_yaml(REPOSITORY / "config/small_epic.yaml"), change)
+        (folder / name).mkdir()
+        text = yaml.safe_dump(overlay(base, change) | {"dataset": name})
+        (folder / name / "settings.yaml").write_text(text)
 
 
 def typed(folder: Path, *words: object) -> None:

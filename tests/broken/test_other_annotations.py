@@ -14,13 +14,9 @@ from tests.broken.case import Case, Hostile, cut, damaged, pickled, replaced, wr
 from tests.broken.conftest import Refuses
 from tests.broken.good import TUBE, UCF
 
-UCF24 = "prepare ucf24 pyannot.pkl --val good/scored.txt --output-dir out"
-MAT = "prepare ucf24 finalAnnots.mat --val good/scored.txt --output-dir out"
-JHMDB = "prepare jhmdb JHMDB-GT.pkl --output-dir out"
-EPIC = (
-    "prepare epic epic.csv --verbs good/verbs.csv --nouns nouns.csv --videos videos.csv "
-    "--output-dir out"
-)
+PREPARE = "prepare data --settings good/{}/settings.yaml --output-dir out"
+UCF24, MAT, JHMDB = map(PREPARE.format, ("ucf24", "ucf24_mat", "jhmdb"))
+EPIC = PREPARE.format("epic")
 EPIC_OBJECTS = (
     "prepare epic-objects objects.csv --nouns good/nouns.csv --videos good/videos.csv "
     "--output out/objects.csv"
@@ -158,7 +154,7 @@ CASES = [
     Case("a tube of a class below 0", ucf(tube={"label": -1}), UCF24,
          r"pyannot\.pkl, film 'Diving.*': label -1, expected 0 or more"),
     Case("a list of films that are not annotated", written("val.txt", "Diving/other\n"),
-         "prepare ucf24 good/pyannot.pkl --val val.txt --output-dir out",
+         PREPARE.format("ucf24_list"),
          r"val\.txt: Diving/other and 0 more of its 1 films are not annotated"),
     Case(".mat that is cut off", lambda: halved(mat(), "finalAnnots.mat"), MAT,
          r"finalAnnots\.mat: .*was its download cut off"),

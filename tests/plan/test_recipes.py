@@ -74,7 +74,7 @@ COST = {"measure_cost", "measure_reach"}
         ({"paper_table": "1a"}, {"result_table"}),
         ({"ablations": {"seeds": [5]}}, {"ablation_table", "draw_structures", "draw_memory"}),
     ],
-    ids=str,
+    ids=lambda value: str(sorted(value) if isinstance(value, set) else value),
 )
 def test_a_setting_is_in_the_recipes_of_the_jobs_that_it_matters_to(
     change: Any, rules: set[str]
