@@ -254,7 +254,8 @@ def trainer_of(folder: Path) -> list[int]:
     for process in Path("/proc").glob("[0-9]*"):
         try:
             command = (process / "cmdline").read_bytes()
-            if b"train\0--run" in command and (process / "cwd").resolve() == folder.resolve():
+            here = (process / "cwd").resolve() == folder.resolve()
+            if here and b"\0train\0--settings\0" in command:
                 found.append(int(process.name))
         except OSError:  # it ended meanwhile
             continue

@@ -33,7 +33,8 @@ PUBLISHED = {
     "person_boxes": {"train": None, "val": "val.json"},
     "object_boxes": {"train": "train_objects.json", "val": "val_objects.json"},
     "box_images": {"train": "list.txt", "val": "list.txt"},
-    "test": TEST | {"person_boxes": "val.json", "object_boxes": "val_objects.json"},
+    "test": TEST
+    | {"person_boxes": "val.json", "object_boxes": "val_objects.json", "labels": "labels.pbtxt"},
     "seconds": "seconds.txt",
 }
 
@@ -126,6 +127,8 @@ def test_each_command_of_snakemake_has_the_words_of_the_plan(
         named = 1 + next(n for n, word in enumerate([*words[1:], "-"]) if word.startswith("-"))
         assert theirs[:named] == words[:named] or words[1] in ("playhouse", "fuse", "submit"), job
         assert set(words) <= set(theirs), job
+        if job.rule == "submit":
+            assert " --labels labels.pbtxt " in " ".join(theirs)
 
 
 def test_a_job_stands_after_those_that_it_needs(by_plan: tuple[Job, ...]) -> None:

@@ -52,16 +52,21 @@ def test_two_nodes_train_one_run_along_the_curve_of_one_process(tmp_path: Path) 
     snakemake = (sys.executable, "-m", "snakemake", "--snakefile", str(REPOSITORY / "Snakefile"))
     run(tmp_path, *snakemake, *target)
 
-    twice = command.replace(f"runs/{RUN}", "runs/twice") + " --nodes 2 --processes 1"
+    # The same run again in a folder of its own, whose other files are those of the first.
+    (tmp_path / "twice/results/small").mkdir(parents=True)
+    for path in (tmp_path / "results/small").iterdir():
+        if path.name != "runs":
+            (tmp_path / "twice/results/small" / path.name).symlink_to(path)
+    twice = f"cd twice && {command} --nodes 2 --processes 1"
     start = ("--ntasks-per-node=1", "--cpu-bind=none", "--kill-on-bad-exit=1")
     srun = ("srun", "--nodes=2", *start, "sh", "-c", twice)
     run(tmp_path, *srun, path=str(Path(sys.executable).parent))
-    folder = tmp_path / "results" / "small" / "runs"
+    metrics = f"results/small/runs/{RUN}/metrics.jsonl"
     curves = [
         [json.loads(line)["loss"] for line in text.splitlines()]
-        for text in ((folder / name / "metrics.jsonl").read_text() for name in (RUN, "twice"))
+        for text in ((folder / metrics).read_text() for folder in (tmp_path, tmp_path / "twice"))
     ]
     assert len(curves[0]) == 5
     assert curves[1] == pytest.approx(curves[0], rel=1e-3)
-    log = (tmp_path / "logs" / "small" / "train" / f"{RUN}.log").read_text()
+    log = (tmp_path / f"twice/logs/small/train/{RUN}.log").read_text()
     assert "2 processes on 2 nodes" in log

@@ -91,7 +91,7 @@ def local(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def rules(submitted: list[dict[str, str]]) -> Counter[str]:
-    """Jobs by their rule, or by their group."""
+    """Jobs by their rule."""
     names = (re.match(r"rule_(\w+?)(?:_wildcards_.*)?$", job["Comment"]) for job in submitted)
     return Counter(name[1] for name in names if name)
 
@@ -101,10 +101,8 @@ def test_the_table_is_that_of_a_run_without_a_scheduler(local: Path, tmp_path: P
     before = len(cluster.jobs())
     shutil.copy(local / "less.yaml", tmp_path)
     # That a rule asks for a GPU is its own affair (train.device); here is no real one.
-    more = yaml.safe_load(PROFILE.read_text())["set-resources"]
-    for rule in ("train", "detect_boxes"):
-        more.setdefault(rule, {})["gpu"] = 1
-    options = profile(tmp_path, **{"set-resources": more})
+    gpus = {rule: {"gpu": 1} for rule in ("train", "detect_boxes")}
+    options = profile(tmp_path, **{"set-resources": gpus})
     done = subprocess.run(
         command(*options), cwd=tmp_path, env=environment(), text=True, capture_output=True
     )
@@ -114,17 +112,15 @@ def test_the_table_is_that_of_a_run_without_a_scheduler(local: Path, tmp_path: P
 
     submitted = cluster.jobs()[before:]
     assert rules(submitted) == {
-        **{"draw_playhouse": 1, "frames_store_frames": 1, "boxes_detect_boxes": 1},
+        **{"draw_playhouse": 1, "prepare_data": 1, "store_frames": 2, "detect_boxes": 1},
         **{"finetune_detector": 1, "evaluate": 6, "evaluate_persons": 1, "result_table": 1},
         **{"train": 3, "score_detected": 3, "score_groundtruth": 3},
-    }  # of 25 jobs, the four and the two of a film each in one
+    }
     asked = {next(iter(rules([job]))): job for job in submitted}
-    assert asked["frames_store_frames"]["NumCPUs"] == "4"  # four films at once
-    assert asked["frames_store_frames"]["TimeLimit"] == "01:00:00"
-    assert (
-        asked["boxes_detect_boxes"]["TresPerJob"] == "gres:gpu:1"
-    )  # two films, one after the other
-    assert asked["boxes_detect_boxes"]["TimeLimit"] == "04:00:00"
+    assert asked["store_frames"]["NumCPUs"] == "1"
+    assert asked["store_frames"]["TimeLimit"] == "02:00:00"  # two videos, one after the other
+    assert asked["detect_boxes"]["TresPerJob"] == "gres:gpu:1"
+    assert asked["detect_boxes"]["TimeLimit"] == "04:00:00"
     assert asked["train"]["TresPerJob"] == "gres:gpu:1"
     assert asked["train"]["TimeLimit"] == "2-00:00:00"
     assert asked["train"]["MinMemoryNode"] == "16000M"
@@ -138,7 +134,7 @@ def trainers(folder: Path, run: str) -> list[int]:
         try:
             line = (process / "cmdline").read_bytes()
             here = (process / "cwd").resolve() == folder.resolve()
-            if here and f"train\0--run\0{run}\0".encode() in line:
+            if here and b"\0train\0" in line and f"--run\0{run}\0".encode() in line:
                 found.append(int(process.name))
         except OSError:  # it ended meanwhile
             continue

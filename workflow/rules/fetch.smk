@@ -115,7 +115,7 @@ rule fetch_ucf101_24_films:
     params:
         folder=publishers.UCF,
         lists=lambda wildcards, input: " ".join(
-            shlex.join([f"--{name}", input[name]])
+            shlex.join([f"--{name}", *input[name]])
             for name in ("train", "val")
             if name in input.keys()
         ),

@@ -136,7 +136,7 @@ rule submit:
         runtime=60,
     params:
         labels=lambda wildcards, input: (
-            shlex.join(["--labels", input.labels]) if "labels" in input.keys() else ""
+            shlex.join(["--labels", *input.labels]) if "labels" in input.keys() else ""
         ),
     shell:
         "aia submit {input.scores} {params.labels} --output {output} --log {log}"
