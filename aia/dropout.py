@@ -1,9 +1,9 @@
-"""Dropout that is a function of seed and step, whoever computes it.
+"""Dropout that is a function of seed and step, in any number of processes.
 
-torch draws what is dropped from a generator that all of a process share, so it depends on what was
-drawn before and on how a batch is cut among processes. Here the numbers of a step are those of the
-whole batch, in one order, and each process takes those of its own clips: 1, 2 or 8 processes drop
-the same, and a run that resumes from a checkpoint needs no generator's state.
+torch draws from one generator of the process, so the result depends on earlier draws and on how a
+batch is cut among processes. Here the numbers of a step are drawn for the whole batch, in order,
+and each process takes those of its own clips: 1, 2 or 8 processes drop the same, and a run that
+resumes from a checkpoint needs no generator's state.
 """
 
 import numpy as np
@@ -16,7 +16,7 @@ class StepDraws:
     """Random numbers of one training step.
 
     Args:
-        seed: Of the run.
+        seed: Seed of the run.
     """
 
     def __init__(self, seed: int) -> None:
@@ -24,10 +24,10 @@ class StepDraws:
         self.step, self.first, self.total, self.drawn = 0, 0, 0, 0
 
     def begin(self, step: int, *, first: int, total: int) -> None:
-        """From here on the numbers are those of this step.
+        """Draw the numbers of this step from now on.
 
         Args:
-            step: Its number.
+            step: Number of the step.
             first: Place of this process's first clip in the step's batch.
             total: Clips of the batch, over all processes.
         """
@@ -36,10 +36,10 @@ class StepDraws:
     def uniform(
         self, shape: tuple[int, int, int], device: torch.device
     ) -> Float[Tensor, "clips slots d"]:
-        """Numbers in [0, 1) for this process's clips; other ones at each call.
+        """Draw numbers in [0, 1) for this process's clips; other ones at each call.
 
-        Slots come first in what is drawn: how many there are differs with the fullest clip of a
-        process, and on a CPU the first ones' numbers do not depend on it.
+        Slots come first: their number depends on the fullest clip of a process, and on a CPU the
+        first slots' numbers do not depend on it.
         """
         clips, slots, d = shape
         self.drawn += 1
@@ -57,7 +57,7 @@ class Dropout(nn.Module):
         self.draws: StepDraws | None = None
 
     def forward(self, x: Float[Tensor, "clips slots d"]) -> Float[Tensor, "clips slots d"]:
-        """Drop by the step's numbers; by torch's own where nobody gave any."""
+        """Drop by the step's numbers, or by torch's own without any."""
         if not self.training or self.share == 0:
             return x
         if self.draws is None:
@@ -67,17 +67,17 @@ class Dropout(nn.Module):
         return x * (kept / (1 - self.share)).to(x.dtype)
 
     def extra_repr(self) -> str:
-        """Say in the printed network how much is dropped."""
+        """Show the share in the printed network."""
         return f"{self.share}"
 
 
 def mixed(*numbers: int) -> int:
-    """Mix numbers into a seed that differs for all different rows of numbers."""
+    """Mix numbers into a seed."""
     return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> 1)
 
 
 def draw_by(draws: StepDraws, network: nn.Module) -> None:
-    """Have every `Dropout` of a network drop by these numbers."""
+    """Make every `Dropout` of a network use these numbers."""
     for module in network.modules():
         if isinstance(module, Dropout):
             module.draws = draws

@@ -1,4 +1,4 @@
-"""Network N of Figure 2: backbone and RoI features, IA, classifier.
+"""Whole network N of Figure 2: backbone and RoI features, IA, classifier.
 
     frames ─▶ backbone ─▶ RoIAlign ─▶ P, O ─▶ IA(P, O, M) ─▶ classifier ─▶ scores
                                       │            ▲
@@ -28,10 +28,10 @@ from aia.interact import Aggregation, NonLocal, build_interaction
 
 
 def arithmetic(device: torch.device, precision: str) -> torch.autocast:
-    """Make the context in which a network computes: bfloat16 where wanted, else float32.
+    """Return the context for a network's arithmetic: bfloat16 if wanted, else float32.
 
     Args:
-        device: Where it computes.
+        device: Device of the network.
         precision: "float32", "bfloat16", or "auto": bfloat16 on a GPU.
     """
     wanted = precision == "bfloat16" or (precision == "auto" and device.type == "cuda")
@@ -39,7 +39,7 @@ def arithmetic(device: torch.device, precision: str) -> torch.autocast:
 
 
 class Classifier(nn.Module):
-    """Two hidden layers and one score a class, as in the authors' code."""
+    """Classifier with two hidden layers and one score a class, as in the authors' code."""
 
     def __init__(self, *, d: int, hidden: int, classes: int, dropout: float) -> None:
         super().__init__()
@@ -54,40 +54,40 @@ class Classifier(nn.Module):
         nn.init.zeros_(self.cls.bias)
 
     def forward(self, A: Float[Tensor, "clips persons d"]) -> Float[Tensor, "clips persons n"]:
-        """Logits of every class for every person."""
+        """Compute logits of every class for every person."""
         hidden = F.relu(self.fc2(F.relu(self.fc1(A))))
         return self.cls(self.dropout(hidden))
 
 
 class Features(NamedTuple):
-    """P_t and O_t of a batch of clips (§3.1).
+    """Features P_t and O_t of a batch of clips (§3.1).
 
     For the Non-local baseline O holds the places of the clip's map instead of its objects.
     """
 
     P: Slots
-    """The queries: persons, or each clip as a whole in one slot (§6.1)."""
+    """Queries: persons, or each clip as a whole in one slot (§6.1)."""
     O: Slots
     H: Slots | None
-    """Hands, of clips that are asked about as a whole."""
+    """Hands of clips that are queries as a whole."""
 
 
 class Network(nn.Module):
-    """N: its parts are passed in, `build_network` puts them together.
+    """Network N from its parts, which `build_network` puts together.
 
     Args:
         backbone: F(v_t, φ_F), takes one tensor of normalised frames a pathway.
         interaction: IA, or the Non-local branch, or None for the baseline.
-        classifier: From a person's features to logits.
+        classifier: Layers from a person's features to logits.
         span: Frames that a clip spans.
         strides: Steps between the frames of each pathway.
-        mean: Of the frames' channels (RGB, 0..255).
-        std: Of the same.
+        mean: Mean of the frames' channels (RGB, 0..255).
+        std: Their standard deviation.
         roi_resolution: Bins of RoIAlign each way.
         roi_mean_before: Mean over time before RoIAlign, not after.
         feature_norm: LayerNorm on P and O (and so on M, which is made of P).
-        bank_backbone: A second backbone, never trained, for the memory alone; None: Ω remembers
-            what the network itself saw (AMU).
+        bank_backbone: Second backbone, never trained, for the memory alone; None: Ω holds features
+            of the network itself (AMU).
     """
 
     mean: Tensor
@@ -125,11 +125,11 @@ class Network(nn.Module):
 
     @property
     def remembers(self) -> bool:
-        """True if a block attends to the memory."""
+        """Return True if any block attends to the memory."""
         return self.interaction is not None and "M" in self.interaction.blocks
 
     def features(self, batch: Batch) -> Features:
-        """P_t and O_t: one pass of the backbone, one RoIAlign over all boxes of the batch.
+        """Compute P_t and O_t: one pass of the backbone, one RoIAlign over all boxes of the batch.
 
         Boxes are fractions of each clip's own frame, without the padding of the batch.
         """
@@ -155,30 +155,30 @@ class Network(nn.Module):
 
     @torch.no_grad()
     def bank_persons(self, batch: Batch) -> Slots:
-        """P_t as the frozen bank remembers it: of the starting backbone, in eval mode."""
+        """Compute P_t for the frozen bank: of the starting backbone, in eval mode."""
         assert self.bank_backbone is not None, "only a run without AMU has a frozen backbone"
-        self.bank_backbone.eval()  # whatever mode the rest is in: its norms keep their statistics
+        self.bank_backbone.eval()  # its norms keep their statistics, also while the rest trains
         maps = self.bank_backbone(self.pathways(batch.frames, sizes_hw=batch.sizes_hw))
         return self._queries(maps, batch)
 
     def persons_to_remember(self, batch: Batch, P: Slots) -> Slots:
-        """P_t as Ω gets them: P, or those of the frozen backbone where there is one."""
+        """Return P_t for Ω: P, or that of the frozen backbone if there is one."""
         return P if self.bank_backbone is None else self.bank_persons(batch)
 
     def start_bank(self) -> None:
-        """Give the frozen backbone, where there is one, the weights that training starts from."""
+        """Copy the weights that training starts from to the frozen backbone, if there is one."""
         if self.bank_backbone is not None:
             self.bank_backbone.load_state_dict(self.backbone.state_dict())
 
     def _queries(self, maps: list[Float[Tensor, "clips _c _t _h _w"]], batch: Batch) -> Slots:
-        """Features of the queries alone: of the persons, or of each clip as a whole."""
+        """Compute features of the queries alone: of the persons, or of each clip as a whole."""
         if batch.query == "clip":
             return self._whole(maps, batch)
         filled = batch.persons_filled
         return Slots(self._rois(maps, batch.persons_xyxy, filled, batch.sizes_hw), filled)
 
     def _whole(self, maps: list[Float[Tensor, "clips _c _t _h _w"]], batch: Batch) -> Slots:
-        """Features of each clip as a whole: the mean of its map, in one slot (§6.1)."""
+        """Compute features of each clip as a whole: the mean of its map, in one slot (§6.1)."""
         mean = mean_of_maps(maps, batch.sizes_hw, stride=self.backbone.stride)
         if self.feature_norm:
             mean = F.layer_norm(mean, (self.d,))
@@ -191,7 +191,7 @@ class Network(nn.Module):
         filled: Bool[Tensor, "clips slots"],
         sizes_hw: Float[Tensor, "clips 2"],
     ) -> Float[Tensor, "clips slots d"]:
-        """Features of boxes as IA gets them."""
+        """Compute features of boxes for IA."""
         scale = sizes_hw.flip(1).repeat(1, 2)[:, None]  # w h w h
         rois = roi_features(
             maps,
@@ -213,7 +213,7 @@ class Network(nn.Module):
         maps: list[Float[Tensor, "clips _c _t _h _w"]],
         sizes_hw: Float[Tensor, "clips 2"],
     ) -> Slots:
-        """Every place of the clip's map as a slot, normalised like persons."""
+        """Turn every place of the clip's map into a slot, normalised like persons."""
         places = places_of_maps(maps, sizes_hw, stride=self.backbone.stride)
         if not self.feature_norm:
             return places
@@ -221,14 +221,14 @@ class Network(nn.Module):
         return Slots(normed, places.filled)
 
     def maps_of(self, batch: Batch) -> list[Float[Tensor, "clips _c _t _h _w"]]:
-        """f_t = F(v_t, φ_F) of each pathway."""
+        """Compute f_t = F(v_t, φ_F) of each pathway."""
         if self.cached_maps is None:
             return self.backbone(self.pathways(batch.frames, sizes_hw=batch.sizes_hw))
         clips = []
         for place, key in enumerate(batch.keys):
-            # A long segment is seen elsewhere the next time; its key is the same.
+            # Another clip of a long segment may be drawn next time, with the same key.
             known = (key, *batch.times_sec[place : place + 1], *batch.frames.shape[2:4])
-            if known not in self.cached_maps:  # one by one, so that it does not matter with whom
+            if known not in self.cached_maps:  # one by one: in a batch, rounding differs
                 one = slice(place, place + 1)
                 paths = self.pathways(batch.frames[one], sizes_hw=batch.sizes_hw[one])
                 with torch.no_grad():
@@ -247,7 +247,7 @@ class Network(nn.Module):
     def pathways(
         self, frames: UInt8[Tensor, "clips t h w 3"], *, sizes_hw: Float[Tensor, "clips 2"]
     ) -> list[Float[Tensor, "clips 3 _t h w"]]:
-        """Normalised frames of each pathway; the padding is zero, as the mean colour is."""
+        """Normalise the frames of each pathway; the padding is zero, as the mean colour is."""
         height, width = frames.shape[2:4]
         row = torch.arange(height, device=frames.device)
         column = torch.arange(width, device=frames.device)
@@ -259,7 +259,7 @@ class Network(nn.Module):
     def actions(
         self, P: Slots, O: Slots, M: Slots | None, H: Slots | None = None
     ) -> Float[Tensor, "clips persons n"]:
-        """Logits of every person: classifier(P + IA(P, O, M)) (§3.2)."""
+        """Compute logits of every person: classifier(P + IA(P, O, M)) (§3.2)."""
         if self.interaction is None:
             return self.classifier(P.features)
         if isinstance(self.interaction, NonLocal):
@@ -279,9 +279,9 @@ def build_network(
     bank: bool = False,
     d_memory: int | None = None,
 ) -> Network:
-    """Build the network of a run with fresh weights; with `bank` it has a frozen backbone too.
+    """Build the network of a run, with fresh weights; with `bank` it has a frozen backbone too.
 
-    `d_memory` are the channels of what is remembered, where that is not what the network sees.
+    `d_memory` is the number of channels of the memory, if it does not hold the network's features.
     """
     features = build_backbone(backbone, frozen_norm=frozen_norm)
     d = sum(features.channels)

@@ -1,7 +1,7 @@
-"""Processes that train one run together: which of them this is, and how they exchange tensors.
+"""Processes that train one run together: their ranks, and the exchange of tensors.
 
-torchrun starts them (train/launch.py) and says in the environment who is who. A run in one process
-is the same thing with a count of one, so that nothing else has to ask.
+torchrun starts them (train/launch.py) and sets their ranks in the environment. A run in one process
+has a count of one, so that callers need no special case.
 
 A step's batch is cut into consecutive shares, in the order of ranks: rank 0 has the first clips.
 """
@@ -23,7 +23,7 @@ from aia.errors import InputError
 from aia.processes import die_with_parent
 
 TIMEOUT = datetime.timedelta(hours=24)
-"""How long ranks wait for the first one while it validates or writes; torch's own is minutes."""
+"""Time that ranks wait for rank 0 while it validates or writes; torch's default is minutes."""
 
 LAUNCHER = "AIA_LAUNCHER"
 """Environment variable with the process id of the launcher, which may be gone already."""
@@ -34,7 +34,7 @@ FIRST_SEC = 5.0
 
 @dataclass(frozen=True)
 class Ranks:
-    """This process among those of its run."""
+    """Place of this process among those of its run."""
 
     rank: int = 0
     count: int = 1
@@ -44,7 +44,7 @@ class Ranks:
     host: Any = None
     """Group of all ranks for tensors on the host; its timeout is TIMEOUT."""
     peers: Any = None
-    """Group of the ranks with this one's local rank, one of each node; likewise."""
+    """Group of the ranks with this local rank, one of each node, with the same timeout."""
 
     @property
     def first(self) -> bool:
@@ -53,7 +53,7 @@ class Ranks:
 
     @property
     def first_of_node(self) -> bool:
-        """True for the rank that does what is done once a node."""
+        """True for the rank that does the work of its node."""
         return self.local_rank == 0
 
     @property
@@ -82,7 +82,7 @@ class Ranks:
         return self._all_gather(tensor, self.count, self.host)
 
     def all_gather_nodes(self, tensor: Tensor) -> Tensor:
-        """Gather it from the ranks with this local rank on all nodes, in the order of nodes."""
+        """Gather a tensor from the ranks with this local rank, in the order of nodes."""
         return self._all_gather(tensor, self.nodes, self.peers)
 
     def barrier(self) -> None:
@@ -108,7 +108,7 @@ SINGLE_PROCESS = Ranks()
 
 @contextmanager
 def init_distributed() -> Iterator[Ranks]:
-    """Join the other processes of the run, where torchrun started some; only rank 0 logs."""
+    """Join the other processes of the run, if torchrun started any; only rank 0 logs."""
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         yield SINGLE_PROCESS
         return

@@ -1,9 +1,9 @@
-"""Checkpoints of strangers as names and tensors, whatever they were saved with, and safely.
+"""Safe reading of checkpoints of any format as names and tensors, and our own files of tensors.
 
-.safetensors                 as it is
-.pth .pt .pyth, zip or old   torch.load with weights_only: nothing in it is run
+.safetensors                 read directly
+.pth .pt .pyth, zip or old   torch.load with weights_only: nothing in it is executed
 .pkl                         Detectron's and Caffe2's arrays, by the restricted unpickler; or a file
-                             of torch's, which PySlowFast's later ones are in spite of their name
+                             of torch, as PySlowFast's later ones are in spite of their name
 """
 
 import hashlib
@@ -27,18 +27,17 @@ from aia.files import atomic_path
 from aia.pickles import read_pickle
 
 DIGEST = "content_sha256"
-"""What the files of ours say of their tensors and of what stands beside them, so that damage is
-found."""
+"""Key of the digest of a file's tensors and metadata, by which damage is found."""
 
 _INSIDE = ("model", "model_state", "state_dict", "blobs")
-"""Under which name training scripts keep the weights beside optimizer and schedule."""
+"""Names under which training scripts keep the weights beside optimizer and schedule."""
 
 
 def read_tensors(path: Path | str) -> dict[str, Tensor]:
-    """The named tensors of a checkpoint, in the file's order; `module.` before all is dropped.
+    """Read the named tensors of a checkpoint, in the file's order, without a common `module.`.
 
     Raises:
-        InputError: There is no such file, it is damaged, holds no tensors, or would run something.
+        InputError: There is no such file, it is damaged, holds no tensors, or would execute code.
     """
     path = Path(path)
     if not path.is_file():
@@ -72,14 +71,14 @@ def read_tensors(path: Path | str) -> dict[str, Tensor]:
 def write_tensors(
     path: Path | str, tensors: Mapping[str, Tensor], *, entry: str, about: Mapping[str, Any]
 ) -> None:
-    """Write a file of ours: safetensors, with what is said of them, whole or not at all.
+    """Write tensors with metadata as safetensors, whole or not at all.
 
     Args:
         path: The file.
-        tensors: By name.
-        entry: Of the file's metadata, the only one: several would be written in an order that
-            changes, and with it the file's hash.
-        about: What stands there, as JSON.
+        tensors: Tensors by name.
+        entry: Name of the only metadata entry: several would be written in changing order, which
+            changes the file's hash.
+        about: Content of the entry, as JSON.
     """
     content = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     about = json.loads(json.dumps(about))  # as it will be read
@@ -91,15 +90,15 @@ def write_tensors(
             number = re.search(r"\(os error (\d+)\)", str(error))
             if number is None:
                 raise
-            code = int(number[1])  # what the disk said, which safetensors tells in words alone
+            code = int(number[1])  # the error of the disk, which safetensors gives in words alone
             raise OSError(code, os.strerror(code), str(path)) from error
 
 
 def load_tensors(path: Path | str) -> dict[str, Tensor]:
-    """The tensors of a .safetensors file, compared with what it says of them if it is of ours.
+    """Read the tensors of a .safetensors file; compare them with its digest if it is ours.
 
     Raises:
-        InputError: It is none, or damaged.
+        InputError: It is not a safetensors file, or damaged.
     """
     try:
         tensors = load_file(path)
@@ -118,13 +117,13 @@ def load_tensors(path: Path | str) -> dict[str, Tensor]:
         if not right:
             raise InputError(
                 f"{path}: its content is not what was written (the SHA-256 differs); is the disk "
-                "damaged? Remove the file (aia verify --remove); it is made anew when it is needed"
+                "damaged? Remove the file (aia verify --remove); it is recreated when it is needed"
             )
     return tensors
 
 
 def _digest(tensors: Mapping[str, Tensor], about: Mapping[str, Any]) -> str:
-    """SHA-256 over what is said of tensors, and their names, types, shapes and bytes."""
+    """Compute SHA-256 of the metadata and the tensors' names, types, shapes and bytes."""
     digest = hashlib.sha256(json.dumps(about, sort_keys=True).encode())
     for name, tensor in sorted(tensors.items()):
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)} ".encode())
@@ -134,10 +133,10 @@ def _digest(tensors: Mapping[str, Tensor], about: Mapping[str, Any]) -> str:
 
 
 def put_weights(network: nn.Module, state: Mapping[str, Tensor], source: Path | str) -> None:
-    """Give a network the tensors of a file, all of them and no others.
+    """Load a file's tensors into a network, all of them and no others.
 
     Raises:
-        InputError: They are another network's, or hold what is not a number.
+        InputError: They do not fit the network, or hold NaN or infinity.
     """
     expected = network.state_dict()
     missing, unknown = (
@@ -159,7 +158,7 @@ def put_weights(network: nn.Module, state: Mapping[str, Tensor], source: Path | 
 
 
 def _is_of_torch(path: Path) -> bool:
-    """Whether a file begins as those of torch.save do: a zip, or the pickle of torch's number."""
+    """Return True if a file begins as those of torch.save: a zip, or torch's magic number."""
     with path.open("rb") as file:
         beginning = file.read(16)
     return beginning.startswith((b"PK\x03\x04", b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."))
@@ -167,7 +166,7 @@ def _is_of_torch(path: Path) -> bool:
 
 def _read_torch(path: Path) -> Any:
     try:
-        with warnings.catch_warnings(action="ignore"):  # of pickles that torch did not write
+        with warnings.catch_warnings(action="ignore"):  # torch warns of pickles of others
             return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         reason = str(error).strip().splitlines()[0]

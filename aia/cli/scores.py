@@ -76,7 +76,6 @@ def score(options: argparse.Namespace) -> None:
     """Score every person of the key frames, in two passes."""
     import torch
 
-    from aia.datasets.ava import detected_clips
     from aia.evaluate.score import score_clips
     from aia.labels import read_labels
     from aia.report.choice import choose_clips
@@ -106,19 +105,7 @@ def score(options: argparse.Namespace) -> None:
             f"({len(labels)} against {len(model.run.classes)}); is it of another data set?"
         )
     stores = readable_stores(options.frames)
-    if options.task:
-        _refuse_with_segments(options)
-        clips = annotated = segments(options, labels, most_objects=options.max_objects)
-    else:
-        clips = annotated = key_frames(options, labels)
-        if options.persons:
-            clips = detected_clips(
-                clips,
-                options.persons,
-                threshold=options.person_threshold,
-                per_sec=options.clips_per_sec,
-            )
-        clips = with_objects_of(clips, options, most=options.max_objects)
+    annotated, clips = _clips_to_score(options, labels)
     clips = readable_clips(clips, stores, options, span=model.run.backbone.span)
     wanted = choose_clips(annotated, options.attention_clips) if options.attention else []
     scored, attention = score_clips(
@@ -146,6 +133,25 @@ def score(options: argparse.Namespace) -> None:
     )
     if options.attention:
         write_attention(options.attention, attention)
+
+
+def _clips_to_score(options: argparse.Namespace, labels: Any) -> tuple[list[Any], list[Any]]:
+    """Read the clips that are scored, as annotated and with the persons that are scored."""
+    from aia.datasets.ava import detected_clips
+
+    if options.task:
+        _refuse_with_segments(options)
+        clips = segments(options, labels, most_objects=options.max_objects)
+        return clips, clips
+    clips = annotated = key_frames(options, labels)
+    if options.persons:
+        clips = detected_clips(
+            clips,
+            options.persons,
+            threshold=options.person_threshold,
+            per_sec=options.clips_per_sec,
+        )
+    return annotated, with_objects_of(clips, options, most=options.max_objects)
 
 
 def _planned_scores(options: argparse.Namespace) -> None:

@@ -1,6 +1,6 @@
-"""All named protocols of one file in one pass: which number compares with whose.
+"""Frame mAP of one file under all named protocols, and whose numbers each compares with.
 
-Files are read and matched once; what the protocols differ in takes a moment each.
+Files are read and matched once; each protocol takes a moment.
 """
 
 from pathlib import Path
@@ -27,7 +27,7 @@ def evaluate_protocols(
     labels: Path | str | None = None,
     iou: float = 0.5,
 ) -> pd.DataFrame:
-    """Frame mAP under every protocol, each as `evaluate_ava` gives it alone.
+    """Compute frame mAP under every protocol, each as `evaluate_ava` does.
 
     Args:
         groundtruth: annotations in AVA's format.
@@ -37,8 +37,8 @@ def evaluate_protocols(
         iou: least intersection over union of a hit.
 
     Returns:
-        Columns `PROTOCOL_COLUMNS`: mAP as a fraction, its difference to the paper's protocol, how
-        many detections count and on how many key frames, and whose numbers it compares with.
+        Columns `PROTOCOL_COLUMNS`: mAP as a fraction, its difference to the paper's protocol, the
+        numbers of detections and key frames that count, and whose numbers it compares with.
     """
     matches, classes = match_files(
         groundtruth, detections, excluded=excluded, labels=labels, iou=iou
@@ -63,12 +63,12 @@ def evaluate_protocols(
 
 
 def write_protocols(path: Path | str, table: pd.DataFrame) -> None:
-    """Write what `evaluate_protocols` gave, whole or not at all."""
+    """Write the result of `evaluate_protocols`, whole or not at all."""
     write_text(path, table.to_csv(index=False, lineterminator="\n"))
 
 
 def in_words(table: pd.DataFrame) -> list[str]:
-    """The table as lines to read, in percent."""
+    """Format the table as lines, in percent."""
     return [
         f"{row['protocol']:12s} {100 * row['value']:7.3f}  {100 * row['difference']:+7.3f}  "
         f"{row['detections']:9d} detections on {row['key_frames']:6d} key frames  "

@@ -1,4 +1,4 @@
-"""Whom, what and which second each person attended to, as rows of a table (Fig. 4)."""
+"""Attention of each person to persons, objects and seconds, as rows of a table (Fig. 4)."""
 
 from collections.abc import Mapping
 
@@ -19,11 +19,11 @@ def attention_rows(
     reach: int,
     persons_per_clip: int,
 ) -> pd.DataFrame:
-    """One row for each target person, block and filled slot of one clip.
+    """Build a row for each target person, block and filled slot of one clip.
 
     Args:
-        clip: Its persons are the targets.
-        weights: Of each block (P1, O1, M1, P2 ...), softmax over its slots.
+        clip: Clip whose persons are the targets.
+        weights: Softmax over the slots, by block (P1, O1, M1, P2 ...).
         clips: All clips that were scored; they are the memory of each other.
         reach: L, seconds on each side.
         persons_per_clip: Memory slots of each second.
@@ -58,7 +58,7 @@ def _attended(
     reach: int,
     persons_per_clip: int,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Second, number in its second, box and place in the softmax of every filled slot."""
+    """List second, number in its second, box and place in the softmax of every filled slot."""
     if kind != "M":
         persons = clip.persons_xyxy if clip.query == "persons" else clip.hands_xyxy
         present = persons if kind == "P" else clip.objects_xyxy

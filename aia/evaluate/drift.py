@@ -1,7 +1,7 @@
 """Distance of remembered features from those that the network computes for them now (§3.3).
 
-That AMU's features stay close while a frozen bank's do not is why AMU is worth its while; Ω keeps
-the step of every entry's last write, so that both can be seen against its age.
+AMU is worth its cost because its features stay close, while a frozen bank's do not; Ω keeps the
+step of every entry's last write, so that both can be compared by age.
 """
 
 from collections.abc import Mapping, Sequence
@@ -39,20 +39,20 @@ def measure_drift(
     precision: str = "float32",
     most: int | None = None,
 ) -> pd.DataFrame:
-    """Compare what Ω holds with what the trained network makes of the same clips.
+    """Compare the features in Ω with the trained network's of the same clips.
 
-    Which persons were remembered of a clip is not kept, and in training boxes are jittered: each
-    remembered person is held against the clip's nearest one, so a little distance is always there.
+    Ω does not say which persons it holds, and boxes are jittered in training: each remembered
+    person is compared with the clip's nearest one, so a small distance always remains.
 
     Args:
-        model: The run at its end.
+        model: The trained run.
         memory: Its last memory, a folder as aia.memory.store writes it.
         clips: All clips that the run learned from.
         stores: Frames of their videos.
         batch: Clips of one forward pass.
-        device: Where to compute.
-        precision: Of the arithmetic.
-        most: Clips that are looked at, evenly spread; None: all.
+        device: Device to compute on.
+        precision: Precision of the network.
+        most: Number of clips to compare, evenly spread; None: all.
 
     Returns:
         Columns `DRIFT_COLUMNS`, a row for each remembered clip: the step of its last write (0 in a
@@ -95,12 +95,12 @@ def measure_drift(
 
 
 def distances(remembered: Tensor, count: Tensor, fresh: Slots) -> tuple[Tensor, Tensor]:
-    """Mean distance of each clip's remembered persons to the nearest fresh one.
+    """Compute the mean distance of each clip's remembered persons to the nearest fresh one.
 
     Args:
         remembered: [clips, slots, d], zero beyond `count`.
         count: Remembered persons of each clip.
-        fresh: Of the same clips.
+        fresh: Present features of the same clips.
 
     Returns:
         Cosine distance, and Euclidean distance over the fresh feature's length, [clips] each.
@@ -132,5 +132,5 @@ def last_memory(work: Path) -> Path:
 
 
 def write_drift(path: Path | str, table: pd.DataFrame) -> None:
-    """Write what `measure_drift` gave."""
+    """Write the result of `measure_drift`."""
     write_text(path, table.to_csv(index=False, lineterminator="\n"))

@@ -28,18 +28,18 @@ class Ranked(NamedTuple):
 
     score: Float[np.ndarray, " detections"]
     hit: Bool[np.ndarray, " detections"]
-    """Whether it took a ground-truth box."""
+    """True if the detection took a ground-truth box."""
     truths: int
-    """Ground-truth boxes there are."""
+    """Number of ground-truth boxes."""
 
 
 class FrameMap(NamedTuple):
     """Average precisions as fractions."""
 
     mean: float
-    """Over the classes that have ground truth."""
+    """Mean over the classes that have ground truth."""
     per_class: dict[int, float]
-    """By class id, in the class list's order; NaN for a class without ground truth."""
+    """AP by class id, in the class list's order; NaN for a class without ground truth."""
     labels: ClassList
     iou: float
 
@@ -53,7 +53,7 @@ def evaluate_ava(
     protocol: str = "paper",
     iou: float = 0.5,
 ) -> FrameMap:
-    """Frame mAP of a file of detections.
+    """Compute frame mAP of a file of detections.
 
     Args:
         groundtruth: annotations in AVA's format.
@@ -140,7 +140,7 @@ def frame_map(
 
 
 def average_precision(ranked: Ranked) -> float:
-    """Area under the envelope of precision over recall; NaN without ground truth.
+    """Compute the area under the envelope of precision over recall; NaN without ground truth.
 
     The envelope at a recall is the best precision at it or any higher one, so only hits matter.
 
@@ -158,7 +158,7 @@ def average_precision(ranked: Ranked) -> float:
 
 
 def rank(matches: Matches, protocol: Protocol, classes: int) -> Iterator[Ranked]:
-    """Each class's detections by score, with who takes a ground-truth box decided."""
+    """Sort each class's detections by score and decide which ones take a ground-truth box."""
     truth_class = matches.truth_class
     if protocol.excluded:
         truth_class = truth_class[~matches.truth_excluded]
@@ -166,19 +166,19 @@ def rank(matches: Matches, protocol: Protocol, classes: int) -> Iterator[Ranked]
 
     rows = within_capacity(matches, counted(matches, protocol), protocol)
     class_index = matches.class_index[rows]
-    for index in range(classes):  # one after the other: sorted by class they would stand twice
+    for index in range(classes):  # one after the other: sorting all by class would need a copy
         some = in_turn(matches, rows[class_index == index], protocol)
         target = matches.target[some]
         near = np.flatnonzero(target >= 0)
         hit = np.zeros(len(some), bool)
-        hit[near[np.unique(target[near], return_index=True)[1]]] = True  # the first to come
+        hit[near[np.unique(target[near], return_index=True)[1]]] = True  # the first one
         score = matches.score[some]
         order = np.argsort(score, kind=protocol.tie_sort)[::-1]
         yield Ranked(score[order], hit[order], int(truths[index]))
 
 
 def counted(matches: Matches, protocol: Protocol) -> Int[np.ndarray, " counted"]:
-    """The detections that a protocol looks at, in file order."""
+    """Select the detections that a protocol counts, in file order."""
     mask = matches.score > protocol.score_floor
     if protocol.frames == "listed":
         mask &= matches.frame_listed[matches.frame]
@@ -186,5 +186,5 @@ def counted(matches: Matches, protocol: Protocol) -> Int[np.ndarray, " counted"]
         mask &= matches.frame_labelled[matches.frame] >= 0
     if protocol.excluded:
         mask &= ~matches.frame_excluded[matches.frame]
-    # half the bytes wherever they can number the rows: protocols copy them several times
+    # half the bytes if they suffice: protocols copy row numbers several times
     return np.flatnonzero(mask).astype(np.int32 if len(mask) < 1 << 31 else np.int64)

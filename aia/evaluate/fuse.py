@@ -1,7 +1,7 @@
 """Fused scores: the mean of several score files over the same boxes, without a network.
 
-Multi-scale testing and ensembles (Table 2, "*" and "3 ens.") are both this: the files are one run's
-views of its clips, or several runs' scores. The paper does not say how it takes the mean.
+Both multi-scale testing and ensembles (Table 2, "*" and "3 ens.") are such means: of one run's
+views of its clips, or of several runs' scores. The paper does not say how it takes the mean.
 """
 
 import json
@@ -30,15 +30,15 @@ def fuse_scores(
     weights: Sequence[float] | None = None,
     mean: Literal["arithmetic", "geometric"] = "arithmetic",
 ) -> ScoreTable:
-    """The mean score of each box and class.
+    """Take the mean score of each box and class.
 
     Args:
         paths: Tables of scores of the same boxes, in any order.
-        weights: Of each file, above 0, in any unit; None: all the same.
-        mean: The geometric one is 0 where any file says 0.
+        weights: Weight of each file, above 0, in any unit; None: all the same.
+        mean: Kind of mean; the geometric one is 0 if any file has 0.
 
     Returns:
-        The boxes in the order of the first file. Its provenance holds that of every file.
+        The boxes in the order of the first file. The provenance holds that of every file.
 
     Raises:
         InputError: Files of other boxes or classes, a file given twice, or wrong weights.
@@ -66,7 +66,7 @@ def fuse_scores(
 
 
 def _shares(paths: Sequence[Path], weights: Sequence[float] | None) -> list[float]:
-    """Each file's part of the mean."""
+    """Compute each file's share of the mean."""
     twice = [path for place, path in enumerate(paths) if path in paths[:place]]
     if twice:
         raise InputError(f"{twice[0]}: is given twice; --weights makes a file count more")
@@ -93,7 +93,7 @@ def _check_classes(path: Path, table: ScoreTable, first_path: Path, first: Score
 def _same_rows(
     path: Path, boxes: pd.DataFrame, first_path: Path, first: pd.DataFrame
 ) -> Int[np.ndarray, " boxes"]:
-    """The row of `boxes` for each row of `first`."""
+    """Find the row of `boxes` for each row of `first`."""
     seconds, first_seconds = _seconds(boxes), _seconds(first)
     numbers, first_numbers = _numbers(boxes), _numbers(first)
     if seconds.equals(first_seconds) and (np.abs(numbers - first_numbers) <= NEAR).all():
@@ -117,7 +117,7 @@ def _same_rows(
 
 
 def _seconds(boxes: pd.DataFrame) -> pd.Series:
-    """Film and second of each row as one key; times to a thousandth. Segments may share both."""
+    """Join video and time of each row to one key, to a thousandth; segments may share both."""
     thousandths = (boxes["time_sec"] * 1000).round().astype(np.int64)
     keys = boxes["video"] + "\n" + thousandths.astype(str)
     return keys + "\n" + boxes["segment"].astype(str) if "segment" in boxes else keys
@@ -132,9 +132,9 @@ def _paired(
     others: Float[np.ndarray, "others 5"],
     rows: Int[np.ndarray, " others"],
 ) -> Int[np.ndarray, " boxes"]:
-    """The row of the other box that is the same, each but once; -1 where there is none.
+    """Find the same box among others, each used once; -1 if there is none.
 
-    Boxes that are there twice are paired in their order.
+    Duplicate boxes are paired in their order.
     """
     places = np.full(len(numbers), -1)
     if not len(others):
@@ -149,7 +149,7 @@ def _paired(
 
 
 def _in_words(whose: str, boxes: pd.DataFrame, rows: Int[np.ndarray, " rows"]) -> Iterator[str]:
-    """What the first of the rows are that one file alone has."""
+    """Describe the first rows that only one file has."""
     if not len(rows):
         return
     named = []

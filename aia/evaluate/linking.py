@@ -1,10 +1,9 @@
 """Tubes from the detections of single frames, for video mAP (§5).
 
-Frame after frame, each class for itself, as Singh et al. (Online Real-time Multiple Spatiotemporal
-Action Localisation, 2017) and ACT do it: the tubes that are under way choose in the order of their
-scores, each the best box of the next frame that overlaps its last one; what no tube chose begins a
-new one; a tube that finds nothing for some frames has ended. Boxes of frames in between lie on a
-straight line.
+Frame after frame, for each class, as in Singh et al. (Online Real-time Multiple Spatiotemporal
+Action Localisation, 2017) and ACT: open tubes choose in the order of their scores, each the best
+box of the next frame that overlaps its last one; a box that no tube chose starts a new tube; a tube
+without a box for some frames is closed. Boxes of frames in between are interpolated.
 """
 
 from dataclasses import dataclass, field, replace
@@ -24,23 +23,23 @@ _XYXY = ["x1", "y1", "x2", "y2"]
 
 @dataclass(frozen=True, kw_only=True)
 class LinkRules:
-    """How detections become tubes. The paper reports frame mAP alone, so all of them are ours."""
+    """Rules of linking. The paper reports frame mAP alone, so all of them are ours."""
 
     score_floor: float = 0.05
-    """Detections with less are left out: they would only make long tubes of nothing."""
+    """Least score of a detection: lower ones would only make long tubes of background."""
     per_frame: int = 10
-    """The best boxes of a class on a frame; ACT's number."""
+    """Number of best boxes of a class on a frame; ACT's number."""
     iou: float = 0.3
-    """Least overlap of a tube's last box and its next; 0.2 in ACT, 0.1 in Singh et al."""
+    """Smallest overlap of a tube's last box and its next; 0.2 in ACT, 0.1 in Singh et al."""
     patience: int = 5
-    """Frames without a box after which a tube has ended."""
+    """Frames without a box after which a tube is closed."""
     shortest: int = 8
     """Tubes of fewer frames are dropped; ACT has 15."""
     best: int = 40
-    """A tube's score is the mean of so many of its best boxes' scores; Singh et al."""
+    """Number of a tube's best boxes whose mean score is the tube's; Singh et al."""
 
     def at(self, fps: float) -> "LinkRules":
-        """The same, in time, for films of so many frames a second; these are for UCF101-24's 25.
+        """Adapt the rules to another frame rate; the defaults are for UCF101-24's 25.
 
         >>> LinkRules().at(4.0).patience, LinkRules().at(25.0) == LinkRules()
         (1, True)
@@ -54,7 +53,7 @@ class LinkRules:
 
 @dataclass
 class _Open:
-    """A tube under way."""
+    """Tube that may get more boxes."""
 
     frames: list[int] = field(default_factory=list)
     rows: list[int] = field(default_factory=list)
@@ -75,7 +74,7 @@ def link(detections: pd.DataFrame, rules: LinkRules) -> list[Tube]:
 
     Args:
         detections: Columns video, frame, label, x1, y1, x2, y2 (in any unit) and score.
-        rules: How.
+        rules: Rules of linking.
 
     Returns:
         Tubes by video and label, in the order in which they end.
@@ -98,21 +97,21 @@ def _link_class(
     score: Float[np.ndarray, " boxes"],
     rules: LinkRules,
 ) -> list[_Open]:
-    """Tubes of one video and class, of boxes by frame and, within it, by score."""
+    """Link boxes of one video and class, sorted by frame and then by score."""
     numbers, starts = np.unique(frame, return_index=True)
     ends = np.append(starts[1:], len(frame))
-    under_way: list[_Open] = []
+    open_tubes: list[_Open] = []
     ended: list[_Open] = []
     for number, start, end in zip(numbers.tolist(), starts.tolist(), ends.tolist(), strict=True):
-        ended += [one for one in under_way if number - one.frames[-1] > rules.patience]
-        under_way = [one for one in under_way if number - one.frames[-1] <= rules.patience]
-        under_way.sort(key=lambda one: -one.mean)
+        ended += [one for one in open_tubes if number - one.frames[-1] > rules.patience]
+        open_tubes = [one for one in open_tubes if number - one.frames[-1] <= rules.patience]
+        open_tubes.sort(key=lambda one: -one.mean)
         rows = np.arange(start, min(end, start + rules.per_frame))
         free = np.ones(len(rows), bool)
-        if under_way:
-            last = np.stack([xyxy[one.rows[-1]] for one in under_way])
+        if open_tubes:
+            last = np.stack([xyxy[one.rows[-1]] for one in open_tubes])
             near = box_iou(from_numpy(last), from_numpy(xyxy[rows])).numpy() >= rules.iou
-            for one, reached in zip(under_way, near, strict=True):
+            for one, reached in zip(open_tubes, near, strict=True):
                 choice = np.flatnonzero(reached & free)
                 if len(choice):
                     free[choice[0]] = False  # the best of them by score
@@ -121,8 +120,8 @@ def _link_class(
         for row in rows[free].tolist():
             new = _Open()
             new.take(number, row, float(score[row]))
-            under_way.append(new)
-    return ended + under_way
+            open_tubes.append(new)
+    return ended + open_tubes
 
 
 def _closed(

@@ -1,9 +1,9 @@
-"""The floor of EPIC-Kitchens' table: what somebody scores who has seen no film (§6).
+"""Floor of EPIC-Kitchens' table: the accuracy without looking at any video (§6).
 
-Every segment gets the same answer, which is how often each verb, each noun and each action was
-among the segments of the training set. An action is counted as the pair that it is: the product of
-the counts of its verb and its noun would be a lower floor (0.04 % top-1 on the paper's split, where
-the pairs give 3.07), for the most frequent verb and noun do not go together.
+Every segment gets the same scores: the frequency of each verb, noun and action among the training
+segments. An action is counted as a pair: the product of the counts of its verb and its noun would
+be a lower floor (0.04 % top-1 on the paper's split, where the pairs give 3.07), as the most
+frequent verb and noun do not occur together.
 """
 
 from collections.abc import Sequence
@@ -16,11 +16,11 @@ from aia.evaluate.top_k import TopK, read_pairs
 
 
 def evaluate_majority(labels: Path | str, train: Path | str) -> TopK:
-    """Top-1 and top-5 of the training set's frequencies.
+    """Compute top-1 and top-5 of the training set's frequencies.
 
     Args:
-        labels: CSV with columns verb and noun, a line for each segment that is scored.
-        train: The same of the training segments.
+        labels: CSV with columns verb and noun, a line for each scored segment.
+        train: The same for the training segments.
     """
     return majority(read_pairs(train), read_pairs(labels))
 
@@ -30,7 +30,7 @@ def majority(
     truth: Int[np.ndarray, "segments 2"],
     ks: Sequence[int] = (1, 5),
 ) -> TopK:
-    """Top-1 and top-5 of the training set's frequencies.
+    """Compute top-1 and top-5 of the training set's frequencies.
 
     >>> train = np.array([[0, 1], [0, 1], [1, 0]])
     >>> majority(train, np.array([[0, 1], [1, 1], [1, 0], [0, 0]])).action[1]
@@ -49,7 +49,7 @@ def majority(
 def _shares(
     counts: Int[np.ndarray, " classes"], wanted: Int[np.ndarray, " segments"], ks: Sequence[int]
 ) -> dict[int, float]:
-    """How many segments have a class that is among the k most frequent; of equals, the lower."""
+    """Compute the share of segments with a class among the k most frequent, low ids first."""
     rank = np.empty(len(counts), int)
     rank[np.argsort(-counts, kind="stable")] = np.arange(len(counts))
     return {k: float(np.mean(rank[wanted] < k)) for k in ks}

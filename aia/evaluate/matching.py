@@ -1,8 +1,8 @@
-"""Which ground-truth box each detection overlaps most: the part that all protocols share.
+"""Match of each detection with the ground-truth box it overlaps most, for all protocols.
 
-A detection's best box depends on nothing but the two files, so detections pass in blocks and leave
-only a few numbers each, in files without a name: a large split has more of them than memory should
-hold. Protocols (frame_map.py) then choose among them and order them.
+A detection's best box depends on the two files alone, so detections are read in blocks and reduced
+to a few numbers each, in nameless files: a large split has too many for memory. Protocols
+(frame_map.py) then choose among them and order them.
 """
 
 import tempfile
@@ -22,31 +22,31 @@ _TIME_BITS = 42  # microseconds of 50 days
 
 
 class Matches(NamedTuple):
-    """Detections of evaluated classes in file order, and the ground truth they are held against."""
+    """Detections of evaluated classes in file order, with their ground truth."""
 
     frame: Int[np.ndarray, " detections"]
     """Index into `frames_*`, in order of first appearance."""
     class_index: Int[np.ndarray, " detections"]
     score: Float[np.ndarray, " detections"]
     target: Int[np.ndarray, " detections"]
-    """The ground-truth box of the same class that is overlapped most, if enough; else NOTHING,
-    or INVERTED where the detection has no area."""
+    """Ground-truth box of the same class with the largest overlap, if enough; else NOTHING, or
+    INVERTED if the detection has no area."""
     shape: Int[np.ndarray, " detections"]
     """Index into `shapes`: consecutive detections are often one box with many classes."""
     shapes_xyxy: Float[np.ndarray, "shapes 4"]
     frame_excluded: Bool[np.ndarray, " frames"]
     frame_listed: Bool[np.ndarray, " frames"]
     frame_labelled: Int[np.ndarray, " frames"]
-    """Place among the key frames with evaluated ground truth, in file order; -1: it has none."""
+    """Place among the key frames with evaluated ground truth, in file order; -1 for others."""
     class_ids: Int[np.ndarray, " classes"]
     truth_class: Int[np.ndarray, " boxes"]
     truth_excluded: Bool[np.ndarray, " boxes"]
     dropped: int
-    """Detections of classes that are not evaluated."""
+    """Number of detections of classes that are not evaluated."""
 
 
 class _Part(NamedTuple):
-    """The part of `Matches` that one block of detections makes."""
+    """Part of `Matches` from one block of detections."""
 
     frame: Int[np.ndarray, " detections"]
     class_index: Int[np.ndarray, " detections"]
@@ -68,7 +68,7 @@ def match(
     """Find the best ground-truth box of every detection.
 
     Args:
-        groundtruth: as `aia.tables.read_actions` gives it.
+        groundtruth: table of `aia.tables.read_actions`.
         detections: in file order.
         labels: the classes that are evaluated; rows of others are dropped on both sides.
         excluded: key frames that protocols may leave out.
@@ -108,9 +108,9 @@ def match(
 
 
 class _Spool:
-    """The columns of all parts, each end to end in a file of its own.
+    """Columns of all parts, each in its own file.
 
-    The system keeps of them in memory what there is room for.
+    The system caches them in memory as far as there is room.
     """
 
     def __init__(self) -> None:
@@ -126,12 +126,12 @@ class _Spool:
             self._files[name][0].write(np.ascontiguousarray(array).data)
 
     def columns(self) -> dict[str, np.ndarray]:
-        """Each column as one array, which reads its file."""
+        """Map each column's file as one array."""
         arrays = {}
         for name, (file, like) in self._files.items():
             file.flush()
             arrays[name] = like
-            if file.tell():  # nothing at all cannot be mapped
+            if file.tell():  # an empty file cannot be mapped
                 mapped = np.memmap(file, like.dtype, "r")
                 arrays[name] = np.asarray(mapped).reshape(-1, *like.shape[1:])
             file.close()
@@ -185,7 +185,7 @@ class _KeyFrames:
         video: Int[np.ndarray, " rows"],
         time_sec: Float[np.ndarray, " rows"],
     ) -> Int[np.ndarray, " rows"]:
-        """Keys of rows whose videos are `names[video]`."""
+        """Compute the keys of rows whose videos are `names[video]`."""
         known = [self._numbers.setdefault(name, len(self._numbers)) for name in names]
         microseconds = np.rint(time_sec * 1e6).astype(np.int64)
         return (np.array(known, np.int64)[video] << _TIME_BITS) + microseconds
@@ -217,13 +217,13 @@ class _Truth:
         xyxy: Float[np.ndarray, "detections 4"],
         iou: float,
     ) -> Int[np.ndarray, " detections"]:
-        """The box that each overlaps most, the first of equals; NOTHING if by less than `iou`."""
+        """Find the box that each overlaps most, the first of equals; NOTHING if below `iou`."""
         rows, place = _found(key, self._keys)
         within, cell = _found(place * self._classes + class_index[rows], self._cells)
         rows = rows[within]
         best, overlap = np.zeros(len(rows), np.int64), np.zeros(len(rows))
         busy = np.arange(len(rows))
-        # a cell rarely has more than a few boxes: one turn for each, over all detections at once
+        # a cell rarely has more than a few boxes: one pass for each, over all detections
         for turn in range(int(self._count.max(initial=0))):
             busy = busy[self._count[cell[busy]] > turn]
             box = self._first[cell[busy]] + turn
@@ -239,7 +239,7 @@ class _Truth:
 def _found(
     values: Int[np.ndarray, " n"], among: Int[np.ndarray, " m"]
 ) -> tuple[Int[np.ndarray, " found"], Int[np.ndarray, " found"]]:
-    """Which values are in the sorted array, and where in it."""
+    """Find the values that are in the sorted array, and their places in it."""
     if not len(among):
         return np.zeros(0, np.int64), np.zeros(0, np.int64)
     place = np.minimum(np.searchsorted(among, values), len(among) - 1)

@@ -1,7 +1,7 @@
-"""How well the detector finds persons (§4.1): AP at IoU 0.5 of person boxes, whatever they do.
+"""Person AP of a detector (§4.1): AP at IoU 0.5 of person boxes, without actions.
 
-Persons that are missed here can never be given an action, so this bounds the frame mAP from above;
-recall at the threshold that inference uses says by how much.
+Missed persons get no action, so this bounds the frame mAP from above; recall at the threshold of
+inference says by how much.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -19,12 +19,12 @@ from aia.labels import ClassList
 from aia.tables import DetectionBlock, read_actions, read_boxes, read_excluded, write_metrics
 
 _PERSON = ClassList(ids=(1,), names=("person",), groups=("",))
-# Only annotated key frames count: a detector is also run where nobody looked for persons.
+# Only annotated key frames count: a detector also runs on others.
 _RULES = Protocol(order="stable", frames="listed", tie_sort="stable")
 
 
 class PersonAP(NamedTuple):
-    """Of person boxes, as fractions; NaN where there is nothing to divide by."""
+    """Accuracy of person boxes, as fractions; NaN if there is nothing to divide by."""
 
     ap: float
     recall: float
@@ -33,7 +33,7 @@ class PersonAP(NamedTuple):
     """Share of boxes above the threshold that find a person."""
     persons: int
     boxes: int
-    """On annotated key frames, at any score."""
+    """Boxes on annotated key frames, at any score."""
 
 
 def evaluate_persons(
@@ -45,11 +45,11 @@ def evaluate_persons(
     threshold: float = 0.8,
     iou: float = 0.5,
 ) -> PersonAP:
-    """Hold the boxes of a detector's files against annotations in AVA's format.
+    """Compare the boxes of a detector's files with annotations in AVA's format.
 
     Args:
         groundtruth: annotations; a person is a box, however many actions it has.
-        boxes: tables of boxes, usually one a film.
+        boxes: tables of boxes, usually one for each video.
         excluded: key frames (video,second) that are left out.
         label: the detector's word for persons.
         threshold: score from which boxes count for recall and precision (§4.1 has 0.8).
@@ -78,7 +78,7 @@ def person_ap(
     threshold: float = 0.8,
     iou: float = 0.5,
 ) -> PersonAP:
-    """As `evaluate_persons`, of tables already read."""
+    """Compute the same from tables."""
     who = ["video", "time_sec", "x1", "y1", "x2", "y2", "person"]
     persons = groundtruth.drop_duplicates(who)
     persons = persons.assign(action=np.where(persons["action"] < 0, -1, 1))

@@ -1,16 +1,16 @@
-"""The named ways in which papers computed "frame mAP@0.5" on AVA; one detection file, five numbers.
+"""Named protocols by which papers computed "frame mAP@0.5" on AVA: one file, five numbers.
 
-All of them match a detection only to the ground-truth box that it overlaps most, let the first to
-come take it, and integrate the same precision envelope. They differ in what is counted and in
-whose turn comes first:
+All match a detection only to the ground-truth box that it overlaps most, let the first detection
+take it, and integrate the same precision envelope. They differ in what is counted and in the order
+of detections:
 
     paper        the AIA paper's (its authors' code): the challenge's evaluator of 2018-19
-    activitynet  the evaluator of the ActivityNet challenge as it is since 2020
+    activitynet  the evaluator of the ActivityNet challenge since 2020
     slowfast     PySlowFast, and with it YOWO: scores do not decide who takes a ground-truth box
     mmaction     mmaction2
     acar         ACAR-Net: the paper's with the challenge's later cap
 
-Not copied: mmaction2 computes in float32, keeps inverted boxes as false positives and leaves
+Not reproduced: mmaction2 computes in float32, keeps inverted boxes as false positives and leaves
 classes without any detection out of its mean.
 """
 
@@ -22,25 +22,25 @@ from aia.errors import InputError
 
 @dataclass(frozen=True, kw_only=True)
 class Protocol:
-    """What is counted, and in which order detections take ground-truth boxes."""
+    """Rules of what is counted, and in which order detections take ground-truth boxes."""
 
     order: Literal["argsort", "heap", "stable", "file"]
-    """Who comes first within a key frame: by score (the first three) or as in the file.
+    """Order within a key frame: by score (the first three) or as in the file.
 
-    Equal scores: `argsort` leaves them as NumPy's fastest sort, reversed; `heap` as the heap that
-    the challenge's evaluator keeps its best detections in; `stable` as in the file.
+    Equal scores: `argsort`: the order of NumPy's fastest sort, reversed; `heap`: that of the heap
+    in which the challenge's evaluator keeps its best detections; `stable`: as in the file.
     """
     frames: Literal["all", "listed", "labelled"]
     """Key frames that count: all with detections; those with a row in the ground truth, if only
     of video and second; those with a ground-truth box of an evaluated class."""
     capacity: int = 0
-    """Detections (box and class) of a key frame that count, the best ones by score; 0: all."""
+    """Number of detections (box and class) of a key frame that count, best first; 0: all."""
     score_floor: float = -1.0
-    """Detections that score no more than this do not count."""
+    """Score that detections must exceed to count."""
     excluded: bool = True
-    """Whether key frames on the list of excluded ones are left out."""
+    """True leaves out key frames on the list of excluded ones."""
     tie_sort: Literal["quicksort", "stable"] = "quicksort"
-    """How scores that are equal across key frames are sorted, before the order is reversed.
+    """Sort of scores over all key frames, before the order is reversed.
 
     All published evaluators use NumPy's default, whose order of equal scores depends on the CPU's
     vector instructions; `stable` gives the same number on every machine.
@@ -62,7 +62,7 @@ USED_BY = {
     "mmaction": "mmaction2",
     "acar": "ACAR-Net",
 }
-"""Whose numbers a protocol's compare with."""
+"""Work whose numbers a protocol's compare with."""
 
 
 def protocol_named(name: str) -> Protocol:

@@ -1,10 +1,10 @@
 """Two-pass scoring: first fill Ω with the features of every clip, then score each with its memory.
 
-In training the memory is what the network saw some steps ago; at inference it can be fresh, so the
-first pass extracts all features once and the second runs IA and the classifier alone. A network
-without M-Blocks needs the first pass only for its features. A frozen bank (LFB, "w/o AMU" in Table
-1e) is filled in the first pass by the network's frozen backbone; all else is the trained one's. A
-memory of objects (§6.1) comes from what the detector saw, and is brought along.
+In training the memory holds features of earlier steps; at inference it can be fresh, so the first
+pass extracts all features once and the second runs IA and the classifier alone. A network without
+M-Blocks needs the first pass only for its features. A frozen bank (LFB, "w/o AMU" in Table 1e) is
+filled in the first pass by the network's frozen backbone; all else is from the trained one. A
+memory of objects (§6.1) is read from the detector's features.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -34,7 +34,7 @@ class ScoredBoxes(NamedTuple):
     """Persons with a score for each class."""
 
     boxes: pd.DataFrame
-    """video, time_sec, x1, y1, x2, y2, score (of the detector); segment, where there are such."""
+    """Table of video, time_sec, x1, y1, x2, y2, score (the detector's), perhaps segment."""
     scores: Float[np.ndarray, "boxes classes"]
 
 
@@ -42,7 +42,7 @@ class ClipFeatures(NamedTuple):
     """Result of the first pass for some clips."""
 
     batch: Batch
-    """Without its frames."""
+    """Batch without its frames."""
     P: Slots
     O: Slots
     H: Slots | None
@@ -61,7 +61,7 @@ def score_clips(
     attention_of: Sequence[ClipKey] = (),
     bank: ObjectBank | None = None,
 ) -> tuple[ScoredBoxes, pd.DataFrame]:
-    """Scores of every person of every clip, and the attention of some clips' blocks.
+    """Score every person of every clip, and keep the attention of some clips.
 
     Args:
         model: The run and its network.
@@ -69,14 +69,13 @@ def score_clips(
         stores: Frames of every video.
         config: Batch size, growth of boxes.
         extend: If True, boxes grow for RoIAlign (detected ones do).
-        device: Where to compute.
-        view: In which size, and whether mirrored, the network sees the clips; their memory too.
-        attention_of: Clips whose attention is wanted.
-        bank: The memory, of a run that remembers objects.
+        device: Device to compute on.
+        view: Size and mirroring of all clips, also of those in the memory.
+        attention_of: Clips whose attention is kept.
+        bank: Memory of a run that remembers objects.
 
     Returns:
-        Boxes with scores in the clips' order, and the rows of aia.tables.attention; boxes are as
-        they are, also in a mirrored view.
+        Boxes with scores in the clips' order, never mirrored, and the rows of aia.tables.attention.
     """
     run, network = model.run, model.network
     clips = [clip for clip in clips if clip.queries]
@@ -94,33 +93,47 @@ def score_clips(
     passed: Iterable[ClipFeatures] = _first_pass(
         model, memory, clips, stores, config=config, extend=extend, device=device, view=view
     )
-    if memory.filled_first:  # else each batch is scored as it comes, and nothing is kept
+    if memory.filled_first:  # else each batch is scored as it comes
         passed = list(passed)
         say(f"{run.name}  memory pool: {len(clips)} clips of {len(seconds_of(clips))} videos")
     scores, rows = [], []
     by_key = {clip.key: clip for clip in clips}
-    for batch, P, O, H in passed:  # second pass
+    for features in passed:  # second pass
+        batch, P, O, H = features
         M = memory.read(batch, P, err=1.0, step=0).M
         with arithmetic(device, config.precision):
             logits = network.actions(P, O, M, H).float()
         scores.append(_probabilities(logits[P.filled], run).float().cpu().numpy())
-        wanted = [place for place, key in enumerate(batch.keys) if key in attention_of]
-        if network.interaction is not None and wanted:
-            attention = network.interaction.forward_with_attention(
-                *((P, O, M) if H is None else (P, O, M, H))
-            ).attention
-            rows += [
-                attention_rows(
-                    by_key[batch.keys[place]],
-                    {block: weights[place].cpu().numpy() for block, weights in attention.items()},
-                    clips=by_key,
-                    reach=run.memory.reach if run.memory else 0,
-                    persons_per_clip=run.memory.persons_per_clip if run.memory else 1,
-                )
-                for place in wanted
-            ]
+        rows += _attention(model, features, M, attention_of, by_key)
     attention_table = pd.concat(rows) if rows else pd.DataFrame()
     return ScoredBoxes(_boxes_of(clips), np.concatenate(scores)), attention_table
+
+
+def _attention(
+    model: Model,
+    features: ClipFeatures,
+    M: Slots | None,
+    wanted: Sequence[ClipKey],
+    clips: Mapping[ClipKey, ClipSample],
+) -> list[pd.DataFrame]:
+    """Build the rows of attention of the wanted clips of a batch."""
+    batch, P, O, H = features
+    interaction, memory = model.network.interaction, model.run.memory
+    places = [place for place, key in enumerate(batch.keys) if key in wanted]
+    if interaction is None or not places:
+        return []
+    slots = (P, O, M) if H is None else (P, O, M, H)
+    attention = interaction.forward_with_attention(*slots).attention
+    return [
+        attention_rows(
+            clips[batch.keys[place]],
+            {block: weights[place].cpu().numpy() for block, weights in attention.items()},
+            clips=clips,
+            reach=memory.reach if memory else 0,
+            persons_per_clip=memory.persons_per_clip if memory else 1,
+        )
+        for place in places
+    ]
 
 
 def _first_pass(
@@ -156,9 +169,9 @@ def _first_pass(
 def _probabilities(
     logits: Float[Tensor, "persons classes"], run: Run
 ) -> Float[Tensor, "persons classes"]:
-    """Sigmoid; with the focal loss, softmax over the poses (one at a time) as it was trained.
+    """Apply the sigmoid; with the focal loss, softmax over the poses (one at a time).
 
-    Softmax over all classes, where exactly one is true.
+    If exactly one class is true, softmax over all classes.
     """
     if run.loss.kind == "softmax":
         return logits.softmax(dim=1)
@@ -174,14 +187,14 @@ def _checked_bank(run: Run, bank: ObjectBank | None) -> ObjectBank | None:
     seen_by = run.objects_seen.detector if run.objects_seen else None
     if bank is not None and run.objects_seen is not None and bank.detector != seen_by:
         raise InputError(
-            f"{run.name}: learned with what another detector saw (weights {seen_by}, "
+            f"{run.name}: learned with another detector's objects (weights {seen_by}, "
             f"these are {bank.detector}); detect the objects again with the same weights"
         )
     return bank
 
 
 class _Shown(NamedTuple):
-    """The box and the detector's score by which a query stands in a table of scores."""
+    """Box and detector's score of a query in a table of scores."""
 
     persons_xyxy: Float[np.ndarray, "queries 4"]
     persons_score: Float[np.ndarray, " queries"]

@@ -1,4 +1,4 @@
-"""Top-1 and top-5 of verbs, nouns and actions, as EPIC-Kitchens is evaluated (§6).
+"""Top-1 and top-5 of verbs, nouns and actions, the metrics of EPIC-Kitchens (§6).
 
 A segment's action is a verb and a noun; its score is the product of theirs. The k best actions are
 the k best pairs, not pairs of the k best verbs and nouns, which is easier and not the metric.
@@ -43,10 +43,10 @@ def evaluate_epic(
         verbs: Scores of the verbs, a line for each segment, a column for each class, without
             names; .csv or .parquet. Logits, unless every line is a distribution already. Or a
             table of `aia score`, in any order; segments that it lacks count as missed.
-        nouns: The same of the nouns.
+        nouns: The same for the nouns.
         prior: CSV with columns verb and noun of the training segments; actions are then weighted
-            by p(noun|verb) as it is among them (LFB does that, the paper does not say so).
-        ks: Which k.
+            by their p(noun|verb) (as in LFB; the paper does not say so).
+        ks: Values of k.
     """
     truth = read_pairs(labels)
     p, scored = zip(
@@ -88,10 +88,10 @@ def top_k(
         verbs: p(verb).
         nouns: p(noun).
         truth: Verb and noun.
-        prior: A further factor of each action, such as p(noun|verb), or None.
-        ks: Which k.
-        scored: Which segments have a verb's scores, and which a noun's; None: all. The others
-            are missed, and an action needs both.
+        prior: Further factor of each action, such as p(noun|verb), or None.
+        ks: Values of k.
+        scored: Masks of segments with a verb's scores, and with a noun's; None: all. Others
+            count as missed, and an action needs both.
     """
     wanted = truth[:, 0] * nouns.shape[1] + truth[:, 1]
     ranks = []
@@ -115,7 +115,7 @@ def top_k(
 def noun_given_verb(
     pairs: Int[np.ndarray, "segments 2"], shape: tuple[int, int]
 ) -> Float[np.ndarray, "verbs nouns"]:
-    """p(noun|verb) among segments; 0 for a verb that is not among them.
+    """Compute p(noun|verb) among segments; 0 for a verb that is not among them.
 
     >>> noun_given_verb(np.array([[0, 1], [0, 1], [0, 0], [1, 0]]), (2, 2)).round(2)
     array([[0.33, 0.67],
@@ -129,14 +129,14 @@ def noun_given_verb(
 def _rank(
     scores: Float[np.ndarray, "segments classes"], wanted: Int[np.ndarray, " segments"]
 ) -> Int[np.ndarray, " segments"]:
-    """How many classes come before the wanted one; of equal ones the lower number does."""
+    """Count the classes ranked before the wanted one; among equals the lower id is first."""
     own = np.take_along_axis(scores, wanted[:, None], axis=1)
     before = np.arange(scores.shape[1]) < wanted[:, None]
     return ((scores > own) | ((scores == own) & before)).sum(axis=1)
 
 
 def read_pairs(path: Path | str) -> Int[np.ndarray, "segments 2"]:
-    """Verb and noun of each segment, from a CSV with these columns among others."""
+    """Read verb and noun of each segment from a CSV with these columns among others."""
     try:
         table = _labels(path)
         pairs = table[["verb", "noun"]].to_numpy()
@@ -162,14 +162,14 @@ def read_pairs(path: Path | str) -> Int[np.ndarray, "segments 2"]:
 
 
 def _labels(path: Path | str) -> pd.DataFrame:
-    """Read the segments of a data set's own table, or a CSV of anybody's."""
+    """Read the segments of a data set's own table, or any CSV."""
     return read_segments(path) if Path(path).suffix == ".parquet" else pd.read_csv(path)
 
 
 def _read_scores(
     path: Path | str, *, rows: int, labels: Path | str
 ) -> tuple[Float[np.ndarray, "n c"], Bool[np.ndarray, " n"]]:
-    """Probabilities from a file of logits or of probabilities, and which segments have any."""
+    """Read probabilities from a file of logits or probabilities, and a mask of scored segments."""
     path = Path(path)
     if path.suffix == ".parquet" and is_score_table(path):
         return _aligned(path, labels)
@@ -185,7 +185,7 @@ def _read_scores(
 def _aligned(
     path: Path, labels: Path | str
 ) -> tuple[Float[np.ndarray, "n c"], Bool[np.ndarray, " n"]]:
-    """A table of `aia score` in the order of the labels' segments; a column for each class id."""
+    """Align a table of `aia score` with the labels' segments; a column for each class id."""
     table = read_scores(path)
     wanted = _labels(labels)
     for name, columns in ((path, table.boxes.columns), (labels, wanted.columns)):
@@ -198,10 +198,10 @@ def _aligned(
     if found.index.has_duplicates:
         again = found.index[found.index.duplicated()][0]
         raise InputError(f"{path}: scores segment {again} twice")
-    strangers = found.index.difference(pd.Index(wanted["segment"]))
-    if len(strangers):
+    unknown = found.index.difference(pd.Index(wanted["segment"]))
+    if len(unknown):
         raise InputError(
-            f"{path}: scores segment {strangers[0]} and {len(strangers) - 1} more that {labels} "
+            f"{path}: scores segment {unknown[0]} and {len(unknown) - 1} more that {labels} "
             "does not have; are they of the same split?"
         )
     places = found.reindex(wanted["segment"])
@@ -217,7 +217,7 @@ def _aligned(
 
 
 def _read_lines(path: Path, *, rows: int, name: Path | str) -> Float[np.ndarray, "n c"]:
-    """Plain numbers, a line for each segment."""
+    """Read plain numbers, a line for each segment."""
     try:
         table = (
             pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path, header=None)

@@ -1,4 +1,4 @@
-"""Frame mAP and video mAP of data whose every frame is labelled, as UCF101-24's are (§5).
+"""Frame mAP and video mAP of data with labels on every frame, such as UCF101-24 (§5).
 
 Papers computed both in several ways, which differ by points on the same boxes; `RULES` names them.
 Boxes are in pixels here, because some add one pixel to a box's width and height.
@@ -23,17 +23,17 @@ _CELL = ["video", "frame", "label"]
 
 @dataclass(frozen=True, kw_only=True)
 class TubeRules:
-    """What is counted, and how boxes and tubes are measured."""
+    """Rules of what is counted, and how boxes and tubes are measured."""
 
     frames: Literal["all", "annotated"] = "all"
-    """Frames whose detections count: all, or those on which anything is annotated."""
+    """Frames whose detections count: all, or those with annotations."""
     extra: int = 0
-    """Added to a box's width and height, in pixels, and to a tube's length, in frames."""
+    """Pixels added to a box's width and height, and frames added to a tube's length."""
     takes: Literal["best", "left"] = "best"
-    """Which ground truth a detection may take: the one that it overlaps most, if that is free; or
+    """Ground truth that a detection may take: the one that it overlaps most, if that is free; or
     the one that it overlaps most among those that are left."""
     area: Literal["envelope", "trapezoid"] = "envelope"
-    """Under the curve: below the best precision at each recall, or below straight lines."""
+    """Area under the curve: below the best precision at each recall, or straight lines."""
 
 
 RULES: dict[str, TubeRules] = {
@@ -52,11 +52,11 @@ def frame_map_of_boxes(
     rules: TubeRules,
     iou: float = 0.5,
 ) -> FrameMap:
-    """Frame mAP: every box of every frame for itself.
+    """Compute frame mAP over the boxes of all frames.
 
     Args:
         truth: Columns video, frame, label (class id), x1, y1, x2, y2.
-        detections: The same and score. Of equal scores the first row comes first.
+        detections: The same and score. Among equal scores the first row comes first.
         labels: The classes that are evaluated.
         rules: One of `RULES`.
         iou: The least intersection over union of a hit.
@@ -83,10 +83,7 @@ def video_map(
     rules: TubeRules,
     ious: Sequence[float],
 ) -> list[FrameMap]:
-    """Video mAP at each of `ious`: whole tubes, overlap being that in time times the mean in space.
-
-    The mean in space is over the frames that both tubes have.
-    """
+    """Compute video mAP at each of `ious`, over whole tubes (tube_iou)."""
     true, found = _without_boxes(truth), _without_boxes(detections)
     pairs = _pairs(found, true, by=["video", "label"])
     overlap = np.array(
@@ -102,7 +99,7 @@ def video_map(
 
 
 def tube_iou(one: Tube, other: Tube, *, extra: int = 0) -> float:
-    """Overlap in time times the mean overlap of the boxes on the frames that both have.
+    """Multiply overlap in time by the boxes' mean overlap on the frames that both have.
 
     >>> box = np.array([[0.0, 0.0, 2.0, 2.0]])
     >>> long, short = Tube("a", 1, 0, box.repeat(5, 0)), Tube("a", 1, 2, box.repeat(3, 0))
@@ -123,7 +120,7 @@ def tube_iou(one: Tube, other: Tube, *, extra: int = 0) -> float:
 
 
 def below_straight_lines(ranked: Ranked) -> float:
-    """Area under precision over recall, point to point, from precision 1 at recall 0.
+    """Compute the area under precision over recall, with straight lines from (0, 1).
 
     >>> below_straight_lines(Ranked(np.array([0.9, 0.8]), np.array([True, False]), 2))
     0.5
@@ -137,7 +134,7 @@ def below_straight_lines(ranked: Ranked) -> float:
 
 
 def _without_boxes(tubes: Sequence[Tube]) -> pd.DataFrame:
-    """What tubes are, a row each."""
+    """List tubes without their boxes, a row each."""
     rows = [(tube.video, tube.label, tube.score) for tube in tubes]
     table = pd.DataFrame(rows, columns=["video", "label", "score"])
     return table.astype({"video": object, "label": np.int64, "score": float})
@@ -194,7 +191,7 @@ def _hits(
     *,
     takes: Literal["best", "left"],
 ) -> Bool[np.ndarray, " detections"]:
-    """Whether each detection takes a ground truth, the best by score choosing first."""
+    """Mark the detections that take a ground truth; the best by score choose first."""
     turn = np.empty(len(order), np.int64)
     turn[order] = np.arange(len(order))
     by_choice = np.lexsort((pairs.truth, -overlap, turn[pairs.detection]))
@@ -216,7 +213,7 @@ def _hits(
 def _box_iou(
     a_xyxy: Float[np.ndarray, "pairs 4"], b_xyxy: Float[np.ndarray, "pairs 4"], *, extra: int
 ) -> Float[np.ndarray, " pairs"]:
-    """Intersection over union of boxes in pixels, pair by pair; 0 where neither has an area."""
+    """Compute IoU of boxes in pixels, pair by pair; 0 if neither has an area."""
     low = np.maximum(a_xyxy[:, :2], b_xyxy[:, :2])
     high = np.minimum(a_xyxy[:, 2:], b_xyxy[:, 2:])
     inner = np.maximum(high - low + extra, 0).prod(axis=1)

@@ -1,8 +1,8 @@
-"""Who comes first: the order in which detections of one class on one key frame may take a box.
+"""Order in which detections of one class on one key frame may take a ground-truth box.
 
-Only between equal scores do the published evaluators disagree on it, and then only where a
-ground-truth box is near. So everything is sorted at once, and just those few places are gone
-through one by one, the way the evaluator in question does.
+Published evaluators disagree on it only between equal scores, and then only near a ground-truth
+box. So everything is sorted at once, and just those few places are processed one by one, as in the
+evaluator in question.
 """
 
 import heapq
@@ -15,21 +15,21 @@ from aia.evaluate.matching import INVERTED, Matches
 from aia.evaluate.protocols import Protocol
 
 ROWS_AT_ONCE = 1 << 22
-"""That are sorted together, where all of a key frame's are looked at."""
+"""Number of rows that are sorted together, if all rows of a key frame are needed."""
 
 
 def within_capacity(
     matches: Matches, rows: Int[np.ndarray, " counted"], protocol: Protocol
 ) -> Int[np.ndarray, " kept"]:
-    """The rows that the protocol keeps of each key frame, detections without an area removed.
+    """Select the rows that the protocol keeps of each key frame, without those that lack an area.
 
     Args:
         matches: all detections.
         rows: those that count, in file order.
-        protocol: how many are kept, and by whom.
+        protocol: capacity and order.
 
     Returns:
-        Rows in file order; those from heaps in turn already, key frame after key frame.
+        Rows in file order; those from heaps already in turn, key frame after key frame.
     """
     if protocol.order == "heap":
         parts = [_from_heaps(matches, some, protocol.capacity) for some in _parts(matches, rows)]
@@ -46,17 +46,17 @@ def within_capacity(
 def in_turn(
     matches: Matches, rows: Int[np.ndarray, " n"], protocol: Protocol
 ) -> Int[np.ndarray, " n"]:
-    """Rows of one class by key frame, then in the order in which they may take a box."""
+    """Sort rows of one class by key frame, then in the order in which they may take a box."""
     frame = matches.frame[rows]
-    if protocol.frames == "labelled":  # then the evaluator goes through the ground truth's frames
+    if protocol.frames == "labelled":  # this evaluator iterates over the ground truth's frames
         frame = matches.frame_labelled[frame]
     if protocol.order in ("file", "heap"):
         return rows[np.argsort(frame, kind="stable")]
     order = _best_first(frame, matches.score[rows])
     if protocol.order == "argsort":
         frame = frame[order]
-        # The sort is unstable and its order of equals its own: it has to be given the same
-        # numbers, those of one key frame in file order.
+        # The sort is unstable: to reproduce its order of equals it needs the same input, the
+        # scores of one key frame in file order.
         for undecided in _undecided(matches, rows[order], frame):
             start, stop = np.searchsorted(frame, [undecided, undecided + 1])
             in_file_order = np.sort(order[start:stop])
@@ -68,7 +68,7 @@ def in_turn(
 def _parts(
     matches: Matches, rows: Int[np.ndarray, " counted"]
 ) -> Iterator[Int[np.ndarray, " some"]]:
-    """The rows in portions of whole key frames, since to sort them takes several times as much."""
+    """Split the rows into portions of whole key frames, as sorting needs more memory."""
     count = -(-len(rows) // ROWS_AT_ONCE) or 1
     portion = matches.frame[rows] % count
     for number in range(count):
@@ -78,9 +78,9 @@ def _parts(
 def _from_heaps(
     matches: Matches, rows: Int[np.ndarray, " counted"], capacity: int
 ) -> Int[np.ndarray, " kept"]:
-    """Each key frame's best detections as a heap keeps them, by key frame, best first.
+    """Sort each key frame's best detections as a heap keeps them, best first.
 
-    Equal scores stand in the order of the heap's array; where it cannot matter, in file order.
+    Equal scores are in the order of the heap's array; if it cannot matter, in file order.
     """
     by_frame, place = _by_frame(matches, rows)
     score, frame = matches.score[by_frame], matches.frame[by_frame]
@@ -100,9 +100,9 @@ def _from_heaps(
 
 
 def _heap(matches: Matches, rows: Int[np.ndarray, " frame"], capacity: int) -> list[int]:
-    """One key frame's detections through a heap of limited size, then by score."""
+    """Pass one key frame's detections through a heap of limited size, then sort by score."""
     heap: list[tuple[float, ...]] = []
-    # Rows stay out of the heap, they would change its shape; those of one entry are all alike.
+    # Rows are not in the heap, they would change its order; those of one entry are equal.
     rows_of: dict[tuple[float, ...], list[int]] = {}
     for row, score, class_id, (x1, y1, x2, y2) in zip(
         rows.tolist(),
@@ -123,7 +123,7 @@ def _heap(matches: Matches, rows: Int[np.ndarray, " frame"], capacity: int) -> l
 def _undecided(
     matches: Matches, rows: Int[np.ndarray, " n"], cell: Int[np.ndarray, " n"]
 ) -> Int[np.ndarray, " cells"]:
-    """Cells (a class's key frames) with equal scores and a ground-truth box near.
+    """Find cells (a class's key frames) with equal scores near a ground-truth box.
 
     Rows are sorted by cell, and by score within it.
     """
@@ -135,7 +135,7 @@ def _undecided(
 def _by_frame(
     matches: Matches, rows: Int[np.ndarray, " n"]
 ) -> tuple[Int[np.ndarray, " n"], Int[np.ndarray, " n"]]:
-    """Rows by key frame, then from the best score to the worst; the place of each in its frame."""
+    """Sort rows by key frame, then best score first; return each one's place in its frame."""
     by_frame = rows[_best_first(matches.frame[rows], matches.score[rows])]
     frame = matches.frame[by_frame]
     return by_frame, np.arange(len(frame)) - np.searchsorted(frame, frame)
@@ -144,7 +144,7 @@ def _by_frame(
 def _best_first(
     group: Int[np.ndarray, " n"], score: Float[np.ndarray, " n"]
 ) -> Int[np.ndarray, " n"]:
-    """Order by group, then from the best score to the worst, equals as they stand."""
+    """Order by group, then from the best score to the worst; equals keep their order."""
     order = np.argsort(-score)
     worse = score[order][1:] != score[order][:-1]
     rank = np.zeros(len(score), np.int64)

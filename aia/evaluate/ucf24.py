@@ -1,4 +1,4 @@
-"""Frame and video mAP of files, as UCF101-24 is evaluated (§5, Table 3)."""
+"""Frame and video mAP of files, the metrics of UCF101-24 (§5, Table 3)."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -26,16 +26,16 @@ from aia.tables import (
 )
 
 SWEEP = "0.5:0.95"
-"""The mean over 0.5, 0.55 and so on to 0.95."""
+"""Thresholds 0.5, 0.55 and so on to 0.95, whose mean is taken."""
 
 
 class Truth(NamedTuple):
-    """What is annotated."""
+    """Annotations."""
 
     boxes: pd.DataFrame
-    """Columns video, frame, label, x1, y1, x2, y2, in pixels."""
+    """Boxes with columns video, frame, label, x1, y1, x2, y2, in pixels."""
     tubes: list[Tube] | None
-    """None: of single frames alone, so there is no video mAP."""
+    """Tubes; None if only single frames are annotated, so there is no video mAP."""
     labels: ClassList
 
 
@@ -44,7 +44,7 @@ class Ucf24Result(NamedTuple):
 
     frame: FrameMap
     video: dict[str, list[FrameMap]]
-    """By the threshold as it was asked for; a sweep is several."""
+    """Video mAP by threshold as given; a sweep has several."""
 
 
 def evaluate_ucf24(
@@ -67,16 +67,16 @@ def evaluate_ucf24(
             label, x1, y1, x2, y2 and perhaps tube; without it there is no video mAP.
         detections: A CSV with these columns and score, in the ground truth's pixels; if it has the
             column tube, these are the tubes, scored by their boxes' mean. Or a file of `aia score`.
-        split: A list of films; others are left out. Without it: all that are annotated.
+        split: List of videos; others are left out. None: all that are annotated.
         frames: `all`, or `annotated`: detections on frames without ground truth do not count in
-            frame mAP. Both are published. Without it: as the protocol has it, voc and act all.
-        protocol: How boxes are measured and matched: voc, yowo or act.
+            frame mAP. Both are published. None: the protocol's, `all` for voc and act.
+        protocol: Rules of measuring and matching boxes: voc, yowo or act.
         iou: Least overlap of a box, for frame mAP.
         video_ious: Least overlaps of a tube, each a number or `0.5:0.95`.
-        linking: How detections become tubes; None: the default rules, at the films' rate.
-        labels: The classes as a `.pbtxt`, boxes of others do not count; None: of a `pyannot.pkl`
-            UCF101-24's, of a CSV those that are in it.
-        fps: Frames a second of the films.
+        linking: Rules of linking detections to tubes; None: the defaults, at the videos' rate.
+        labels: Classes as a `.pbtxt`, boxes of others do not count; None: UCF101-24's for a
+            `pyannot.pkl`, all that it has for a CSV.
+        fps: Frames a second of the videos.
     """
     rules = RULES[protocol]
     if frames is not None:
@@ -87,10 +87,10 @@ def evaluate_ucf24(
     known = set(truth.boxes["video"])
     elsewhere = ~found["video"].isin(known)
     if elsewhere.any():
-        say(f"{detections}: {int(elsewhere.sum())} detections in films that are not evaluated")
+        say(f"{detections}: {int(elsewhere.sum())} detections in videos that are not evaluated")
         found = found[~elsewhere]
     if found.empty:
-        say(f"{detections}: no detection in any film of {groundtruth}; are these other films?")
+        say(f"{detections}: no detection in any video of {groundtruth}; are these other videos?")
     frame = frame_map_of_boxes(truth.boxes, found, truth.labels, rules=rules, iou=iou)
     if truth.tubes is None:
         say(f"{groundtruth}: has no column tube, so there is no video mAP")
@@ -109,16 +109,16 @@ def read_truth(
     split: Path | str | None = None,
     labels: Path | str | None = None,
 ) -> Truth:
-    """Ground truth of `pyannot.pkl`, `finalAnnots.mat` or a CSV, of the films in `split`."""
-    films = None if split is None else read_split(split)
+    """Read ground truth of `pyannot.pkl`, `finalAnnots.mat` or a CSV, for the videos in `split`."""
+    videos = None if split is None else read_split(split)
     if Path(groundtruth).suffix in (".pkl", ".mat"):
         annotations = read_annotations(groundtruth, labels=labels)
-        if films is not None and split is not None:
-            annotations = annotations.only(films, split)
+        if videos is not None and split is not None:
+            annotations = annotations.only(videos, split)
         return Truth(boxes_of(annotations.tubes), annotations.tubes, annotations.labels)
     boxes = read_frame_boxes(groundtruth)
-    if films is not None:
-        ids = {video_id(film) for film in films}
+    if videos is not None:
+        ids = {video_id(video) for video in videos}
         boxes = boxes[boxes["video"].map(video_id).isin(ids)]
     if labels is not None:
         listed = read_labels(labels)
@@ -135,9 +135,9 @@ def read_truth(
 
 
 def read_frame_detections(path: Path | str, truth: Truth, *, fps: float = FPS) -> pd.DataFrame:
-    """Detections in the ground truth's pixels, by its names of the films.
+    """Read detections in the ground truth's pixels and with its names of the videos.
 
-    A file of `aia score` has fractions of the frame and seconds, of films of `fps` frames a second.
+    A file of `aia score` has fractions of the frame and seconds; `fps` turns them into frames.
     """
     if Path(path).suffix == ".parquet":
         found = _of_scores(path, fps)
@@ -175,7 +175,7 @@ def write_ucf24(path: Path | str, result: Ucf24Result) -> None:
 
 
 def mean_of(maps: Sequence[FrameMap]) -> float:
-    """mAP, or its mean over a sweep."""
+    """Take the mean of mAPs over a sweep."""
     return float(np.mean([one.mean for one in maps]))
 
 
@@ -194,7 +194,7 @@ def _thresholds(text: str) -> list[float]:
 
 
 def _of_scores(path: Path | str, fps: float) -> pd.DataFrame:
-    """One row for each box and class of a score file."""
+    """Read a score file as a row for each box and class."""
     table = read_scores(path)
     classes = len(table.class_ids)
     height, width = SIZE_HW

@@ -1,4 +1,4 @@
-"""Frame mAP of a network that is still being trained, for the curve; nothing is chosen by it."""
+"""Frame mAP of a network during training, for the curve; no choice depends on it."""
 
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -29,8 +29,8 @@ def validation_map(
     """Score annotated persons in two passes: the frame mAP at IoU 0.5, paper's protocol, 0..1.
 
     Args:
-        network: In training; it is in training again afterwards.
-        run: Whose it is.
+        network: Network in training mode, which it has again afterwards.
+        run: Run of the network.
         clips: The clips to score.
         stores: Frames of their videos.
         groundtruth: The annotations of these clips.

@@ -5,8 +5,8 @@
     i3d.py                 Inception I3D
     torchvision_video.py   torchvision's video models
 
-A backbone takes the normalised frames of each pathway and gives a map for each; it says their
-channels, their stride, and the pixel that their first cell stands for.
+A backbone maps the normalised frames of each pathway to a feature map. Its attributes are the maps'
+channels, their stride, and the input pixel at the centre of their first cell.
 """
 
 from aia.config import (
@@ -25,7 +25,7 @@ Backbone = SlowFast | ResNet3D | I3D | TorchvisionVideo
 
 
 def build_backbone(config: BackboneConfig, *, frozen_norm: bool) -> Backbone:
-    """The network that a run's first word names, with fresh weights."""
+    """Build the backbone of a section of settings, with fresh weights."""
     match config:
         case SlowFastConfig():
             return SlowFast(

@@ -13,10 +13,9 @@ from torch import Tensor, nn
 
 
 class ConvNorm(nn.Module):
-    """3-d convolution without bias, then BatchNorm (no activation).
+    """Unit of a 3-d convolution without bias and BatchNorm (no activation).
 
-    Frozen, the gradient reaches the convolution's weight only, in training mode as in
-    evaluation mode.
+    If frozen, only the convolution's weight has a gradient, in training and evaluation mode.
     """
 
     def __init__(
@@ -53,9 +52,9 @@ class ConvNorm(nn.Module):
         self.norm.requires_grad_(False)
 
     def folded(self) -> tuple[Float[Tensor, "out in t h w"], Float[Tensor, " out"]]:
-        """Weight and bias of the one convolution that stands for both."""
+        """Compute weight and bias of the one convolution that replaces both."""
         norm = self.norm
-        assert norm.running_mean is not None  # BatchNorm tracks both unless told otherwise
+        assert norm.running_mean is not None  # BatchNorm tracks both by default
         assert norm.running_var is not None
         scale = norm.weight * (norm.running_var + norm.eps).rsqrt()
         weight = self.conv.weight * scale[:, None, None, None, None]
@@ -79,7 +78,7 @@ class ConvNorm(nn.Module):
         )
 
     def extra_repr(self) -> str:
-        """Say in the printed network which units are frozen."""
+        """Show in the printed network which units are frozen."""
         return f"frozen={self.frozen}"
 
 
@@ -92,7 +91,7 @@ def freeze_norms(module: nn.Module) -> nn.Module:
 
 
 def trainable_parameters(module: nn.Module) -> int:
-    """How many numbers the optimizer moves.
+    """Count the numbers that the optimizer changes.
 
     >>> unit = ConvNorm(2, 3, kernel=(1, 1, 1))
     >>> trainable_parameters(unit), trainable_parameters(freeze_norms(unit))

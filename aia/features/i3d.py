@@ -11,8 +11,8 @@
 
 Layers have the names of the checkpoint; padding is TensorFlow's "same", uneven where a stride meets
 an even size. For detection the map has a stride of 16 pixels, as SlowFast's has: that of Mixed_4f,
-where the Action Transformer takes its features, or that of Mixed_5c, on which Kinetics' classifier
-stands, with the spatial stride of pooling 5a taken out and the layers behind it dilated, as in
+where the Action Transformer takes its features, or that of Mixed_5c, the input of Kinetics'
+classifier, with the spatial stride of pooling 5a taken out and the layers behind it dilated, as in
 SlowFast's res5. Every second cell of that map is then exactly the classifier's.
 """
 
@@ -43,13 +43,13 @@ MIXED = {
 
 
 class I3D(nn.Module):
-    """The layers up to `end_point`, as a backbone of one pathway.
+    """Layers of I3D up to `end_point`, as a backbone of one pathway.
 
     Attributes:
-        channels: of the one map.
-        stride: pixels of the input, each way, that one cell of the map stands for.
-        shift_px: pixel in the middle of what the map's first cell sees, where the input's sides
-            are multiples of 16. Uneven padding moves it by most of a cell; RoIs follow it.
+        channels: channels of the map.
+        stride: input pixels per cell of the map, each way.
+        shift_px: pixel in the middle of the first cell's view, if the input's sides are multiples
+            of 16. Uneven padding moves it by most of a cell; RoIs follow it.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class I3D(nn.Module):
     def forward(
         self, pathways: list[Float[Tensor, "clips 3 _ h w"]]
     ) -> list[Float[Tensor, "clips _ _ rows columns"]]:
-        """Normalised frames (-1..1) of the one pathway to its map; time is divided by 4 or 8."""
+        """Map normalised frames (-1..1) of the one pathway; time is divided by 4 or 8."""
         (frames,) = pathways
         return [self.layers(frames.contiguous(memory_format=torch.channels_last_3d))]
 
@@ -79,7 +79,7 @@ def kinetics_logits(
     weight: Float[Tensor, "classes 1024"],
     bias: Float[Tensor, " classes"],
 ) -> Float[Tensor, "clips classes"]:
-    """Kinetics' classifier on the map of `I3D(end_point="Mixed_5c")`; needs more than 8 frames.
+    """Classify the map of `I3D(end_point="Mixed_5c")` as Kinetics; needs more than 8 frames.
 
     The published network averages its map over space and over each pair of neighbouring times,
     and then the pairs' logits. (On 224×224 pixels, the size it was trained at, its 7×7 window is
@@ -189,7 +189,7 @@ class Mixed(nn.Module):
 def pad_same(
     maps: Float[Tensor, "clips channels t h w"], *, window: Triple, stride: Triple
 ) -> Float[Tensor, "clips channels t_padded h_padded w_padded"]:
-    """Zeros around `maps`, so that size / stride windows fit (rounded up); the odd one last."""
+    """Pad `maps` so that size / stride windows fit (rounded up); the odd zero last."""
     padding: list[int] = []
     for size, reach, step in zip(maps.shape[2:], window, stride, strict=True):
         total = max((-(-size // step) - 1) * step + reach - size, 0)
@@ -198,7 +198,7 @@ def pad_same(
 
 
 def _layers(*, frozen_norm: bool) -> Iterator[tuple[str, nn.Module]]:
-    """All layers in order, up to the map that Kinetics' classifier averages."""
+    """Build all layers in order, up to the map that Kinetics' classifier averages."""
     yield "Conv3d_1a_7x7", Unit3D(3, 64, kernel=7, stride=2, frozen_norm=frozen_norm)
     yield "MaxPool3d_2a_3x3", MaxPoolSame(kernel=(1, 3, 3), stride=(1, 2, 2))
     yield "Conv3d_2b_1x1", Unit3D(64, 64, frozen_norm=frozen_norm)

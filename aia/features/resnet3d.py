@@ -22,14 +22,14 @@ from aia.features.frozen_norm import ConvNorm
 
 
 class ResNet3D(nn.Module):
-    """C2D and I3D: the ResNet of an image, with time.
+    """Backbones C2D and I3D: the ResNet of an image, with time.
 
     The arguments are the fields of `ResNet3DConfig`.
 
     Attributes:
-        channels: of the one map.
-        stride: pixels of the input, each way, that one cell of the map stands for.
-        shift_px: pixel that the map's first cell stands for.
+        channels: channels of the map.
+        stride: input pixels per cell of the map, each way.
+        shift_px: pixel at the centre of the map's first cell.
     """
 
     def __init__(
@@ -91,7 +91,7 @@ class ResNet3D(nn.Module):
 
 
 class Bottleneck(nn.Module):
-    """One residual block; `shortcut` is a convolution where the shape changes."""
+    """Residual block; `shortcut` is a convolution if the shape changes."""
 
     def __init__(
         self,
@@ -138,7 +138,7 @@ class Bottleneck(nn.Module):
     def forward(
         self, maps: Float[Tensor, "clips channels_in t h_in w_in"]
     ) -> Float[Tensor, "clips channels_out t h_out w_out"]:
-        """Add what the three convolutions find to the shortcut."""
+        """Add the three convolutions' output to the shortcut."""
         inner = self.relu(self.spatial(self.relu(self.reduce(maps))))
         shortcut = maps if self.shortcut is None else self.shortcut(maps)
         return self.relu(self.expand(inner) + shortcut)
@@ -155,7 +155,7 @@ def residual_stage(
     dilation: int,
     frozen_norm: bool,
 ) -> nn.Sequential:
-    """`blocks` bottlenecks; the first one changes width and size, all of them dilate.
+    """Build `blocks` bottlenecks; the first one changes width and size, all of them dilate.
 
     `temporal_pattern` has the temporal kernels of the first blocks and is repeated for the others.
     """
@@ -184,7 +184,7 @@ def resnet_stem(
     pool_padding: int | None,
     frozen_norm: bool,
 ) -> nn.Sequential:
-    """7×7 convolution of the frames and, unless `pool_padding` is None, 3×3 max pooling."""
+    """Build a 7×7 convolution of the frames and, with `pool_padding`, 3×3 max pooling."""
     layers: list[nn.Module] = [
         ConvNorm(
             3,

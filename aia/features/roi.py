@@ -1,4 +1,4 @@
-"""From feature maps and boxes to P_t and O_t: one vector for each box (§3.1, §4.1).
+"""Features P_t and O_t from feature maps and boxes: one vector for each box (§3.1, §4.1).
 
     map of each pathway ─ mean over time ─ RoIAlign ─┐
                                                      cat ─ max over the bins → [clips, slots, d]
@@ -26,20 +26,20 @@ def roi_features(
     mean_before: bool,
     shift_px: float = 0.0,
 ) -> Slots:
-    """Features of every box from the maps of its own clip; empty slots are zero.
+    """Pool features of every box from the maps of its own clip; empty slots are zero.
 
-    Every slot is pooled, filled or not, and the empty ones are wiped afterwards: which ones are
-    empty is known to the device only, and asking for it would make the device wait.
+    Every slot is pooled, filled or not, and empty ones are zeroed afterwards: only the device knows
+    which ones are empty, and a copy to the host would make it wait.
 
     Args:
-        maps: of each pathway.
-        xyxy_px: boxes in pixels of the network's input; in an empty slot anything.
-        filled: which slots hold a box.
-        stride: pixels that one cell of the maps stands for.
+        maps: map of each pathway.
+        xyxy_px: boxes in pixels of the network's input; anything in an empty slot.
+        filled: mask of slots with a box.
+        stride: pixels per cell of the maps.
         resolution: bins of RoIAlign, each way.
         mean_before: average over time before RoIAlign, not after. RoIAlign is linear, so this
             changes the work (by the number of frames) and not the result.
-        shift_px: pixel that the first cell of the maps stands for.
+        shift_px: pixel at the centre of the maps' first cell.
     """
     clips, slots = filled.shape
     of_clip = torch.arange(clips, device=filled.device).repeat_interleave(slots)
@@ -75,14 +75,14 @@ def places_of_maps(
     *,
     stride: int,
 ) -> Slots:
-    """Features of every place of the maps, averaged over time, row by row.
+    """Turn every place of the maps into a slot, averaged over time, row by row.
 
-    A place is filled where its cell begins inside the clip: the rest is a batch's padding.
+    A place is filled if its cell begins inside the clip: the rest is a batch's padding.
 
     Args:
-        maps: of each pathway; all have the same rows and columns.
+        maps: map of each pathway; all have the same rows and columns.
         sizes_hw: height and width of each clip in pixels, without padding.
-        stride: pixels that one cell of the maps stands for.
+        stride: pixels per cell of the maps.
     """
     planes = [
         map_.mean(dim=2, dtype=torch.promote_types(map_.dtype, torch.float32)) for map_ in maps
@@ -100,9 +100,9 @@ def mean_of_maps(
     *,
     stride: int,
 ) -> Float[Tensor, "clips d"]:
-    """Global average of each clip's maps, without the padding of its batch (§6.1).
+    """Average each clip's maps globally, without the padding of its batch (§6.1).
 
-    Args: as of `places_of_maps`.
+    The arguments are those of `places_of_maps`.
     """
     places = places_of_maps(maps, sizes_hw, stride=stride)
     return places.features.sum(dim=1) / places.filled.sum(dim=1, keepdim=True)

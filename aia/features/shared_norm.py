@@ -1,7 +1,7 @@
-"""BatchNorm over the clips of all processes, where its statistics are learned (pre-training).
+"""BatchNorm over the clips of all processes, while its statistics are learned (pre-training).
 
 A process that sees a part of a batch would normalise by the statistics of that part, and a run in
-two processes would be another run than in one. On GPUs torch has a norm for this; its CPU has none.
+two processes would differ from one in a single process. torch has a norm for this on GPUs alone.
 """
 
 import torch
@@ -12,12 +12,12 @@ from torch import Tensor, nn
 
 
 class SharedNorm(nn.BatchNorm3d):
-    """A BatchNorm3d whose mean and variance in training are those of all processes."""
+    """BatchNorm3d whose mean and variance in training are those of all processes."""
 
     def forward(
         self, maps: Float[Tensor, "clips channels t h w"]
     ) -> Float[Tensor, "clips channels t h w"]:
-        """Normalise; in training with the whole batch's statistics, and keep track of them."""
+        """Normalise; in training with the whole batch's statistics, which are tracked."""
         assert self.running_mean is not None
         assert self.running_var is not None
         assert self.momentum is not None
@@ -39,7 +39,7 @@ class SharedNorm(nn.BatchNorm3d):
 
 
 def share_norms(network: nn.Module, device: torch.device) -> None:
-    """Have every BatchNorm of a network that runs in several processes normalise over all."""
+    """Make every BatchNorm of a network in several processes normalise over all of them."""
     for module in list(network.modules()):
         for name, child in module.named_children():
             if not isinstance(child, nn.BatchNorm3d):

@@ -1,4 +1,4 @@
-"""SlowFast: f_t = F(v_t, φ_F), the map that persons and objects are read from (§4.1).
+"""SlowFast: f_t = F(v_t, φ_F), the map for features of persons and objects (§4.1).
 
     slow, few frames   ─ stem ─ cat ─ stage ─ cat ─ stage ─ …  → slow map
                                  ↑             ↑
@@ -6,8 +6,8 @@
                                  │             │
     fast, α times more ─ stem ──┴─── stage ───┴─── stage ─ …  → fast map
 
-One class at every size: ResNet-50 4×16 and ResNet-101 8×8 as in the authors' code, the same as
-PySlowFast has them, and the tiny network of the default run differ in `config.yaml` only. The two
+One class at every size: ResNet-50 4×16 and ResNet-101 8×8 as in the authors' code, the same in
+PySlowFast's form, and the tiny network of the default run differ in `config.yaml` only. The two
 maps stay apart; roi.py averages each over time and joins them.
 """
 
@@ -26,15 +26,15 @@ SLOW, FAST = 0, 1
 
 
 class SlowFast(nn.Module):
-    """Two residual networks of different pace, joined from fast to slow before every stage.
+    """Backbone of two residual networks of different pace, joined before every stage.
 
     The arguments are the fields of `SlowFastConfig`; pairs are (slow, fast).
 
     Attributes:
-        channels: of the slow and the fast map.
-        stride: pixels of the input, each way, that one cell of the maps stands for.
-        shift_px: pixel that the maps' first cell is taken to stand for. With the authors' pooling
-            its view is centred on pixel 2; they leave the RoIs where they are, and so do we.
+        channels: channels of the slow and the fast map.
+        stride: input pixels per cell of the maps, each way.
+        shift_px: pixel at the centre of the maps' first cell. With the authors' pooling it would
+            be pixel 2; they do not shift the RoIs, and neither do we.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class SlowFast(nn.Module):
         self.stride = stem_stride * (2 if stem_pool else 1) * prod(spatial_strides)
         self.shift_px = 0.0
 
-        # what each stage is given by the stage (or stem) before it, and from the fast pathway
+        # channels of each stage's input from the stage (or stem) before, and from the fast pathway
         inputs = (stem_channels, *outer_channels[:-1])
         crossing = [lateral.ratio * channels[FAST] for channels in inputs]
         self.laterals = nn.ModuleList(
@@ -104,7 +104,7 @@ class SlowFast(nn.Module):
     def forward(
         self, pathways: list[Float[Tensor, "clips 3 _ h w"]]
     ) -> list[Float[Tensor, "clips _ _ rows columns"]]:
-        """Normalised frames of the slow and the fast pathway to their two maps."""
+        """Map normalised frames of the slow and the fast pathway."""
         # channels innermost: a training step on a CPU takes two thirds of the time
         slow, fast = (
             path.stem(frames.contiguous(memory_format=torch.channels_last_3d))
@@ -119,7 +119,7 @@ class SlowFast(nn.Module):
 
 
 class Pathway(nn.Module):
-    """The layers of one pace; `SlowFast.forward` runs both pathways in step."""
+    """Layers of one pace; `SlowFast.forward` runs both pathways in step."""
 
     def __init__(self, *, stem: nn.Sequential, stages: Sequence[nn.Sequential]) -> None:
         super().__init__()
@@ -137,7 +137,7 @@ def _lateral(
     bias: bool,
     frozen_norm: bool,
 ) -> nn.Module:
-    """From fast to slow: a convolution over time that keeps every α-th step.
+    """Build the way from fast to slow: a convolution over time that keeps every α-th step.
 
     The authors' code has a bare convolution with bias; PySlowFast has norm and ReLU, where a bias
     would have no effect.

@@ -30,13 +30,13 @@ CLASSIFIERS = {"mvit_v2_s": "head", "swin3d_t": "head", "r3d_18": "fc"}
 
 
 class TorchvisionVideo(nn.Module):
-    """The layers of one model before its mean over the clip, under torchvision's names.
+    """Layers of a model before its mean over the clip, under torchvision's names.
 
     Attributes:
-        model: torchvision's name of it.
-        channels: of the one map.
-        stride: pixels of the input, each way, that one cell of the map stands for.
-        shift_px: pixel that the map's first cell stands for.
+        model: torchvision's name of the model.
+        channels: channels of the map.
+        stride: input pixels per cell of the map, each way.
+        shift_px: pixel at the centre of the map's first cell.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class TorchvisionVideo(nn.Module):
                 norm.eval()
 
     def train(self, mode: bool = True) -> "TorchvisionVideo":
-        """As ever, but frozen norms keep their statistics (§4.1)."""
+        """Set the mode; frozen norms keep their statistics (§4.1)."""
         super().train(mode)
         if self.frozen:
             for norm in self._norms():
@@ -75,7 +75,7 @@ class TorchvisionVideo(nn.Module):
     def forward(
         self, pathways: list[Float[Tensor, "clips 3 _ h w"]]
     ) -> list[Float[Tensor, "clips _ _ rows columns"]]:
-        """Normalised frames of the one pathway to its map."""
+        """Map normalised frames of the one pathway."""
         (frames,) = pathways
         match self.model:
             case "mvit_v2_s":
@@ -92,10 +92,10 @@ class TorchvisionVideo(nn.Module):
 def _mvit_map(
     network: MViT, frames: Float[Tensor, "clips 3 _ h w"]
 ) -> Float[Tensor, "clips c _ rows columns"]:
-    """The tokens of the last block, without that of the class, at the places of their patches.
+    """Arrange the last block's tokens, without the class token, as a map of their patches.
 
-    torchvision's own forward takes 16 frames of 224×224 pixels only, because it counts the patches
-    once and for all; here they are counted for each clip.
+    torchvision's own forward takes 16 frames of 224×224 pixels only, because its number of patches
+    is fixed; here they are counted for each clip.
     """
     patches = network.conv_proj(frames)
     tokens = network.pos_encoding(patches.flatten(2).transpose(1, 2))

@@ -1,16 +1,16 @@
 """Interaction Aggregation: interaction blocks, deep nested (§3.2, Fig. 3b, 3c, 4a).
 
-    serial         P ─▶ O ─▶ M ─▶ P ─▶ O ─▶ M ─▶ A_t     each block asks with the one before
-    dense serial   the same, but each block asks with a learned mixture of all before it (Eq. 1)
+    serial         P ─▶ O ─▶ M ─▶ P ─▶ O ─▶ M ─▶ A_t     the query is the previous block's output
+    dense serial   the same, but the query is a learned mixture of all previous outputs (Eq. 1)
     parallel       P ─▶ P ─┐
-                   O ─▶ O ─┼ sum ─▶ A_t                  each interaction knows only itself
+                   O ─▶ O ─┼ sum ─▶ A_t                  each interaction by itself
                    M ─▶ M ─┘
 
     lfb            M ─▶ M ─▶ A_t                         LFB's feature bank operator (Table 1e)
 
-A structure is spelled by its blocks, "POMPOM" for the ones above; any word of P, O and M will do.
-All features are first reduced to the inner width d; the last block maps back. Where the paper is
-silent the order of things is that of the authors' code.
+A structure is spelled by its blocks, "POMPOM" for the ones above; any word of P, O and M works. All
+features are first reduced to the inner width d; the last block maps back. Where the paper is silent
+the order of operations is that of the authors' code.
 """
 
 import math
@@ -35,50 +35,50 @@ from aia.interact.block import (
 
 
 class IAResult(NamedTuple):
-    """What IA gives, with what its blocks looked at."""
+    """Output of IA, with the attention of its blocks."""
 
     A: Float[Tensor, "clips persons d_out"]
     attention: dict[str, Float[Tensor, "clips persons slots"]]
-    """By block: "P1", "O1", "M1", "P2", ... Empty slots are among them where they take part."""
+    """Attention by block: "P1", "O1", "M1", "P2", ..., with empty slots."""
 
 
 class Inputs(NamedTuple):
-    """P_t, O_t and M_t at the inner width."""
+    """Inputs P_t, O_t and M_t at the inner width."""
 
     Q: Float[Tensor, "clips persons d"]
-    """The persons as queries of the first block."""
+    """Persons as queries of the first block."""
     filled: Bool[Tensor, "clips persons"]
     P: Slots | None
-    """The persons as keys and values of the first P-Block, where that has its own reduction."""
+    """Persons as keys and values of the first P-Block, if it has its own reduction."""
     O: Slots | None
     M: Slots | None
     H: Slots | None = None
-    """Hands: what the P-Blocks attend to where a segment is asked about (§6.1)."""
+    """Hands, which the P-Blocks attend to if a segment is the query (§6.1)."""
 
 
 class Aggregation(nn.Module, ABC):
-    """What the three structures share: the blocks, and the reductions before them.
+    """Base of all structures: the blocks, and the reductions before them.
 
     Args:
-        blocks: The word that spells the structure.
+        blocks: Word that spells the structure.
         d_in: Channels of P, O and M.
         width: The inner width d.
         d_out: Channels of A_t.
-        dropout: After the reductions and in the blocks.
-        empty_slots: "mask" or "attend" (see InteractionBlock). To attend, objects and memory are
-            filled up with zeros before their reduction and persons after it.
+        dropout: Share that is dropped after the reductions and in the blocks.
+        empty_slots: "mask" or "attend" (see InteractionBlock). With "attend", objects and memory
+            are padded with zeros before their reduction and persons after it.
         max_persons: Persons that a P-Block attends to, the first ones.
         max_objects: Objects that an O-Block attends to, the first ones.
         steps: Seconds of memory, 2L+1.
         persons_per_clip: Persons remembered of each second.
         positions: Start of the temporal positions, "smooth" (ours) or "zero" (the authors');
-            "none": a block does not know from which second a slot is.
-        zero_output: Whether blocks start by adding nothing.
-        present_indicator: Whether smooth positions may single out the present second.
+            "none": blocks do not know the second of a slot.
+        zero_output: True makes blocks start by adding nothing.
+        present_indicator: True lets smooth positions single out the present second.
         init_std: Deviation of the weights at the start (see InteractionBlock).
-        hands: Whether P-Blocks attend to boxes of their own, not to the queries themselves: §6.1
-            asks with a segment's feature, and has hands where AVA has persons.
-        d_memory: Channels of M where they are not P's; None: `d_in`.
+        hands: True makes P-Blocks attend to hands, not to the queries themselves: in §6.1 the
+            query is a segment's feature, and hands take the place of AVA's persons.
+        d_memory: Channels of M if they differ from P's; None: `d_in`.
     """
 
     def __init__(
@@ -147,16 +147,16 @@ class Aggregation(nn.Module, ABC):
     def forward(
         self, P: Slots, O: Slots | None, M: Slots | None, H: Slots | None = None
     ) -> Float[Tensor, "clips persons n"]:
-        """A_t = E(P_t, O_t, M_t, φ_E); zero for empty persons.
+        """Compute A_t = E(P_t, O_t, M_t, φ_E); zero for empty persons.
 
-        O, M and the hands H may be None where no block attends to them.
+        O, M and the hands H may be None if no block attends to them.
         """
         return self.forward_with_attention(P, O, M, H).A
 
     def forward_with_attention(
         self, P: Slots, O: Slots | None, M: Slots | None, H: Slots | None = None
     ) -> IAResult:
-        """The same, with the attention of every block."""
+        """Compute A_t with the attention of every block."""
         A, attention = self.aggregate(self.inputs(P, O, M, H))
         return IAResult(A * P.filled[..., None], attention)
 
@@ -166,12 +166,12 @@ class Aggregation(nn.Module, ABC):
 
     @staticmethod
     def reduces_keys(blocks: str) -> bool:
-        """Whether the first P-Block has a reduction of its own for keys: if it sees raw persons."""
+        """Return True if the first P-Block sees raw persons: its keys have their own reduction."""
         return blocks[0] == "P"
 
     @staticmethod
     def last_blocks(names: list[str]) -> set[str]:
-        """The blocks that map to d_out."""
+        """Name the blocks that map to d_out."""
         return {names[-1]}
 
     def inputs(self, P: Slots, O: Slots | None, M: Slots | None, H: Slots | None) -> Inputs:
@@ -189,13 +189,13 @@ class Aggregation(nn.Module, ABC):
     def persons(
         self, E: Float[Tensor, "clips persons d"], filled: Bool[Tensor, "clips persons"]
     ) -> Slots:
-        """Persons as keys and values of a P-Block: empty ones are zero, also after a reduction."""
+        """Make persons a P-Block's keys and values: empty ones are zero, also after a reduction."""
         return fit_slots(Slots(E * filled[..., None], filled), self.max_persons, pad=self.pad)
 
     def attend(self, name: str, Q: Float[Tensor, "clips persons d"], x: Inputs) -> Enhanced:
-        """Let a block ask with Q: what it gives, and its attention.
+        """Run a block on the queries Q.
 
-        A P-Block's keys are the hands where there are any, else its queries, except for the raw
+        A P-Block's keys are the hands if there are any, else its queries, except for the raw
         persons of the first one.
         """
         match name[0]:
@@ -229,10 +229,10 @@ class Aggregation(nn.Module, ABC):
 
 
 class SerialIA(Aggregation):
-    """Blocks in sequence: what one finds sharpens what the next one looks for (Fig. 3b)."""
+    """Blocks in sequence: the output of one is the query of the next (Fig. 3b)."""
 
     def aggregate(self, x: Inputs) -> IAResult:
-        """Each block asks with the output of the one before."""
+        """Run each block on the output of the previous one."""
         E, attention = x.Q, {}
         for name in self.stack:
             E, attention[name] = self.attend(name, E, x)
@@ -240,11 +240,11 @@ class SerialIA(Aggregation):
 
 
 class DenseSerialIA(Aggregation):
-    """Serial, but each block learns which of the earlier outputs to ask with (Fig. 3c, Eq. 1)."""
+    """Serial, but each block learns to mix earlier outputs into its query (Fig. 3c, Eq. 1)."""
 
     def __init__(self, *, blocks: str, width: int, **rest: Any) -> None:
         super().__init__(blocks=blocks, width=width, **rest)
-        # Starts as serial: all weight on the block before. The first block has nothing before it
+        # Starts as serial: all weight on the previous block. The first block has none before it
         # and the second one only the first, so W begins with the third (i = 2).
         self.W = nn.ParameterDict()
         for i in range(2, len(blocks)):
@@ -253,7 +253,7 @@ class DenseSerialIA(Aggregation):
             self.W[str(i)] = nn.Parameter(start)
 
     def aggregate(self, x: Inputs) -> IAResult:
-        """Each block asks with a mixture of all earlier outputs.
+        """Run each block on a mixture of all earlier outputs.
 
         The reduced persons themselves are not in the mixture: only the first block sees them.
         """
@@ -267,20 +267,20 @@ class DenseSerialIA(Aggregation):
 
 
 class ParallelIA(Aggregation):
-    """One chain for each kind of interaction, summed at the end (Fig. 4a)."""
+    """Chains of blocks, one for each kind of interaction, summed at the end (Fig. 4a)."""
 
     @staticmethod
     def reduces_keys(blocks: str) -> bool:
-        """The P chain always begins with the raw persons."""
+        """Return True if there is a P chain: it always begins with the raw persons."""
         return "P" in blocks
 
     @staticmethod
     def last_blocks(names: list[str]) -> set[str]:
-        """The last of each chain."""
+        """Name the last block of each chain."""
         return set({name[0]: name for name in names}.values())
 
     def aggregate(self, x: Inputs) -> IAResult:
-        """Each chain starts from the same persons."""
+        """Run each chain from the same persons."""
         E: dict[str, Tensor] = {}
         attention = {}
         for name in self.stack:
@@ -300,13 +300,13 @@ def dense_query(
 
 
 def build_interaction(structure: str, **settings: Any) -> Aggregation:
-    """The structure of that name: serial, dense, parallel or lfb; settings as in `Aggregation`.
+    """Build a structure: serial, dense, parallel or lfb; settings as in `Aggregation`.
 
     The M-Block was taken from LFB's non-local feature bank operator (Wu et al. 2019: width 512,
     scaled softmax, LayerNorm, ReLU, dropout, residual), so LFB is a serial structure of M-Blocks:
-    MM for its two layers. Two things are LFB's own: its blocks know no temporal positions, which
-    this structure leaves away, and it hands the classifier its result beside the persons, where it
-    is added to them here, as IA is, to compare the two under the same classifier.
+    MM for its two layers. LFB differs in two points: its blocks have no temporal positions, nor has
+    this structure; and it concatenates its result with the persons before the classifier. Here it
+    is added to them, as IA is, to compare both with the same classifier.
     """
     match structure:
         case "serial":
@@ -323,7 +323,7 @@ def build_interaction(structure: str, **settings: Any) -> Aggregation:
 
 
 def block_names(blocks: str) -> list[str]:
-    """Blocks by kind and number.
+    """Name each block by its kind and 1-based index.
 
     >>> block_names("POMPO")
     ['P1', 'O1', 'M1', 'P2', 'O2']
@@ -332,7 +332,7 @@ def block_names(blocks: str) -> list[str]:
 
 
 def check_blocks(blocks: str, *, max_objects: int) -> str:
-    """The blocks, if they can be built."""
+    """Return the blocks if they can be built."""
     if not blocks or set(blocks) - set("POM"):
         raise InputError(f"blocks '{blocks}': expected a word of P, O and M, such as POMPOM")
     if "O" in blocks and max_objects < 1:

@@ -24,20 +24,20 @@ EmptySlots = Literal["mask", "attend"]
 
 
 class Enhanced(NamedTuple):
-    """What a block gives."""
+    """Output of an interaction block."""
 
     E: Float[Tensor, "clips persons d_out"]
     attention: Float[Tensor, "clips persons slots"]
-    """The softmax's output, which Figure 4 draws."""
+    """Output of the softmax, which Figure 4 shows."""
 
 
 class InteractionBlock(nn.Module):
-    """Persons look at slots and take from them what they need.
+    """Attention of persons to slots, with a residual.
 
         A = softmax(Q Kᵀ / √d)      E = residual + out(ReLU(LayerNorm(A V)))
 
     where Q, K, V are linear in the person and the slots, and the residual is the person itself (or
-    its linear image where `d_out` differs).
+    its linear image if `d_out` differs).
 
     Args:
         width: Channels d of persons and slots.
@@ -46,12 +46,12 @@ class InteractionBlock(nn.Module):
         empty_slots: "mask" gives empty slots no weight, and persons of a clip without any slot
             gain exactly nothing. "attend" lets them take part in the softmax, as the authors' code
             does (and as the caption of Fig. 4 admits).
-        zero_output: Whether the block starts by adding nothing; otherwise like the other layers.
+        zero_output: True makes the block start by adding nothing.
         init_std: Deviation of the weights at the start; None: 1/√(3 inputs), torch's own scale.
-            The authors take 0.01, near that at their width of 1024; at a width of 64 it would
-            drown what the slots hold in their positions.
-        positions: A start for what is added to keys and values by second (M-Block), one row a
-            second; the slots are then as many for each second. Not on the queries.
+            The authors take 0.01, near that at their width of 1024; at a width of 64 the positions
+            would outweigh the slots' features.
+        positions: Initial vectors that are added to keys and values by second (M-Block), one row a
+            second; each second then has as many slots. Queries have none.
     """
 
     def __init__(
@@ -108,7 +108,7 @@ class InteractionBlock(nn.Module):
 
 
 def linear(d_in: int, d_out: int, *, std: float | None) -> nn.Linear:
-    """A linear layer; its weights start normal with deviation `std`, or 1/√(3 d_in) for None."""
+    """Make a linear layer with normal weights of deviation `std`, or 1/√(3 d_in) for None."""
     layer = nn.Linear(d_in, d_out)
     nn.init.normal_(layer.weight, std=1 / math.sqrt(3 * d_in) if std is None else std)
     nn.init.zeros_(layer.bias)
@@ -116,10 +116,10 @@ def linear(d_in: int, d_out: int, *, std: float | None) -> nn.Linear:
 
 
 def fit_slots(X: Slots, most: int, *, pad: bool) -> Slots:
-    """At most the first `most` slots; with `pad` exactly so many, the new ones empty.
+    """Keep at most the first `most` slots; with `pad` exactly so many, the new ones empty.
 
-    The first are the best by score where boxes come from a detector. The choice is the same in
-    training and at test; whoever wants a random one draws it when the clip is loaded.
+    The first are the best by score if boxes come from a detector. The choice is the same in
+    training and at test; a random choice is made when a clip is loaded.
     """
     features, filled = X.features[:, :most], X.filled[:, :most]
     missing = most - filled.shape[1]
@@ -131,12 +131,12 @@ def fit_slots(X: Slots, most: int, *, pad: bool) -> Slots:
 def smooth_positions(
     steps: int, width: int, *, scale: float = 0.3, present_indicator: bool = False
 ) -> Float[Tensor, "steps d"]:
-    """A start for temporal positions: random, but alike for neighbouring seconds (ours).
+    """Draw initial temporal positions: random, but similar for neighbouring seconds (ours).
 
     Each channel is a random mixture of smooth functions of x, the offset as a share of the reach:
-    tanh 6x tells before from after, sin and cos of kπx where. From zeros (the authors' start) the
-    order of events stays unlearned on small data. No function singles out the present second
-    unless `present_indicator`: whoever else is there now is the P-Block's business.
+    tanh 6x separates before and after, sin and cos of kπx the distance. From zeros (the authors'
+    start) the order of events stays unlearned on small data. No function singles out the present
+    second unless `present_indicator`: other persons of the present are for the P-Block.
     """
     L = (steps - 1) / 2
     x = (torch.arange(steps) - L) / max(L, 1)  # exactly 0 at the present, as linspace is not

@@ -1,9 +1,9 @@
-"""The Non-local baseline (Table 1f): persons attend to the whole clip, not to persons or objects.
+"""Non-local baseline (Table 1f): persons attend to the whole clip, not to persons or objects.
 
 SlowFast's authors put a non-local branch on RoI features for AVA: "attention is computed between
 the person instance features and global pooled features" (§4.2). Here the clip is pooled over time
-alone, as RoI features are, and every place of the map is a slot: a single vector for all of the
-clip would leave the softmax no choice.
+alone, as RoI features are, and every place of the map is a slot: with a single vector
+for the clip the softmax would be constant.
 """
 
 import math
@@ -18,19 +18,19 @@ from aia.interact.block import linear
 
 
 class NonLocal(nn.Module):
-    """What a non-local block of Wang et al. adds to its persons (embedded Gaussian).
+    """Non-local block of Wang et al. (embedded Gaussian): what it adds to persons.
 
         A = W_z softmax(θ(P) φ(X)ᵀ / √d) g(X)
 
-    The residual is the network's P + A. Where the clip is padded there is no attention, whatever
-    `empty_slots` says: a batch's padding is no part of the clip.
+    The residual is the network's P + A. The padding of a batch gets no attention, also with
+    `empty_slots: attend`: it is no part of the clip.
 
     Args:
         d_in: Channels of persons and places.
         width: Inner width d.
         d_out: Channels of A.
         dropout: Share of A's channels that are dropped in training.
-        zero_output: Whether A starts as zero, as Wang et al. start it.
+        zero_output: True makes A start as zero, as in Wang et al.
     """
 
     blocks = ""
@@ -48,12 +48,12 @@ class NonLocal(nn.Module):
     def forward(
         self, P: Slots, O: Slots | None, M: Slots | None = None
     ) -> Float[Tensor, "clips persons d_out"]:
-        """A_t; zero for empty persons.
+        """Compute A_t; zero for empty persons.
 
         Args:
             P: Persons.
-            O: In the place of objects, the places of the clip's map.
-            M: Nothing; the baseline has no memory.
+            O: Places of the clip's map, instead of objects.
+            M: Ignored; the baseline has no memory.
         """
         if O is None:
             raise ValueError("the non-local block attends to the places of a map, but got none")
@@ -63,5 +63,5 @@ class NonLocal(nn.Module):
         return A * P.filled[..., None]
 
     def forward_with_attention(self, P: Slots, O: Slots | None, M: Slots | None) -> IAResult:
-        """The same; its attention falls on places and not on boxes, so there is none to tell."""
+        """Compute A_t; the attention is to places, not boxes, so there is none to return."""
         return IAResult(self(P, O, M), {})

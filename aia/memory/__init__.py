@@ -3,7 +3,7 @@
 kinds.py     the protocol `Memory` with read and write, and its kinds
 pool.py      the pool Ω: READ, WRITE, Eq. 2
 objects.py   the bank of objects that a detector saw (§6.1)
-choice.py    which persons are remembered where there are too many
+choice.py    choice of persons if a clip has more than slots
 shared.py    one pool for the processes of a node
 store.py     its copies on disk
 """

@@ -1,4 +1,4 @@
-"""Which persons of a clip are remembered where there are more than slots (§3.1).
+"""Choice of the persons that are remembered if a clip has more than slots (§3.1).
 
 In training each READ and WRITE draws its own (`PersonDraws`); at inference, and in a bank that is
 filled once, they are always the same (`sampled`).
@@ -23,7 +23,7 @@ class PersonDraws:
     They are drawn for the whole batch, of which each process takes its share.
 
     Args:
-        seed: Of the run.
+        seed: Seed of the run.
         batch_size: Clips of a step over all processes; None: those of the batch.
         max_persons: Most persons of a clip, over all processes; None: those of the batch.
         ranks: The processes that train together.
@@ -56,10 +56,10 @@ class PersonDraws:
 
 
 def sampled(key: ClipKey, persons: int, most: int) -> Int[np.ndarray, " kept"]:
-    """Choose the persons of a clip that are remembered: some at random, always the same.
+    """Sample the persons of a clip that are remembered; the same ones at each call.
 
     §3.1 samples "a certain number of persons"; a draw that depends on the clip alone makes scores
-    repeatable, where the authors' code draws anew.
+    repeatable, where the authors' code draws again.
     """
     if persons <= most:
         return np.arange(persons)

@@ -1,10 +1,10 @@
-"""The kinds of memory behind one protocol, and the factory, which alone compares their names.
+"""Kinds of memory behind one protocol, and the factory, which alone compares their names.
 
-Asynchronous   Ω holds what the network itself saw some steps ago (AMU, §3.3)
-FrozenBank     Ω is filled once and then only read: by a second, frozen backbone (LFB; "w/o AMU"
-in Table 1e); at inference by the trained network, whichever way it was trained
-ObjectBank     what a detector saw in the seconds around (§6.1; objects.py)
-NoMemory       a network without M-Blocks
+Asynchronous   Ω holds features that the network computed some steps ago (AMU, §3.3)
+FrozenBank     Ω is filled once and then only read: in training by a second, frozen backbone
+               (LFB; "w/o AMU" in Table 1e), at inference by the trained network
+ObjectBank     features of a detector in the seconds around (§6.1; objects.py)
+NoMemory       for networks without M-Blocks
 """
 
 from collections.abc import Mapping
@@ -23,21 +23,21 @@ from aia.memory.shared import pool_for
 from aia.ranks import SINGLE_PROCESS, Ranks
 
 Err = float | Float[Tensor, ""]
-"""Loss of the step before."""
+"""Loss of the previous step."""
 
 
 class Read(NamedTuple):
-    """Output of READ: M_t, and what is known of its age where it changes while training."""
+    """Output of READ: M_t, with its trust and age if it changes while training."""
 
     M: Slots | None = None
     trust: Mean | None = None
     """Mean of the weights w (Eq. 2)."""
     age: Mean | None = None
-    """Steps since it was written."""
+    """Mean number of steps since it was written."""
 
 
 class Memory:
-    """The protocol by which training and scoring use Ω; its defaults remember nothing."""
+    """Protocol by which training and scoring use Ω; its defaults remember nothing."""
 
     pool: FeaturePool | None = None
     filled_first: bool = False
@@ -45,7 +45,7 @@ class Memory:
 
     @property
     def state(self) -> FeaturePool | None:
-        """The pool that a checkpoint has to hold; None where nothing changes while training."""
+        """Pool that a checkpoint has to hold; None if it does not change while training."""
         return None
 
     def read(self, batch: Batch, P: Slots, err: Err, step: int) -> Read:
@@ -56,24 +56,24 @@ class Memory:
         """WRITE P_t and err (line 16)."""
 
     def fill(self, batch: Batch, P: Slots) -> None:
-        """Put in persons once and for all, where the memory is a bank of persons."""
+        """Store persons for good, if the memory is a bank of persons."""
 
     def flush(self) -> None:
         """Make pending writes visible to readers; every rank calls it."""
 
 
 class NoMemory(Memory):
-    """The memory of a network without M-Blocks."""
+    """Memory of a network without M-Blocks."""
 
 
 class FrozenBank(Memory):
-    """Persons of every clip, filled in once. Eq. 2 has no meaning for them.
+    """Bank of the persons of every clip, filled once. Eq. 2 has no meaning for it.
 
     Args:
         pool: Ω, empty.
         reach: L, seconds on each side.
-        draws: Which of a clip's own persons enter M where there are too many; None: always the
-            same ones (inference).
+        draws: Choice of a clip's own persons for M if it has too many; None: always the same
+            ones (inference).
     """
 
     filled_first = True
@@ -102,23 +102,23 @@ class FrozenBank(Memory):
         return Read(M)
 
     def fill(self, batch: Batch, P: Slots) -> None:
-        """Put in the persons that are always taken of these clips, marked as written."""
+        """Store the sampled persons of these clips, marked as written."""
         kept = remembered_persons(batch.keys, P, self.pool.persons_per_clip)
         self.pool.write(batch.keys, kept, loss_tag=1.0, step=0)
 
     def flush(self) -> None:
-        """Make what was filled in visible to readers."""
+        """Make filled clips visible to readers."""
         self.pool.flush()
 
 
 class Asynchronous(Memory):
-    """Persons as the network saw them when it last trained on each clip (AMU).
+    """Features of every clip from the step that last trained on it (AMU).
 
     Args:
         pool: Ω; line 1, an empty pool, is its beginning.
         reach: L, seconds on each side.
-        penalty: If True, weight remembered features (Eq. 2; lines 8, 9).
-        draws: Which persons of a clip are read and written where there are too many.
+        penalty: True weights remembered features (Eq. 2; lines 8, 9).
+        draws: Choice of the persons that are read and written if a clip has too many.
     """
 
     def __init__(self, pool: FeaturePool, *, reach: int, penalty: bool, draws: PersonDraws) -> None:
@@ -127,7 +127,7 @@ class Asynchronous(Memory):
 
     @property
     def state(self) -> FeaturePool:
-        """Ω changes with every step."""
+        """Pool that changes with every step."""
         return self.pool
 
     def read(self, batch: Batch, P: Slots, err: Err, step: int) -> Read:
@@ -168,12 +168,12 @@ def build_memory(
     """Build the memory of a run, empty.
 
     Args:
-        name: Which kind it has.
-        config: Its section; None where there is no memory.
+        name: Name of the run, which says the kind.
+        config: Section `memory`; None without a memory.
         seconds: First and last second of each video.
         d: Channels of a person's features.
-        device: Where the network is; several processes share a pool on the host.
-        draws: Of a run that trains; None at inference, where each kind of persons is a bank.
+        device: Device of the network; several processes share a pool on the host.
+        draws: Choice of persons in training; None at inference, where Ω is always a bank.
         objects: The bank of a run that remembers objects, which is read from files.
         ranks: The processes that train together.
 

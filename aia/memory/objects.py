@@ -1,7 +1,7 @@
-"""Memory of objects: what the detector saw in the seconds around a segment (§6.1).
+"""Memory of objects: the detector's features in the seconds around a segment (§6.1).
 
-The paper's noun model does not remember what the network itself saw, so nothing of it changes while
-the network trains: Ω is filled once, from files that `aia detect` wrote, and only read.
+The paper's noun model does not remember its own features, so Ω does not change while it trains: it
+is filled once, from files of `aia extract-objects`, and only read.
 """
 
 from collections.abc import Sequence
@@ -23,9 +23,9 @@ class ObjectBank(Memory):
     """Ω with the objects of every second of every video.
 
     Args:
-        pool: Filled.
+        pool: Filled pool.
         reach: L, seconds on each side.
-        detector: Hash of the weights of the detector that saw them.
+        detector: Hash of the detector's weights.
     """
 
     def __init__(self, pool: FeaturePool, *, reach: int, detector: str) -> None:
@@ -57,8 +57,8 @@ def object_bank(
         paths: Files of `aia.tables.write_object_features`.
         per_clip: Objects of a second that are remembered, the best by score.
         reach: L, seconds on each side that are read.
-        dtype: Of the features.
-        device: Where the bank lives.
+        dtype: Type of the stored features.
+        device: Device of the bank.
         ranks: The processes that read it; each calls this, and those of a node share one.
 
     Raises:
@@ -90,17 +90,17 @@ def object_bank(
     return ObjectBank(pool, reach=reach, detector=seen[first].detector)
 
 
-def _remember(pool: FeaturePool, seen: ObjectFeatures) -> None:
-    """Put the best objects of each of a video's seconds into the bank."""
-    boxes = seen.boxes.assign(second=seen.boxes["time_sec"].round().astype(int))
+def _remember(pool: FeaturePool, video: ObjectFeatures) -> None:
+    """Store the best objects of each second of a video in the bank."""
+    boxes = video.boxes.assign(second=video.boxes["time_sec"].round().astype(int))
     boxes = boxes.sort_values(["second", "score"], ascending=[True, False])
     boxes = boxes[boxes.groupby("second").cumcount() < pool.persons_per_clip]
     seconds, row = np.unique(boxes["second"], return_inverse=True)
     place = boxes.groupby("second").cumcount().to_numpy(copy=True)
     features = torch.zeros(len(seconds), *pool.features.shape[1:], dtype=pool.features.dtype)
-    found = seen.features[boxes.index.to_numpy()].astype(np.float32)
+    found = video.features[boxes.index.to_numpy()].astype(np.float32)
     features[row, place] = torch.from_numpy(found).to(features)
-    keys = [ClipKey(seen.video, second) for second in seconds.tolist()]
+    keys = [ClipKey(video.video, second) for second in seconds.tolist()]
     pool.put(
         pool.rows(keys, np.zeros(1, int))[:, 0],
         features.to(pool.device),
@@ -122,12 +122,12 @@ def recall_objects(
     """READ the objects of the seconds around each clip, its own second among them.
 
     Args:
-        pool: Of `object_bank`.
-        keys: Which clips.
-        times_sec: The middle of each, on its video's clock.
+        pool: Pool of `object_bank`.
+        keys: Clips.
+        times_sec: Middle of each clip, on its video's clock.
         reach: L, seconds on each side.
-        reuse: As in `recall`.
-        device: Where they are wanted; None: where the bank is.
+        reuse: See `recall`.
+        device: Device of the result; None: the bank's.
     """
     seconds = [clip_key(key.video, time) for key, time in zip(keys, times_sec, strict=True)]
     return recall(

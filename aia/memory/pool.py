@@ -19,8 +19,8 @@ from aia.clip import ClipKey, Slots
 from aia.errors import InputError
 
 Draws = Float[Tensor, "clips slots"]
-"""A number in [0, 1) for each person of each clip, with slots to spare; those with the smallest are
-kept where there are too many."""
+"""Random number in [0, 1) for each person of each clip, with slots to spare; the persons with the
+smallest are kept if there are too many."""
 
 
 class Mean(NamedTuple):
@@ -31,7 +31,7 @@ class Mean(NamedTuple):
 
     @property
     def value(self) -> Float[Tensor, ""]:
-        """Mean; NaN of nothing."""
+        """Total divided by count; NaN if the count is 0."""
         return self.total / self.over
 
 
@@ -41,7 +41,7 @@ class Recalled(NamedTuple):
     slots: Slots
     """M̂_t: persons_per_clip slots for each of the 2L+1 seconds, oldest second first."""
     trust: "Mean"
-    """Mean weight w (Eq. 2) of the remembered seconds."""
+    """Mean of the weights w (Eq. 2) of the remembered seconds."""
 
 
 class FeaturePool:
@@ -49,12 +49,12 @@ class FeaturePool:
 
     Args:
         seconds: First and last second of each video, both included.
-        persons_per_clip: Persons that are remembered of a clip, the first ones where there are
-            more. They are chosen when written; the authors choose anew at each read.
+        persons_per_clip: Persons that are remembered of a clip, the first ones if there are more.
+            They are chosen when written; the authors choose again at each read.
         d: Channels of a person's features.
-        dtype: Of the features. float16 halves the pool and loses nothing that matters.
-        device: Where the pool lives; on the network's device READ costs nearly nothing. From the
-            host what is read travels to that of P.
+        dtype: Type of the features. float16 halves the pool and loses nothing that matters.
+        device: Device of the pool; on the network's device READ costs nearly nothing. From the
+            host the features read are copied to the device of P.
     """
 
     def __init__(
@@ -98,7 +98,7 @@ class FeaturePool:
     def allocate(
         self, shapes: Mapping[str, tuple[tuple[int, ...], torch.dtype]], device: torch.device
     ) -> dict[str, Tensor]:
-        """Allocate the pool's arrays in this process, all zero."""
+        """Allocate the pool's arrays in the memory of this process, all zero."""
         try:
             return {
                 name: torch.zeros(shape, dtype=dtype, device=device)
@@ -120,7 +120,7 @@ class FeaturePool:
     def rows(
         self, keys: Sequence[ClipKey], offsets: Int[np.ndarray, " n"]
     ) -> Int[Tensor, "clips n"]:
-        """Row of each second t + offset of each clip; 0, the empty one, outside the video."""
+        """Look up the row of each second t + offset of each clip; 0, the empty one, outside."""
         for video, _ in keys:
             if video not in self.seconds:
                 raise InputError(f"{video}: not a video of this memory pool")
@@ -143,12 +143,12 @@ class FeaturePool:
         """WRITE P̂_t ← P_t, δ_t ← err (Algorithm 1, line 16).
 
         Args:
-            keys: Clips of the batch. Of a clip that is in it twice the last one stays.
+            keys: Clips of the batch. If a clip is in it twice, the last one stays.
             P: Their persons; a clip may be without any.
             loss_tag: err, the loss at which these features were made.
             step: Number of the training step.
-            draws: Which persons are kept of clips with more than `persons_per_clip`; None keeps
-                the first, the best by score where boxes come from a detector.
+            draws: Choice of persons for clips with more than `persons_per_clip`; None keeps the
+                first, the best by score if boxes come from a detector.
         """
         last = {key: place for place, key in enumerate(keys)}
         self.check_places(last)
@@ -192,14 +192,14 @@ class FeaturePool:
         """Make pending writes visible to readers; here they are at once."""
 
     def gather(self, rows: Int[Tensor, " n"], like: Tensor, *, reuse: bool) -> Tensor:
-        """Features of some rows on the device and in the dtype of `like`, as memory to write on.
+        """Gather features of some rows on the device and in the dtype of `like`.
 
         Args:
-            rows: Which ones.
-            like: Tensor that they will be used with.
-            reuse: If True, write over the result of the last call with `reuse`. Fresh memory
-                costs more than the gather itself where the system hands it out page by page, as
-                on a CPU (docs/LOG.md).
+            rows: Rows of the pool.
+            like: Tensor with the wanted device and dtype.
+            reuse: True overwrites the result of the last call with `reuse`. Fresh memory costs
+                more than the gather itself if the system allocates it page by page, as on a CPU
+                (docs/LOG.md).
         """
         if not reuse:
             return self.features.index_select(0, rows).to(like)
@@ -220,7 +220,7 @@ class FeaturePool:
         kept = self._scratch.get(key)
         if kept is None or len(kept) < rows:
             shape = (rows, self.persons_per_clip, self.d)
-            # From pinned memory a GPU fetches what a pool on the host lends, and nobody waits.
+            # A GPU copies from pinned memory asynchronously, so the host does not wait.
             pinned = like.device.type == "cpu" and torch.cuda.is_available()
             kept = torch.empty(shape, dtype=like.dtype, device=like.device, pin_memory=pinned)
             self._scratch[key] = kept
@@ -253,19 +253,19 @@ def recall(
 
     Args:
         pool: Ω.
-        keys: Which clips.
-        P: Their persons; None where Ω holds something else (objects, §6.1), whose present second
-            is read like the others.
-        err: Loss of the step before; ∞ before the first.
+        keys: Clips.
+        P: Their persons; None if Ω holds something else (objects, §6.1), whose present second is
+            read like the others.
+        err: Loss of the previous step; ∞ before the first.
         reach: L, seconds on each side.
-        penalty: If True, weight remembered features. At test they are not weighted.
+        penalty: True weights remembered features; at test they are not weighted.
         rate: Seconds from one remembered clip to the next.
-        draws: Which of a clip's own persons enter M where there are more than slots; None takes
-            the first.
-        reuse: If True, M̂_t may overwrite that of the last READ with `reuse`, as in a loop that is
+        draws: Choice of a clip's own persons for M if it has more than slots; None takes the
+            first.
+        reuse: True lets M̂_t overwrite that of the last READ with `reuse`, as in a loop that is
             done with a batch before it reads the next. If the last one is still needed for a
             gradient, autograd refuses to compute it.
-        device: Where M̂_t is wanted when no P says it; None: where the pool is.
+        device: Device of M̂_t without P; None: that of the pool.
     """
     pool.flush()
     rows = pool.rows(keys, np.arange(-reach, reach + 1) * rate)
@@ -292,7 +292,7 @@ def recall(
 
 @torch.no_grad()
 def mean_age(pool: FeaturePool, keys: Sequence[ClipKey], *, reach: int, step: int) -> Mean:
-    """Steps since what READ gives these clips was written, over the remembered seconds.
+    """Compute the mean steps since the seconds that READ gives these clips were written.
 
     The present second does not count: READ takes it fresh.
     """
@@ -305,7 +305,7 @@ def mean_age(pool: FeaturePool, keys: Sequence[ClipKey], *, reach: int, step: in
 def trust(
     err: float | Float[Tensor, ""], loss_tag: float | Float[Tensor, "*seconds"]
 ) -> Float[Tensor, "*seconds"]:
-    """Weight of a remembered feature by the age its loss tag betrays (Eq. 2).
+    """Weigh a remembered feature by its age, which its loss tag shows (Eq. 2).
 
     w = min(err / δ, δ / err): 1 if written at the present loss, falling towards 0 the
     further the network has moved. Algorithm 1 starts from err = ∞, δ = 0; both give 0.
@@ -319,14 +319,14 @@ def trust(
 
 
 def _to_device_async(host: Tensor, device: torch.device) -> Tensor:
-    """Copy a tensor to a device; from the host by way of pinned memory, without waiting."""
+    """Copy a tensor to a device; from the host through pinned memory, without waiting."""
     if device.type == "cuda" and host.device.type == "cpu":
         host = host.pin_memory()
     return host.to(device, non_blocking=True)
 
 
 def pad_or_sample(P: Slots, slots: int, draws: Draws | None) -> Slots:
-    """Persons in exactly so many slots: the first ones, or a random choice where they are more."""
+    """Fit persons into exactly so many slots: the first ones, or a random choice of them."""
     features, filled = P
     if draws is not None and filled.shape[1] > slots:
         draw = _to_device_async(draws[:, : filled.shape[1]], filled.device)

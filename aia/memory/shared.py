@@ -1,15 +1,15 @@
 """Ω once per node, in memory that the node's processes share, for a run in several of them.
 
-A step's features are written in two moves, so that no process reads what another is changing and
-no device is waited for while it computes:
+A step's features are written in two stages, so that no process reads what another is changing and
+no process waits for a device that computes:
 
-    write    after the step: starts a copy to the host, changes nothing
-    flush   before the next READ, when the copy has long arrived: all ranks exchange which rows
-             they have, write their own and those of their peers on other nodes,
-             and wait for each other
+    write    after the step: starts a copy to the host and changes nothing
+    flush    before the next READ, when the copy has long arrived: all ranks exchange which rows
+             they have, write their own and those of their peers on other nodes, and wait for
+             each other
 
-Whoever is in `flush` has read what it wanted, so nobody writes under a reader; whoever has left
-it finds all of the step. Within a node nothing is sent; between nodes the features of one step are.
+A rank in `flush` has finished reading, so no rank writes under a reader; a rank that has left it
+reads the whole step. Within a node nothing is sent; between nodes the features of one step are.
 """
 
 import mmap
@@ -35,17 +35,16 @@ from aia.ranks import Ranks
 ALIGNMENT = 64
 """Bytes at which an array begins in the shared file."""
 PLACES = (Path("/dev/shm"), Path(tempfile.gettempdir()))
-"""Folders for the shared file: in memory, else on the local disk, whose used pages the system keeps
-in memory."""
+"""Folders for the shared file: in memory, else on the local disk, which the system caches."""
 
 
 def pool_for(ranks: Ranks, *, device: torch.device | str, **shape: Any) -> FeaturePool:
-    """Make an empty pool: of this process on its device, or on the host, shared by several.
+    """Make an empty pool: of this process on its device, or on the host and shared by several.
 
     Args:
-        ranks: The processes that share it.
-        device: Where the network is.
-        shape: As `FeaturePool` takes it: seconds, persons_per_clip, d, dtype.
+        ranks: The processes that train together.
+        device: Device of the network.
+        shape: Arguments of `FeaturePool`: seconds, persons_per_clip, d, dtype.
 
     Raises:
         InputError: There is no room for it.
@@ -67,14 +66,14 @@ class _Pending(NamedTuple):
 
 
 class SharedPool(FeaturePool):
-    """A pool that the processes of a node share; each of them makes one, at the same time.
+    """Pool that the processes of a node share; each of them makes one, at the same time.
 
     Args:
-        ranks: The processes that share it.
-        seconds: As in `FeaturePool`, and so are the others.
-        persons_per_clip: Likewise.
-        d: Likewise.
-        dtype: Likewise.
+        ranks: The processes that train together.
+        seconds: See `FeaturePool`.
+        persons_per_clip: See `FeaturePool`.
+        d: See `FeaturePool`.
+        dtype: See `FeaturePool`.
 
     Raises:
         InputError: The node has no room for it.
@@ -92,7 +91,7 @@ class SharedPool(FeaturePool):
         self.ranks = ranks
         self._pending: list[_Pending] = []
         self._room = 0
-        """Clips of a step that any rank had so far, which is what all of them send."""
+        """Most clips of a step that any rank had so far, which all ranks send."""
         super().__init__(
             seconds=seconds, persons_per_clip=persons_per_clip, d=d, dtype=dtype, device="cpu"
         )
@@ -100,9 +99,9 @@ class SharedPool(FeaturePool):
     def allocate(
         self, shapes: Mapping[str, tuple[tuple[int, ...], torch.dtype]], device: torch.device
     ) -> dict[str, Tensor]:
-        """Map the pool's arrays, all zero, from one file that the processes of the node share.
+        """Allocate the pool's arrays, all zero, in one file that the processes of the node map.
 
-        The file has no name, so that nobody else meets it and no way to end leaves it there.
+        The file has no name, so that other programs cannot open it and it vanishes at the end.
         """
         places, size = {}, 0
         for name, (shape, dtype) in shapes.items():
@@ -120,13 +119,13 @@ class SharedPool(FeaturePool):
 
     @contextmanager
     def _shared_file(self, size: int) -> Iterator[int]:
-        """Open a new file of `size` zeros in all processes of the node; give its descriptor.
+        """Open a new file of `size` zero bytes in all processes of the node; yield its descriptor.
 
-        The first of them opens it, the others by way of the first.
+        The first process makes it, the others open it through the first.
         """
         own, place = _file_with(size) if self.ranks.first_of_node else (-1, -1)
-        known = self.ranks.all_gather(torch.tensor([place, os.getpid(), own]))
-        place, process, theirs = known[self.ranks.rank - self.ranks.local_rank].tolist()
+        every = self.ranks.all_gather(torch.tensor([place, os.getpid(), own]))
+        place, process, theirs = every[self.ranks.rank - self.ranks.local_rank].tolist()
         if place < 0:
             raise InputError(
                 f"the memory pool of {size / 1e9:.1f} GB does not fit into {PLACES[0]} or "
@@ -155,7 +154,7 @@ class SharedPool(FeaturePool):
     ) -> None:
         """Begin WRITE; `flush` ends it. Every rank calls it, each for its share of a batch.
 
-        Of a clip that is in the whole batch twice the last one stays, in the order of ranks.
+        If a clip is in the whole batch twice, the last one stays, in the order of ranks.
         """
         self.check_places(keys)
         features, filled = pad_or_sample(P, self.persons_per_clip, draws)
@@ -188,7 +187,7 @@ class SharedPool(FeaturePool):
         self.ranks.barrier()
 
     def _flush_step(self, pending: _Pending) -> None:
-        """Write this rank's rows, and those of its peers, where no later rank has the same row."""
+        """Write this rank's rows, and those of its peers, unless a later rank has the same row."""
         every = self._rows_of_all(pending.rows)
         owner = {
             row: (rank, place) for rank, rows in enumerate(every) for place, row in enumerate(rows)
@@ -208,10 +207,10 @@ class SharedPool(FeaturePool):
             )
 
     def _rows_of_all(self, rows: Int[Tensor, " n"]) -> list[list[int]]:
-        """Gather the rows of each rank; in one exchange, unless some rank never had so many."""
+        """Exchange the rows of each rank; at once, unless a rank has more than ever before."""
         while True:
-            own = torch.cat([torch.tensor([len(rows)]), _padded(rows[: self._room], self._room)])
-            every = self.ranks.all_gather(own).tolist()
+            sent = torch.cat([torch.tensor([len(rows)]), _padded(rows[: self._room], self._room)])
+            every = self.ranks.all_gather(sent).tolist()
             most = max(size for size, *_ in every)
             if most <= self._room:
                 return [padded[:size] for size, *padded in every]
@@ -219,14 +218,14 @@ class SharedPool(FeaturePool):
 
 
 def _file_with(size: int) -> tuple[int, int]:
-    """Make a nameless file of `size` zeros: its descriptor, and which of PLACES; else -1, -1."""
+    """Make a nameless file of zeros; return its descriptor and its place in PLACES, else -1, -1."""
     for place, folder in enumerate(PLACES):
         if not folder.is_dir() or shutil.disk_usage(folder).free <= size:
             continue
         with tempfile.TemporaryFile(dir=folder) as file:
             try:
                 os.posix_fallocate(file.fileno(), 0, size)
-            except OSError:  # another was faster, or a quota ends here
+            except OSError:  # another process was faster, or a quota is full
                 continue
             return os.dup(file.fileno()), place
     return -1, -1
@@ -240,7 +239,7 @@ def _padded(rows: Tensor, length: int) -> Tensor:
 
 
 def _to_host(tensor: Tensor) -> Tensor:
-    """Copy a tensor to the host; from a device to pinned memory, without waiting."""
+    """Copy to the host; from a device asynchronously, into pinned memory."""
     if tensor.device.type != "cuda":
         return tensor.clone()
     host = torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=True)

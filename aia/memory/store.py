@@ -1,8 +1,8 @@
 """Ω on disk: whole generations in Zarr.
 
     memory.zarr/                one generation, one Zarr group
-      features  [persons, d]    of the remembered persons alone, in the order of the pool's rows
-      count     [rows]          how many of them each second of each video has
+      features  [persons, d]    remembered persons alone, in the order of the pool's rows
+      count     [rows]          number of remembered persons of each second of each video
       loss_tag  [rows]          δ
       step      [rows]          training step of the last write
       attributes                first and last second of every video, which gives each row its
@@ -10,11 +10,11 @@
                                 of these
 
 Rows of one flat array instead of a padded array, or a group, for each video: padding is most of a
-pool (AVA remembers 1.7 of 5 persons) and small files are slow. The whole pool is written anew
+pool (AVA remembers 1.7 of 5 persons) and small files are slow. The whole pool is written
 every time, since random sampling of clips touches nearly all of it between two checkpoints.
 
-A generation appears by one rename, after it was flushed, and is never changed. Which generation is
-the present one is for the caller to say, by an equally atomic step (train/checkpoint.py).
+A generation appears by one rename, after it was flushed, and is never changed. The caller says
+which generation is the present one, by an equally atomic step (train/checkpoint.py).
 """
 
 import hashlib
@@ -32,25 +32,25 @@ from aia.files import sync
 from aia.memory.pool import FeaturePool
 
 FORMAT = "aia memory pool 1"
-CHUNK_BYTES = 1 << 23  # of a file; larger ones are slower and smaller ones too many
+CHUNK_BYTES = 1 << 23  # larger files are slower, smaller ones too many
 
 
 class Snapshot(NamedTuple):
-    """Copy of a pool, which can be written while the pool changes."""
+    """Copy of a pool that can be written to disk while the pool changes."""
 
     arrays: dict[str, np.ndarray]
     description: dict[str, Any]
     room: torch.Tensor
-    """Buffer that the features lie in, perhaps with room behind them."""
+    """Buffer that holds the features, perhaps with more behind them."""
 
 
 def snapshot(pool: FeaturePool, before: Snapshot | None = None) -> Snapshot:
-    """Copy what a generation holds; of the features only those of remembered persons.
+    """Copy the content of a generation; of the features only those of remembered persons.
 
     Args:
-        pool: The pool to copy.
-        before: An earlier snapshot that nobody needs any more: its memory is written over, since
-            fresh memory costs more than the copy itself (docs/LOG.md).
+        pool: Pool to copy.
+        before: An earlier snapshot that is no longer needed: its buffer is reused, since fresh
+            memory costs more than the copy itself (docs/LOG.md).
     """
     pool.flush()
     filled = torch.arange(pool.persons_per_clip, device=pool.device) < pool.count[:, None]
@@ -76,7 +76,7 @@ def write_generation(pool: FeaturePool | Snapshot, path: Path | str) -> None:
         raise InputError(f"{path}: already there; a generation of the memory is written only once")
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.parent / f".{path.name}.writing"
-    shutil.rmtree(temporary, ignore_errors=True)  # what a kill left
+    shutil.rmtree(temporary, ignore_errors=True)  # left by a killed process
     arrays = taken.arrays
     try:
         group = zarr.open_group(temporary, mode="w-", zarr_format=3)
@@ -103,10 +103,10 @@ def write_generation(pool: FeaturePool | Snapshot, path: Path | str) -> None:
 
 
 def read_generation(path: Path | str, pool: FeaturePool) -> None:
-    """Fill the pool from the generation at `path`; all of it, or an InputError and nothing.
+    """Fill the pool from the generation at `path`; an InputError leaves the pool unchanged.
 
     The generation must be of a pool with the same videos, seconds, persons_per_clip, d and dtype,
-    and its content what was written.
+    and intact.
     """
     path = Path(path)
     if not path.is_dir():
@@ -131,7 +131,7 @@ def verify_generation(path: Path | str) -> None:
     """Compare a generation's arrays with their digests, whatever pool it is of.
 
     Raises:
-        InputError: It is none, or damaged.
+        InputError: It is not a generation, or damaged.
     """
     path = Path(path)
     group, _, digests = _open(path)
@@ -147,13 +147,13 @@ def _open(path: Path) -> tuple[zarr.Group, dict[str, Any], dict[str, str]]:
     try:
         group = zarr.open_group(path, mode="r", zarr_format=3)
         attributes = json.loads(json.dumps(dict(group.attrs)))
-    except Exception as error:  # whatever Zarr makes of a damaged file
+    except Exception as error:  # Zarr raises almost anything for a damaged file
         raise InputError(f"{path}: not readable as a memory pool ({_short(error)})") from None
     if attributes.get("format") != FORMAT:
         raise InputError(f"{path}: not a memory pool of this program (format '{FORMAT}')")
     stated = attributes.pop("sha256", None)
     digests = stated if isinstance(stated, dict) else {}
-    # Generations of before this digest have none.
+    # Older generations lack this digest.
     if digests.get("attributes", known := _digest_of_words(attributes)) != known:
         raise InputError(
             f"{path}: its attributes are not what was written (their SHA-256 differs); disk damage?"
@@ -172,7 +172,7 @@ def _description(pool: FeaturePool) -> dict[str, Any]:
 
 
 def _check_fits(path: Path, attributes: dict[str, Any], pool: FeaturePool) -> None:
-    """Say what differs between the pool on disk and the run's."""
+    """Refuse a pool on disk that differs from the run's, and say in what."""
     for name, wanted in _description(pool).items():
         found = attributes.get(name)
         if found == wanted:
@@ -192,7 +192,7 @@ def _read_array(path: Path, group: zarr.Group, name: str, digests: dict[str, str
         array = group[name]
         missing = array.nchunks - array.nchunks_initialized
         content = np.ascontiguousarray(array[:])
-    except Exception as error:  # whatever Zarr makes of a damaged file
+    except Exception as error:  # Zarr raises almost anything for a damaged file
         raise InputError(f"{path}/{name}: not readable ({_short(error)})") from None
     if missing:
         raise InputError(f"{path}/{name}: {missing} of {array.nchunks} chunks are missing")
@@ -202,7 +202,7 @@ def _read_array(path: Path, group: zarr.Group, name: str, digests: dict[str, str
 
 
 def _digest(array: np.ndarray) -> str:
-    """SHA-256 of an array's type, shape and content."""
+    """Compute SHA-256 of an array's type, shape and content."""
     digest = hashlib.sha256(f"{array.dtype.str} {array.shape} ".encode())
     digest.update(np.ascontiguousarray(array).data.cast("B") if array.size else b"")
     return digest.hexdigest()

@@ -1,15 +1,15 @@
-"""Which files a target needs, and which command makes them; knows nothing of Snakemake.
+"""Plan: the files that a target needs and the commands that make them, without Snakemake.
 
-    publishers.py   what can be downloaded, and where it lies
-    videos.py       the videos of a data set, by split
-    dataset.py      a data set: its settings, and where its files lie
-    rules.py        each kind of job: what it makes and needs, and its command
-    recipes.py      what decides on a job's outcome beside its files
+    publishers.py   files that can be downloaded, and their folders
+    videos.py       videos of a data set, by split
+    dataset.py      data set: its settings and the paths of its files
+    rules.py        kinds of jobs: outputs, inputs and command
+    recipes.py      settings that decide on a job's outcome, beside its files
     resources.py    threads, memory and GPUs of jobs
     project.py      all data sets; the jobs of a target
 
 The workflow takes its inputs from here (workflow/rules/common.smk), and so do the commands:
-`aia train --settings results/small/settings.yaml --run NAME` reads what the rule `train` waits for.
+`aia train --settings results/small/settings.yaml --run NAME` reads the inputs of the rule `train`.
 """
 
 from aia.plan.dataset import BOX_FILES, DataSet, Files, Part, find_settings, view_of

@@ -1,14 +1,14 @@
-"""A data set as the workflow sees it: settings, videos, runs, and where its files lie.
+"""Data set of the workflow: settings, videos, runs, and the paths of its files.
 
-    results/{dataset}/settings.yaml         all settings, resolved: what every command reads
+    results/{dataset}/settings.yaml         all settings, resolved; every command reads them
     results/{dataset}/data/                 annotations in one form (aia/datasets/data.py)
     results/{dataset}/frames/{video}.h5     one frame store a video
     results/{dataset}/{persons,objects}/{video}.parquet     boxes, detected here or imported
     results/{dataset}/object_features/{video}.parquet       a memory of objects (§6.1)
-    results/{dataset}/parts/                which videos are done: one file for each job of several
+    results/{dataset}/parts/                finished videos: one file for each job of several
 
-A job makes the files of several videos (`videos_per_job`), so what it declares is one file that
-lists them, in parts/.
+A job makes the files of several videos (`videos_per_job`), so its declared output is one file in
+parts/ that lists them.
 """
 
 import functools
@@ -37,33 +37,33 @@ Form = Literal["boxes", "tubes", "segments"]
 """Boxes on key frames (AVA), tubes over all frames (UCF101-24, J-HMDB), segments (EPIC)."""
 Kind = Literal["persons", "objects"]
 BOX_FILES: dict[Kind, str] = {"persons": "person_boxes", "objects": "object_boxes"}
-"""The setting in `data` that brings boxes of a kind."""
+"""Settings in `data` that import boxes of a kind."""
 TASKS = ("verb", "noun")
 
 
 class Part(NamedTuple):
-    """Videos that one job stores or looks at."""
+    """Videos that one job processes."""
 
     name: str
-    """Their splits and a number, such as train.003."""
+    """Name of their splits and a number, such as train.003."""
     videos: tuple[str, ...]
 
 
 class Files(NamedTuple):
-    """Files of several videos, and the files that say that they are there."""
+    """Files of several videos, and the lists of finished ones that jobs declare."""
 
     paths: tuple[str, ...]
-    """What a command opens."""
+    """Files that a command opens."""
     declared: tuple[str, ...]
-    """What the workflow waits for."""
+    """Files that the workflow waits for."""
 
 
 class DataSet:
-    """A data set's settings, and which files follow from them.
+    """Settings of a data set, and the files that follow from them.
 
     Args:
         raw: All its settings as plain YAML, config.yaml and the overlays in one.
-        source: Which files they are of, for messages.
+        source: Names of their files, for messages.
 
     Raises:
         InputError: A setting is wrong.
@@ -90,12 +90,12 @@ class DataSet:
 
     @property
     def name(self) -> str:
-        """The data set's name."""
+        """Return the data set's name."""
         return self.settings.dataset
 
     @property
     def form(self) -> Form:
-        """How the data are annotated."""
+        """Return the form of the annotations."""
         if self.settings.data.tasks is not None:
             return "segments"
         return "tubes" if self.settings.data.source is not None else "boxes"
@@ -116,7 +116,7 @@ class DataSet:
 
     @functools.cached_property
     def parts(self) -> tuple[Part, ...]:
-        """All videos in parts: those of the same splits together, `videos_per_job` in each."""
+        """Cut all videos into parts of the same splits, with `videos_per_job` in each."""
         of_splits: dict[str, list[str]] = {}
         for video in sorted({v for split in self.videos.splits for v in self.videos.ids(split)}):
             of_splits.setdefault("_".join(self.videos.splits_of(video)), []).append(video)
@@ -171,7 +171,7 @@ class DataSet:
         return self.of_videos("object_features/{video}.parquet", split, job="object_features")
 
     def split_setting(self, name: str, split: str) -> str | None:
-        """Return what data.NAME says of a split; data.test.NAME of the one without labels."""
+        """Return data.NAME of a split; data.test.NAME for the split without labels."""
         data = self.settings.data
         part = data.test if split == "test" else getattr(data, name)
         return getattr(part, name if split == "test" else split)
@@ -216,7 +216,7 @@ class DataSet:
         return variant if variant in tasks else "verb"
 
     def labels(self, run: str) -> str:
-        """Return the classes that a run tells apart."""
+        """Return the classes of a run."""
         task = self.task(run)
         return self.data("classes.pbtxt" if task is None else f"{task}s.pbtxt")
 
@@ -248,7 +248,7 @@ class DataSet:
 
     @property
     def kinds_of_boxes(self) -> tuple[str, ...]:
-        """On which boxes runs are evaluated: annotated and detected ones; segments have none."""
+        """Name the boxes that runs are evaluated on: annotated and detected; segments have none."""
         return ("val",) if self.form == "segments" else ("val-gt", "val")
 
     def scored_as(self, table: str, row: str, kind: str) -> list[str]:
@@ -295,7 +295,7 @@ class DataSet:
         return known[ensemble]
 
     def views(self) -> list[str]:
-        """Return the views of multi-scale testing as they stand in names: @224, and so on."""
+        """Return the views of multi-scale testing as in names of files: @224, and so on."""
         fuse = self.settings.fuse
         mirrored = ("", "-flip") if fuse.flip else ("",)
         views = [f"@{side}{flip}" for side in fuse.short_sides for flip in mirrored]
@@ -324,8 +324,8 @@ def resolved_settings(
     Args:
         dataset: Whose settings are wanted.
         default: The data set that config.yaml and the overlays are of by themselves.
-        folders: Where config.yaml and config/ may lie, the first one first.
-        overlays: What `--configfile` and `--config` say.
+        folders: Folders searched for config.yaml and config/, in order.
+        overlays: Settings of `--configfile` and `--config`.
 
     Raises:
         InputError: The data set has no settings, or a file of them is wrong.

@@ -1,4 +1,4 @@
-"""All data sets that there are settings for, and the jobs that a target needs.
+"""Data sets that have settings, and the jobs that a target needs.
 
 `snakemake -n` gives the same jobs (tests/plan/): the workflow takes its inputs from here.
 """
@@ -20,7 +20,7 @@ PREPARING = tuple(FORM_OF)
 
 
 class Job(NamedTuple):
-    """One job: a rule with its wildcards, its files and its command."""
+    """Job: a rule with its wildcards, its files and its command."""
 
     rule: str
     wildcards: Mapping[str, str]
@@ -28,25 +28,25 @@ class Job(NamedTuple):
     """Files that it waits for, by what they are."""
     makes: tuple[str, ...]
     command: str
-    """What runs, without options that say how: `aia train --settings … --run …`."""
+    """Command without options of the machine: `aia train --settings … --run …`."""
 
 
 class Plan(NamedTuple):
-    """The jobs of some targets, each after those that it needs."""
+    """Jobs of some targets, each after those that it needs."""
 
     jobs: tuple[Job, ...]
     waits_for: str | None = None
-    """The publisher whose tables say which further jobs there are, once downloaded."""
+    """Publisher whose tables, once downloaded, name further jobs."""
 
 
 class Project:
-    """The settings of all data sets, and their jobs.
+    """Settings of all data sets, and their jobs.
 
     Args:
-        folders: Where config.yaml and config/ may lie: the working folder, the repository.
-        overlays: What `--configfile` and `--config` say, laid over all.
+        folders: Folders searched for config.yaml and config/: the working folder, the repository.
+        overlays: Settings of `--configfile` and `--config`, laid over all.
         default: The data set that is meant where none is named; None: that of config.yaml.
-        source: What to call the overlays in messages.
+        source: Name of the overlays in messages.
     """
 
     def __init__(
@@ -89,7 +89,7 @@ class Project:
 
     @functools.cached_property
     def names(self) -> list[str]:
-        """The data sets that have settings."""
+        """List the data sets that have settings."""
         files = [path for folder in self.folders for path in (folder / "config").glob("*.yaml")]
         return sorted({path.stem for path in files} | {self.default})
 
@@ -116,8 +116,8 @@ class Project:
         """Return the job that makes a file; None: no rule does.
 
         Raises:
-            InputError: What its wildcards ask for does not exist, or does not fit.
-            NotFetchedError: What it needs is known when a publisher's tables were downloaded.
+            InputError: Its wildcards name something that does not exist or does not fit.
+            NotFetchedError: Its inputs are known once a publisher's tables are downloaded.
         """
         for rule, pattern in self._patterns:
             found = pattern.fullmatch(path)

@@ -1,4 +1,4 @@
-"""What can be downloaded, and where it lies: data sets of publishers, detectors, backbones."""
+"""Downloads and their folders: data sets of publishers, detectors, backbones."""
 
 from aia.fetch import sources
 
@@ -30,4 +30,4 @@ PUBLISHED = {
     "ucf101_24": [f"{UCF}/{name}" for name in sources.UCF101_24_TABLES],
     "epic55": [f"{EPIC}/{name}" for name in sources.EPIC55_TABLES],
 }
-"""The tables that say what there is, by publisher (`data.fetch`)."""
+"""Tables that list a publisher's files, by publisher (`data.fetch`)."""

@@ -1,6 +1,6 @@
-"""What decides on the outcome of each job beside its files: a change of it makes the job run again.
+"""Recipe of each job: the settings that decide on its outcome; a change makes the job run again.
 
-Settings that say how a machine works (MACHINE_SETTINGS) are in no recipe. A stage whose output
+Settings of the machine (MACHINE_SETTINGS) are in no recipe. A stage whose output
 changes with the code has a version in it.
 """
 
@@ -41,7 +41,7 @@ def _prepare(data: DataSet, _: Wildcards) -> Recipe:
 
 
 def _videos(data: DataSet, wildcards: Wildcards) -> Recipe:
-    """Return the videos of a part, since its name says only how many there are."""
+    """Return the videos of a part, since its name has only a number."""
     return {"videos": data.part(wildcards["part"]).videos}
 
 

@@ -1,4 +1,4 @@
-"""What jobs ask of a machine: threads, memory, GPUs."""
+"""Resources of jobs: threads, memory, GPUs."""
 
 from pathlib import Path
 
@@ -64,8 +64,8 @@ def started_processes(settings: Settings, given_gpus: int) -> int:
 def launcher(settings: Settings) -> str:
     """Return what starts a command once on each node of a run that has several.
 
-    All CPUs of the job are for it: srun asks for one a task unless told otherwise, and does not
-    take over what sbatch was told (Slurm 22.05). A node that fails ends the others, which wait for
+    It gets all CPUs of the job: by default srun asks for one CPU a task, and does not take over
+    sbatch's options (Slurm 22.05). A node that fails ends the others, which wait for
     it.
     """
     nodes = settings.train.nodes

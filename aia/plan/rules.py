@@ -1,4 +1,4 @@
-"""Each job of the workflow: what it makes, which files it needs, and the command that makes them.
+"""Rules of the workflow: outputs, inputs and command of each kind of job.
 
 The rules in workflow/rules/ have the same names and outputs; they take their inputs from here.
 `needs` are named as the options of the command, which takes them from here, too, where they are
@@ -40,11 +40,11 @@ CONSTRAINTS = {
     "backbone": r"[a-z0-9_]+",
     "video": r"P\d\d_\d\d",  # of EPIC-Kitchens; other videos are no targets of their own
 }
-"""What each wildcard may be."""
+"""Pattern of each wildcard."""
 
 
 class Rule(NamedTuple):
-    """A kind of job."""
+    """Kind of job."""
 
     name: str
     makes: tuple[str, ...]
@@ -53,7 +53,7 @@ class Rule(NamedTuple):
     """Empty: the job runs nothing of ours."""
     needs: Callable[[DataSet, Wildcards], Needs]
     takes_settings: bool = True
-    """The command reads results/{dataset}/settings.yaml; else the workflow types all its files."""
+    """True if the command reads results/{dataset}/settings.yaml; else all files are options."""
 
 
 RULES: dict[str, Rule] = {}
@@ -124,7 +124,7 @@ for _form, _rule_name in (
 
 @_rule("prepare_data", *_MADE_OF_DATA, command="aia prepare data")
 def prepare_data(data: DataSet, _: Wildcards) -> Needs:
-    """Need all that the settings say of annotations, classes, objects and key frames."""
+    """Need all files of annotations, classes, objects and key frames in the settings."""
     said, source = data.settings.data, data.settings.data.source
     test = said.test
     splits: list[str | None] = [said.excluded.train, said.excluded.val, test.excluded]
@@ -184,7 +184,7 @@ def _checked(data: DataSet) -> str | None:
 @_rule("finetune_detector", "detector.safetensors", "detector.jsonl",
        command="aia finetune-detector --seed 0")  # fmt: skip
 def finetune_detector(data: DataSet, _: Wildcards) -> Needs:
-    """Need training key frames and their boxes; weights alone where these are used as they are."""
+    """Need training key frames and their boxes; weights alone if they are not fine-tuned."""
     said, detector = data.settings.data, data.settings.detector
     needs = Needs()
     needs["start"] = None if detector.weights in ("scratch", "coco") else detector.weights
@@ -227,7 +227,7 @@ def extract_objects(data: DataSet, wildcards: Wildcards) -> Needs:
 @_rule("import_boxes", "parts/{split}.{kind}.imported",
        command="aia boxes import --split {split} --kind {kind}")  # fmt: skip
 def import_boxes(data: DataSet, wildcards: Wildcards) -> Needs:
-    """Need the published boxes of a split, and what says which videos and times are wanted."""
+    """Need the published boxes of a split, and the tables of its videos and times."""
     split, kind = wildcards["split"], wildcards["kind"]
     setting = {"persons": "person_boxes", "objects": "object_boxes"}[kind]
     files = data.split_setting(setting, split)
@@ -594,7 +594,7 @@ REPORT_FIGURES = ("curves", "fig6", "detections", "keyframes", "attention")
 @_rule("fetch_ucf101_24_films", "fetched_films.csv",
        command="aia fetch ucf101-24", takes_settings=False)  # fmt: skip
 def fetch_ucf101_24_films(data: DataSet, _: Wildcards) -> Needs:
-    """Need the annotations and lists that say which videos are wanted."""
+    """Need the annotations and lists that name the videos."""
     source = data.settings.data.source
     names = ("annotations", "train", "val")
     return {name: getattr(source, name, None) for name in names}
@@ -618,7 +618,7 @@ for _name, _makes, _command in (
     _needs = _epic_actions if _name == "fetch_epic55_film" else _nothing
     RULES[_name] = Rule(_name, tuple(_makes), _command, _needs)
 
-# Names that stand for several rules' outputs at once are told apart by the data set.
+# The data set decides which rule makes outputs that several rules declare.
 FORM_OF = {"prepare_data": "boxes", "prepare_tubes": "tubes", "prepare_segments": "segments"}
 DRAWN_AS = {
     "draw_playhouse": "ava",

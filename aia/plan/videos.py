@@ -1,4 +1,4 @@
-"""Which videos a data set has, by split, and where each lies or is downloaded to.
+"""Videos of a data set by split, and the path of each, also before it is downloaded.
 
 Readers of tables are imported where they are used: every job of the workflow loads this.
 """
@@ -29,10 +29,10 @@ class NotFetchedError(Exception):
 
 
 class Videos:
-    """The videos of a data set as its settings and annotations name them.
+    """Videos of a data set, as its settings and annotations name them.
 
     Args:
-        settings: Of the data set.
+        settings: Settings of the data set.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -42,7 +42,7 @@ class Videos:
 
     @property
     def splits(self) -> tuple[str, ...]:
-        """The splits that there are: train and val, and test where its videos are listed."""
+        """Name the splits: train and val, and test if its videos are listed."""
         return ("train", "val", *(["test"] if self.settings.data.test.films else []))
 
     @property
@@ -120,13 +120,13 @@ class Videos:
         if path is None:
             raise InputError(
                 f"data.test.films: is null in the settings of {self.settings.dataset}; a "
-                "submission needs the list of the films that it is for"
+                "submission needs the list of its videos"
             )
         return path
 
     @functools.cached_property
     def _source_ids(self) -> dict[str, list[str]]:
-        """Ids of each split, where the annotations have a form of their own."""
+        """Read the ids of each split from annotations of a publisher's form."""
         from aia.datasets import epic55, sources
 
         source, fetch = self.settings.data.source, self.settings.data.fetch
@@ -160,8 +160,8 @@ class Videos:
             if video in self._published(part):
                 return self._published(part)[video]
         raise InputError(
-            f"{video}: is annotated, but not in AVA's lists of films, so it cannot be fetched; is "
-            "it a film of your own? Put it where data.films says"
+            f"{video}: is annotated, but not in AVA's lists of videos, so it cannot be fetched; is "
+            "it a video of your own? Put it where data.films says"
         )
 
     def _listed(self, folder: str) -> list[str]:
@@ -183,7 +183,7 @@ def published_address(name: str, base: str) -> str:
             if os.path.exists(path) and name in read_ava_list(path).values():
                 return f"{base.rstrip('/')}/{part}/{name}"
     raise InputError(
-        f"{name}: is in none of the lists of AVA's films under {AVA}; fetch these first: "
+        f"{name}: is in none of the lists of AVA's videos under {AVA}; download these first: "
         f"`snakemake {AVA}/v2.2/{AVA_LISTS['trainval']}`"
     )
 
@@ -202,8 +202,8 @@ def _first_column(path: str, setting: str) -> tuple[str, ...]:
     for video, line in line_of.items():
         if not re.fullmatch(VIDEO_ID, video):
             raise InputError(
-                f"{path}, line {line}: '{video[:200]}' is not a film's id (letters, digits, _ - ., "
-                "no . in front, at most 180 characters); the first column names the film "
+                f"{path}, line {line}: '{video[:200]}' is not a video's id (letters, digits, "
+                "_ - ., no . in front, at most 180 characters); the first column names the video "
                 "without its folder and ending"
             )
     return tuple(sorted(line_of))

@@ -29,7 +29,7 @@ BINS = 8
 
 _COSTS = {"seconds": "time of a step, s", "memory_gb": "memory of a step, GB"}
 _WORDS = {"training", "device"}
-"""Columns that hold words; all others are numbers."""
+"""Columns that hold words; all others hold numbers."""
 
 
 def read_progress(path: Path | str) -> pd.DataFrame:
@@ -80,7 +80,7 @@ def _check_numbers(path: Path | str, table: pd.DataFrame, names: Iterable[str]) 
     """Refuse a column that holds anything but numbers; a cell may be empty.
 
     Raises:
-        InputError: Which column, and its first cell that is no number.
+        InputError: The column, and its first cell that is no number.
     """
     for name in names:
         column = table[name]

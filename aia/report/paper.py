@@ -22,7 +22,7 @@ class Published(NamedTuple):
     value: float
     """Percent."""
     protocol: str
-    """How boxes were counted; empty if the source does not say."""
+    """Protocol of counting boxes; empty if the source does not say."""
     source: str
 
 

@@ -59,7 +59,7 @@ class _Measured(NamedTuple):
     overall: dict[str, np.ndarray]
     """Metrics of all classes together and means of each group: a value for each seed."""
     per_class: pd.Series
-    """By class id, the mean over seeds."""
+    """AP by class id, the mean over seeds."""
 
 
 def result_table(

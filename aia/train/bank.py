@@ -1,8 +1,8 @@
-"""The frozen bank of a run without AMU (Table 1e): Ω is filled once, before training.
+"""Frozen bank of a run without AMU (Table 1e): Ω is filled once, before training.
 
-LFB makes its bank with a second backbone that does not learn. Here that is the one the run starts
-from; it travels with the network (`bank_backbone`), so that a checkpoint and a published model can
-make the bank of any video. Persons are the annotated ones, without jitter or mirroring.
+LFB computes its bank with a second backbone that does not learn. Here that is the backbone the run
+starts from; it is part of the network (`bank_backbone`), so that a checkpoint and a published model
+can compute the bank of any video. Persons are the annotated ones, without jitter or mirroring.
 """
 
 import shutil
@@ -27,16 +27,16 @@ def prepare_bank(
     lock: Lock | None,
     ranks: Ranks = SINGLE_PROCESS,
 ) -> None:
-    """Read the bank from the work folder, where an earlier start left it, or fill and leave it.
+    """Read the bank from the work folder if an earlier start wrote it; else fill and write it.
 
-    The bank never changes, so the checkpoints do without it: it is stored once. One that is damaged
-    is computed again, to the same numbers (same machine, same number of threads).
+    The bank never changes, so it is stored once and not in checkpoints. A damaged bank is computed
+    again, to the same numbers (same machine, same number of threads).
 
     Args:
-        work: The run's work folder; what it holds is of this very run (`checkpoint.open_work_dir`).
-        memory: Empty.
-        fill: Computes it, such as `fill_bank`.
-        lock: Of the work folder, in the first process.
+        work: Work folder of this run (`checkpoint.open_work_dir`).
+        memory: Empty memory.
+        fill: Function that fills it, such as `fill_bank`.
+        lock: Lock of the work folder, in the first process.
         ranks: The processes that fill it together.
     """
     path, pool = work / BANK, memory.pool
@@ -65,10 +65,10 @@ def fill_bank(network: Network, memory: Memory, batches: DataLoader, *, precisio
     """Fill the memory with the frozen backbone's persons of every clip; nothing is drawn.
 
     Args:
-        network: With its frozen backbone.
-        memory: Empty.
+        network: Network with its frozen backbone.
+        memory: Empty memory.
         batches: All training clips with a person (`scoring_batches`).
-        precision: Of the frozen backbone's arithmetic.
+        precision: Precision of the frozen backbone.
     """
     device = next(network.parameters()).device
     for batch in progress(batches, what="frozen bank, batch", total=len(batches)):

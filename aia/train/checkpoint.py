@@ -1,19 +1,19 @@
 """Checkpoints of a run: network, optimizer, Ω, step and err, whole or not at all.
 
     work/
-      lock                  held by the trainer
-      fingerprint.json      the run and its data: tells its state from that of another run
+      lock                  held by the process that trains
+      fingerprint.json      settings and inputs of the run, which tell its state from another's
       step-0000050/         one generation: state.pt, memory.zarr, and digests.json of both and of
                             the fingerprint
       bank.zarr             Ω of a run without AMU: written once, before the first step (bank.py)
-      metrics.jsonl         one line a logged step, to watch; state.pt has them
+      metrics.jsonl         a line for each logged step, to follow the run; state.pt has them, too
 
 A generation is written under a temporary name, flushed, and renamed: a kill leaves the one before.
-The newest whole generation is the state; a damaged one is named and the one before it is taken.
+The newest whole generation is the state; a damaged one is named and the one before it is used.
 
-What is random in a run is a function of seed and step, so no generator's state is kept, and a run
-may resume in another number of processes. Training waits only while the state is copied; it is
-written beside the next steps.
+All randomness of a run is a function of seed and step, so no generator's state is kept, and a run
+may resume with another number of processes. Training waits only while the state is copied; a thread
+writes it during the next steps.
 """
 
 import contextlib
@@ -54,17 +54,17 @@ class Resumed(NamedTuple):
     step: int
     err: torch.Tensor | None
     metrics: str = ""
-    """The lines of metrics.jsonl up to here, in the process that writes them."""
+    """Lines of metrics.jsonl up to here, in the process that writes them."""
 
 
 class Lock:
-    """The right to write to a run's work folder."""
+    """Right to write to a run's work folder."""
 
     def __init__(self, work: Path, file: TextIO) -> None:
         self.work, self._file = work, file
 
     def check(self) -> None:
-        """Raise an InputError when the folder is not any more the one that was locked."""
+        """Raise an InputError if the folder is no longer the one that was locked."""
         own = os.fstat(self._file.fileno())
         try:
             there = os.stat(self.work / _LOCK)
@@ -106,12 +106,12 @@ def open_work_dir(
 
     Args:
         work: The run's work folder.
-        fingerprint: What the run is made of: "run", its settings; "data", digests of its inputs.
+        fingerprint: Identity of the run: "run", its settings; "data", digests of its inputs.
         sources: Digests of the files that the inputs were prepared from, by path. Version 0.1
-            read those itself, so they are what its fingerprints have.
+            read those itself, so its fingerprints have them.
 
     Returns:
-        The digest of the fingerprint, which stands in each of the run's generations.
+        The digest of the fingerprint, which each of the run's generations has.
     """
     path = work / "fingerprint.json"
     text = json.dumps(fingerprint, sort_keys=True, indent=1)
@@ -122,11 +122,13 @@ def open_work_dir(
     own: list[Path] = []
     others: list[Path] = []
     for generation in generations(work):
-        with contextlib.suppress(InputError):  # a damaged one is named when it is its turn
+        with contextlib.suppress(InputError):  # resume() reports a damaged one
             (own if _digests(generation)["run"] == run else others).append(generation)
     if not known and not own:
         if path.exists():
-            say(f"{work}: its state is of other settings or data; starting from scratch")
+            say(
+                f"{work}: has the state of a run with other settings or data; starting from scratch"
+            )
         others = generations(work)
         shutil.rmtree(work / BANK, ignore_errors=True)
     elif not known:
@@ -151,13 +153,13 @@ def _is_of_version_0_1(path: Path, fingerprint: dict[str, Any], sources: Mapping
 
 
 class Writer:
-    """Writes a run's generations beside its training, one at a time.
+    """Writer of a run's generations in a thread beside its training, one at a time.
 
     Args:
         work: The run's work folder.
-        run: The run, by what `open_work_dir` gave.
-        lock: Of the folder.
-        keep: How many generations stay there.
+        run: Digest of the run's fingerprint (`open_work_dir`).
+        lock: Lock of the folder.
+        keep: Number of generations to keep.
     """
 
     def __init__(self, work: Path, *, run: str, lock: Lock, keep: int) -> None:
@@ -176,8 +178,8 @@ class Writer:
         err: torch.Tensor,
         metrics: str,
     ) -> None:
-        """Copy the state of `step` and begin to write it; `finish` says whether that went well."""
-        self.finish()  # the one before: two would need the memory of two
+        """Copy the state of `step` and start writing it; `finish` raises what went wrong."""
+        self.finish()  # two snapshots at once would need twice the memory
         state = {
             "step": step,
             "network": _copied(network.state_dict()),
@@ -191,7 +193,7 @@ class Writer:
         self._thread.start()
 
     def finish(self) -> None:
-        """Wait for what is being written; what went wrong there is raised here."""
+        """Wait until the generation is written; raise what went wrong there."""
         if self._thread is not None:
             self._thread.join()
             self._thread = None
@@ -204,7 +206,7 @@ class Writer:
             self._write_generation(step, state, memory)
             for old in generations(self.work)[: -self.keep]:
                 shutil.rmtree(old)
-        except BaseException as error:  # for the thread that trains
+        except BaseException as error:  # finish() raises it in the training thread
             self._error = error
 
     def _write_generation(self, step: int, state: dict[str, Any], memory: Snapshot | None) -> None:
@@ -214,7 +216,7 @@ class Writer:
         self.lock.check()
         shutil.rmtree(temporary, ignore_errors=True)
         temporary.mkdir()
-        with open(temporary / _STATE, "wb") as file:  # torch would hide why it could not write
+        with open(temporary / _STATE, "wb") as file:  # torch hides why it could not write
             torch.save(state, file)
         sync(temporary / _STATE)
         if memory is not None:
@@ -240,9 +242,9 @@ def resume(
     device: torch.device,
     ranks: Ranks = SINGLE_PROCESS,
 ) -> Resumed:
-    """Put the newest whole generation back in place; step 0 where there is none.
+    """Load the newest whole generation; step 0 if there is none.
 
-    Of several processes the first one looks which that is; a node's first one fills its pool.
+    Rank 0 finds the generation; the first rank of each node fills the pool.
     """
     state: dict[str, Any] | None = None
     if ranks.first:
@@ -262,7 +264,7 @@ def resume(
         state = _read(work / f"step-{step:07d}", device, pool if ranks.first_of_node else None)
     network.load_state_dict(state["network"])
     optimizer.load_state_dict(state["optimizer"])
-    ranks.barrier()  # the pool of a node is full when its first process is here
+    ranks.barrier()  # the first rank of each node has filled its pool now
     return Resumed(step, state["err"].to(device), state["metrics"])
 
 
@@ -272,7 +274,7 @@ def generations(work: Path) -> list[Path]:
 
 
 def is_generation(path: Path) -> bool:
-    """True if a folder is named like a generation."""
+    """Return True if a path is a folder with a generation's name."""
     return path.is_dir() and path.name.startswith("step-")
 
 
@@ -312,12 +314,12 @@ def _read_state(generation: Path, device: torch.device) -> dict[str, Any]:
         raise InputError(
             f"{path}: holds more than tensors and plain values, which could run a program"
         ) from None
-    except Exception as error:  # a file that was exchanged raises almost anything
+    except Exception as error:  # a replaced file raises almost anything
         raise InputError(f"{path}: cannot be read as a state ({error})") from None
 
 
 def _digests(generation: Path) -> dict[str, str | None]:
-    """Read the digest of the run that a generation is of, and the SHA-256 of each part."""
+    """Read a generation's digests: of its run's fingerprint, and a SHA-256 of each part."""
     try:
         digests = json.loads((generation / _DIGESTS).read_bytes())
         return {name: digests[name] for name in ("run", _STATE, _MEMORY)}
@@ -326,7 +328,7 @@ def _digests(generation: Path) -> dict[str, str | None]:
 
 
 def _digest_of_memory(generation: Path) -> str | None:
-    """Digest of the file with Ω's digests, and so of all of Ω; None where there is no Ω."""
+    """Digest the file that holds Ω's own digests, which covers all of Ω; None without Ω."""
     memory = generation / _MEMORY
     return file_digest(memory / "zarr.json") if memory.exists() else None
 

@@ -1,6 +1,6 @@
 """Cost of a run: parameters and operations (Table 1e), time and memory by reach (Figure 5).
 
-Measured on noise with boxes in it: neither the pixels nor the weights change what is computed.
+Measured on noise with boxes: neither pixels nor weights change what is computed.
 """
 
 import dataclasses
@@ -26,22 +26,22 @@ from aia.tables import write_metrics
 from aia.train.loss import action_loss
 
 PERSONS = 3
-"""Persons of each clip, or its hands."""
+"""Persons of each clip."""
 REACH_COLUMNS = ("training", "reach", "seconds", "memory_gb", "device")
 Work = Callable[[], Any]
 
 
 class Cost(NamedTuple):
-    """Size of one network."""
+    """Cost of a network."""
 
     parameters: int
-    """All parameters, those of a frozen second backbone too."""
+    """Number of parameters, with those of a frozen second backbone."""
     flops: int
     """Multiplications and additions of one clip's forward pass."""
 
 
 def clip_cost(run: Run, *, short_side: int) -> Cost:
-    """Parameters of a run's network and the operations of one clip at 3:2 (Table 1e).
+    """Count the parameters of a run's network and the operations of one clip at 3:2 (Table 1e).
 
     A frozen bank's backbone counts as the paper counts it: it sees every clip once, too.
     """
@@ -70,20 +70,20 @@ def cost_by_reach(
     device: torch.device,
     rounds: int = 3,
 ) -> pd.DataFrame:
-    """Time and memory of a training step by L, with AMU and with joint training (Figure 5).
+    """Measure time and memory of a training step by L, with AMU and joint training (Figure 5).
 
     Args:
-        run: With an M-Block.
-        clips: Of a batch.
-        size_hw: Of a frame, in pixels.
+        run: Run with an M-Block.
+        clips: Clips of a batch.
+        size_hw: Size of a frame in pixels.
         reaches: L of the steps with AMU, seconds on each side.
         joint: L of the steps that train the neighbours' clips too; ends at the first that does
             not fit into the memory.
-        device: Where to measure.
-        rounds: Steps of which the median counts, after one that does not.
+        device: Device to measure on.
+        rounds: Number of measured steps, of which the median counts, after a warm-up step.
 
     Returns:
-        Columns `REACH_COLUMNS`; memory as `step_memory` has it.
+        Columns `REACH_COLUMNS`; memory as in `step_memory`.
     """
     where = torch.cuda.get_device_name() if device.type == "cuda" else "CPU"
     rows: list[tuple[Any, ...]] = []
@@ -106,19 +106,19 @@ def cost_by_reach(
 
 
 def write_reach(path: Path | str, costs: pd.DataFrame) -> None:
-    """Write what `cost_by_reach` found."""
+    """Write the result of `cost_by_reach`."""
     write_text(path, costs.to_csv(index=False, lineterminator="\n"))
 
 
 class Problem:
-    """A run's network with a batch of noise and a full pool.
+    """Network of a run with a batch of noise and a full pool.
 
     Args:
-        run: Its settings of the memory count only where it has one.
-        clips: Of the batch.
-        size_hw: Of a frame, in pixels.
-        device: Where everything is.
-        precision: As `train.precision`.
+        run: The run.
+        clips: Clips of the batch.
+        size_hw: Size of a frame in pixels.
+        device: Device of network, batch and pool.
+        precision: See `train.precision`.
     """
 
     def __init__(
@@ -166,11 +166,11 @@ class Problem:
         return Asynchronous(pool, reach=self.reach, penalty=True, draws=PersonDraws(0))
 
     def scores(self, *, precision: str | None = None, joint: bool = False) -> Tensor:
-        """Logits of the batch; jointly, the neighbours' features are computed here and now too."""
+        """Compute logits of the batch; jointly, compute the neighbours' features too."""
         with arithmetic(self.device, precision or self.precision):
             P, O, H = self.network.features(self.batch)
             M = self.memory.read(self.batch, P, err=1.0, step=1).M
-            if joint and M is not None:  # 2L more passes, all of them kept for the gradient
+            if joint and M is not None:  # 2L more passes, all kept for the gradient
                 kept = Slots(P.features[:, : self.slots], P.filled[:, : self.slots])
                 M = self._joint_memory(kept, M)
             return self.network.actions(P, O, M, H).float()
@@ -185,11 +185,11 @@ class Problem:
         return Slots(rows.flatten(1, 2), M.filled)
 
     def step(self, *, joint: bool = False, fused: bool | None = None) -> Work:
-        """Algorithm 1's lines 3 to 16 for one batch, as train/loop.py has them.
+        """Return a function that trains one step (Algorithm 1, lines 3 to 16).
 
         Args:
             joint: Train the clips of the memory too.
-            fused: As `train.fused`.
+            fused: See `train.fused`.
         """
         optimizer = torch.optim.SGD(
             [p for p in self.network.parameters() if p.requires_grad],
@@ -216,7 +216,7 @@ def noise_batch(
     classes: int,
     query: Query = "persons",
 ) -> Batch:
-    """Noise, with some persons and objects on each clip; with hands where the clip is the query."""
+    """Make noise with persons and objects on each clip, and hands if the clip is the query."""
 
     def boxes(slots: int) -> Tensor:
         low = 0.5 * torch.rand(clips, slots, 2)
@@ -245,7 +245,7 @@ def noise_batch(
 def median_times(
     works: dict[str, Work], *, device: torch.device, rounds: int, grad: bool = True
 ) -> dict[str, float]:
-    """Median seconds of each, in turns, after one turn that does not count."""
+    """Measure the median seconds of each function, in turns, after a warm-up turn."""
     taken: dict[str, list[float]] = {name: [] for name in works}
     for turn in range(rounds + 1):
         for name, work in works.items():
@@ -265,7 +265,7 @@ def _wait(device: torch.device) -> None:
 
 
 def step_memory(step: Work, device: torch.device) -> int:
-    """Bytes that a step needs at most (CUDA), or keeps for its backward pass (CPU)."""
+    """Measure the peak bytes of a step (CUDA), or those kept for the backward pass (CPU)."""
     if device.type == "cuda":
         step()
         torch.cuda.empty_cache()

@@ -1,7 +1,7 @@
-"""Several processes for one run: torchrun starts them, each with the same command line.
+"""Launcher of several processes for one run: torchrun starts them with the same command line.
 
-On one node `aia train --processes 8` starts them itself. On several nodes the scheduler starts the
-command once on each (srun does), and Slurm's environment says which of them this is.
+On one node `aia train --processes 8` starts them itself. On several nodes the scheduler (srun)
+starts the command once on each, and Slurm's environment gives the node's number.
 """
 
 import os
@@ -16,12 +16,12 @@ from aia.log import say
 from aia.ranks import LAUNCHER
 
 PORT, PORTS = 29500, 3000
-"""Ports at which the nodes of a run meet: the job's number picks one, to keep runs of one node
-apart. Those above 32767 are ephemeral."""
+"""Ports for the rendezvous of nodes: the job's number picks one, to keep runs of a node apart.
+Ports above 32767 are ephemeral."""
 
 
 def is_launched() -> bool:
-    """True if torchrun started this process."""
+    """Return True if torchrun started this process."""
     return "TORCHELASTIC_RUN_ID" in os.environ
 
 
@@ -30,8 +30,8 @@ def launch(arguments: Sequence[str], *, processes: int, nodes: int = 1) -> int:
 
     Args:
         arguments: The command line, without the program.
-        processes: On this node; on a GPU machine one for each GPU.
-        nodes: How many nodes do the same at this time.
+        processes: Processes on this node; with GPUs, one for each GPU.
+        nodes: Number of nodes that start the same command.
 
     Returns:
         The exit status of the first process that failed; 0 when all are done.
@@ -41,14 +41,14 @@ def launch(arguments: Sequence[str], *, processes: int, nodes: int = 1) -> int:
     from torch.distributed.launcher.api import elastic_launch
     from torch.distributed.run import config_from_args, parse_args
 
-    os.environ.setdefault("OMP_NUM_THREADS", "1")  # or torchrun says so at length
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # else torchrun warns
     os.environ[LAUNCHER] = str(os.getpid())
-    alone = ["--rdzv-backend=c10d", "--rdzv-endpoint=localhost:0", f"--rdzv-id={uuid.uuid4()}"]
-    meeting = alone if nodes == 1 else _meeting(nodes)
-    torchrun = [*meeting, f"--nproc-per-node={processes}", "--max-restarts=0", "-m", "aia"]
+    single = ["--rdzv-backend=c10d", "--rdzv-endpoint=localhost:0", f"--rdzv-id={uuid.uuid4()}"]
+    rendezvous = single if nodes == 1 else _rendezvous(nodes)
+    torchrun = [*rendezvous, f"--nproc-per-node={processes}", "--max-restarts=0", "-m", "aia"]
     config, program, its_arguments = config_from_args(parse_args(torchrun))
     try:
-        # Not through torchrun's own command line, which takes an option of ours for one of its.
+        # Not through torchrun's own command line, which would parse our options as its own.
         elastic_launch(config, program)(*its_arguments, *arguments)
     except ChildFailedError as error:
         rank, failure = error.get_first_failure()
@@ -61,14 +61,13 @@ def launch(arguments: Sequence[str], *, processes: int, nodes: int = 1) -> int:
             return 1
         return failure.exitcode
     except SignalException as error:
-        name = signal.Signals(error.sigval).name
-        say(f"ended by {name}; the same command resumes from the last checkpoint")
+        say(f"ended by {signal.Signals(error.sigval).name}; the same command resumes")
         return 128 + error.sigval
     return 0
 
 
-def _meeting(nodes: int) -> list[str]:
-    """Build torchrun's options for this node and the meeting point from Slurm's environment."""
+def _rendezvous(nodes: int) -> list[str]:
+    """Build torchrun's options for the node's number and rendezvous from Slurm's variables."""
     known = {
         name: os.environ.get(name)
         for name in ("SLURM_NNODES", "SLURM_NODEID", "SLURM_JOB_NODELIST", "SLURM_JOB_ID")
@@ -93,7 +92,7 @@ def _meeting(nodes: int) -> list[str]:
 
 
 def first_host(nodelist: str) -> str:
-    """Read the first host of a list in Slurm's notation; a name has one bracket at most.
+    """Find the first host of a list in Slurm's notation; a name has one bracket at most.
 
     >>> first_host("gpu[03-05,9],login"), first_host("one,two")
     ('gpu03', 'one')

@@ -3,8 +3,8 @@
 The numbers in comments are the algorithm's lines. Here a step sees a batch of clips where the
 paper writes one; the memory of each is read before the step and written after it.
 
-Several processes train as one does: each takes its share of every batch, the loss is the mean over
-the persons of the whole batch and so is err, and what is drawn is drawn for the whole batch.
+Several processes train as one does: each takes its share of every batch, loss and err are the mean
+over the persons of the whole batch, and random numbers are drawn for the whole batch.
 """
 
 import functools
@@ -25,11 +25,11 @@ from aia.ranks import SINGLE_PROCESS, Ranks
 from aia.train.schedule import set_rate
 
 Loss = Callable[..., Tensor]
-"""loss_of(logits, labels, filled=...) -> the loss of a batch's persons."""
+"""Function loss_of(logits, labels, filled=...) that gives the loss of a batch's persons."""
 
 
 class Start(NamedTuple):
-    """Point after which training begins: `step`, whose loss was `err`."""
+    """Start of training: after `step`, whose loss was `err`."""
 
     step: int = 0
     err: Float[Tensor, ""] | None = None
@@ -43,16 +43,16 @@ class Step(NamedTuple):
 
     number: int
     loss: Float[Tensor, ""]
-    """err of Algorithm 1, detached."""
+    """Loss err of Algorithm 1, detached."""
     trust: Float[Tensor, ""]
-    """Mean weight w of what was remembered (Eq. 2); it should near 1. NaN without a memory, and
-    with one that does not change."""
+    """Mean weight w of remembered features (Eq. 2); it should near 1. NaN without a memory that
+    changes."""
     age: Float[Tensor, ""]
-    """Mean steps since what was read was written; NaN likewise."""
+    """Mean steps since the features read were written; NaN without a memory that changes."""
     rate: float
     """Learning rate of IA and the classifier."""
     clips: int
-    """Clips of all processes."""
+    """Clips of the step over all processes."""
 
 
 class Pass(NamedTuple):
@@ -65,11 +65,11 @@ class Pass(NamedTuple):
 
 
 class Forward(nn.Module):
-    """N with READ in its midst, as the one call that DistributedDataParallel wants.
+    """N with READ inside, as the one call that DistributedDataParallel needs.
 
     Args:
         network: N.
-        precision: Of its arithmetic.
+        precision: Precision of its arithmetic.
     """
 
     def __init__(self, network: Network, precision: str) -> None:
@@ -106,15 +106,15 @@ def train(
 
     Args:
         network: N, on the device where it trains.
-        memory: Ω. Line 1, an empty pool, is its beginning.
+        memory: Ω, empty at first (line 1).
         batches: Clips with their labels.
-        loss_of: Logits and labels of the present persons -> loss.
-        optimizer: Of N's parameters.
+        loss_of: Loss of logits and labels.
+        optimizer: Optimizer of N's parameters.
         rate_at: Learning rate of a step.
-        seed: Decides, with the step, what is dropped.
+        seed: Seed of dropout, with the step.
         clip_norm: Largest norm of the gradient, or None.
-        precision: Of N's arithmetic (see `arithmetic`); weights, Ω and the loss stay float32.
-        start: Where a resumed run begins.
+        precision: Precision of N (see `arithmetic`); weights, Ω and the loss stay float32.
+        start: Start of a resumed run.
         ranks: The processes that train together; each calls this with its own batches.
         batch_size: Clips of a step over all processes; None: those of the batch.
     """
@@ -131,7 +131,7 @@ def train(
     for step, batch in enumerate(batches, start=start.step + 1):  # 3, 4
         total = batch_size or len(batch.keys)
         dropped.begin(step, first=ranks.share(total).start, total=total)
-        torch.manual_seed(mixed(seed, step, ranks.rank))  # for what torchvision's backbones draw
+        torch.manual_seed(mixed(seed, step, ranks.rank))  # for dropout in torchvision's backbones
         batch = batch.to(device)
         persons = ranks.all_reduce(batch.queries_filled.sum())
         set_rate(optimizer, rate_at(step))
@@ -139,7 +139,7 @@ def train(
         P, logits, trust, age = forward(batch, read)  # 12, 14
         loss = loss_of(logits, batch.labels, filled=P.filled, persons=persons)
         optimizer.zero_grad(set_to_none=True)
-        (loss * ranks.count).backward()  # of which the mean over all processes is taken
+        (loss * ranks.count).backward()  # DDP averages gradients over all processes
         if clip_norm is not None:
             nn.utils.clip_grad_norm_(network.parameters(), clip_norm)
         optimizer.step()
@@ -150,7 +150,7 @@ def train(
 
 
 def means(mean: Mean | None, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Both parts of a mean on the device; zeros where there is none."""
+    """Move both parts of a mean to the device; zeros if there is none."""
     if mean is None:
         nothing = torch.zeros((), device=device)
         return nothing, nothing

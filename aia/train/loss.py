@@ -1,12 +1,12 @@
 """Loss of a batch of persons, each with one label a class; the paper is silent on its form.
 
-    bce      binary cross-entropy of each class, as usual where a person does several things
-    focal    what the authors released: softmax over the poses (a person has one at a time),
-             sigmoid for each other class, easy examples played down
-    softmax  cross-entropy, where exactly one class is true (a segment's verb, its noun; §6)
+    bce      binary cross-entropy of each class, as usual if a person does several things
+    focal    the authors' code: softmax over the poses (a person has one at a time), sigmoid for
+             each other class, easy examples weighted down
+    softmax  cross-entropy, if exactly one class is true (a segment's verb, its noun; §6)
 
-All are summed over the classes and averaged over the persons. It is this number that err and the
-loss tags of Algorithm 1 mean.
+All are summed over the classes and averaged over the persons. This number is err, and the loss tag,
+of Algorithm 1.
 """
 
 import functools
@@ -36,22 +36,22 @@ def action_loss(
     filled: Bool[Tensor, "*persons"] | None = None,
     persons: Int[Tensor, ""] | None = None,
 ) -> Float[Tensor, ""]:
-    """Sum over classes, mean over persons; 0 where there is no person.
+    """Compute the loss: sum over classes, mean over persons; 0 without persons.
 
     Args:
-        logits: Of every person and class.
-        labels: 1 where a person does the action.
+        logits: Logits of every person and class.
+        labels: 1 if a person does the action.
         kind: "bce", "focal" or "softmax".
-        gamma: How much the focal loss plays down easy examples; 0: not.
+        gamma: Exponent of the focal loss, which weighs easy examples down; 0: not at all.
         groups: Group of each class, as in AVA's list (PERSON_MOVEMENT are the poses).
         group_weights: Weight of the sum over a group's classes; 1 for groups that are not named.
             The authors' 1.2, 49 and 17, which weigh means over 49 and 17 classes, are 1.2 for
             the poses and 1 for the others here.
-        missing_pose: Pose of a person without pose label in the focal loss: "skip"
-            none; "first" the first one, as in the authors' code.
-        filled: Which persons there are; None: all.
-        persons: How many the mean is over; None: these. Several processes divide by the number of
-            all their persons, so that their losses add up to that of the whole batch.
+        missing_pose: Pose of a person without pose label in the focal loss: "skip": none; "first":
+            the first one, as in the authors' code.
+        filled: Mask of slots with a person; None: all.
+        persons: Number of persons to divide by; None: those here. Several processes divide by the
+            number of all their persons, so that their losses add up to that of the whole batch.
     """
     logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
     labels = labels.to(logits.dtype)
@@ -84,7 +84,7 @@ def action_loss(
 def sigmoid_focal(
     logits: Float[Tensor, "*n"], labels: Float[Tensor, "*n"], *, gamma: float
 ) -> Float[Tensor, "*n"]:
-    """-(1 - p)^γ log p, where p is the sigmoid's probability of what is true (Lin et al. 2017).
+    """Compute -(1 - p)^γ log p, with p the sigmoid's probability of the truth (Lin et al. 2017).
 
     In logarithms throughout: 1 - p = σ(-z), so neither value nor gradient can be NaN.
     """
@@ -96,7 +96,7 @@ def sigmoid_focal(
 def softmax_focal(
     logits: Float[Tensor, "*n classes"], label: Int[Tensor, "*n"], *, gamma: float
 ) -> Float[Tensor, "*n"]:
-    """Compute the same where exactly one class is true and p is its softmax probability."""
+    """Compute the same for exactly one true class, with p its softmax probability."""
     true = F.one_hot(label, logits.shape[-1]).bool()
     lowest = torch.finfo(logits.dtype).min
     total = logits.logsumexp(dim=-1)
@@ -106,16 +106,16 @@ def softmax_focal(
 
 
 def _floored(log_p: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
-    """Bound log p below by that of the smallest float; the gradient stays.
+    """Raise log p to at least the smallest float's, without changing the gradient.
 
-    The authors have this floor under what is labelled, not under what is absent.
+    The authors' code has this floor for true classes, not for false ones.
     """
     floor = math.log(torch.finfo(torch.float32).tiny)
     return log_p + (log_p.clamp(min=floor) - log_p).detach()
 
 
 class _Constants(NamedTuple):
-    """Constants of the classes, on the device."""
+    """Weights and places of the classes, on the device."""
 
     weight: Float[Tensor, " classes"]
     poses: Int[Tensor, " poses"]
@@ -129,10 +129,10 @@ def _constants(
     dtype: torch.dtype,
     device: torch.device,
 ) -> _Constants:
-    """Sent to the device once: sending them in every step would make it wait."""
+    """Copy the constants to the device once: a copy in every step would make it wait."""
     poses = [i for i, group in enumerate(groups) if group == POSE_GROUP]
     others = [i for i, group in enumerate(groups) if group != POSE_GROUP]
-    with torch.inference_mode(False):  # or they could not be used in training
+    with torch.inference_mode(False):  # else they could not be used in training
         return _Constants(
             torch.tensor(_class_weights(groups, dict(group_weights)), dtype=dtype, device=device),
             torch.tensor(poses, dtype=torch.int64, device=device),

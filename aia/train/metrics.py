@@ -1,4 +1,4 @@
-"""Metrics of a run in training: metrics.jsonl for figures, log lines for people."""
+"""Progress of a run: metrics.jsonl for figures, lines for the log."""
 
 import json
 import math
@@ -14,12 +14,12 @@ from aia.train.loop import Step
 
 
 class Metrics:
-    """Writer of metrics.jsonl, one JSON object a line.
+    """File metrics.jsonl: one JSON object a line.
 
     Args:
         path: The file.
-        run: Whose it is.
-        before: The lines up to the step after which the run resumes, from its checkpoint.
+        run: Name of the run.
+        before: Lines of the steps before, which the checkpoint holds.
     """
 
     def __init__(self, path: Path, *, run: RunName, before: str) -> None:
@@ -30,11 +30,11 @@ class Metrics:
 
     @property
     def text(self) -> str:
-        """All lines up to now, whatever happened to the file."""
+        """Return all lines so far, also if the file was changed."""
         return "".join(self._lines)
 
     def write(self, step: Step, pace: Pace) -> None:
-        """Add a step; this reads its numbers off the device."""
+        """Add a step; this copies its numbers from the device."""
         loss = step.loss.item()
         if not math.isfinite(loss):
             raise InputError(
@@ -57,7 +57,7 @@ class Metrics:
         say(f"{self.run}  step {step:6d}  frame mAP {100 * val_map:.2f} on annotated persons")
 
     def line(self, step: Step, steps: int, pace: Pace) -> str:
-        """Format a step as a log line."""
+        """Format a step for the log."""
         trust = step.trust.item()
         memory = "" if math.isnan(trust) else f"  trust {trust:.2f}"
         return (
@@ -72,7 +72,7 @@ class Metrics:
         self.file.write(line)
 
     def flush(self) -> None:
-        """Bring all lines to the disk."""
+        """Write all lines to the disk."""
         self.file.flush()
         sync(self.path)
 

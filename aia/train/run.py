@@ -1,7 +1,7 @@
-"""One training run from its files to its published weights: what `aia train` does.
+"""Training run from its files to its published weights, for `aia train`.
 
 The work folder holds the checkpoints. Outputs are published at the very end, the model last, so
-that a model is always that of a finished run. An interrupted run resumes from its checkpoint and
+that a model is always one of a finished run. An interrupted run resumes from its checkpoint and
 ends with the same weights: bit for bit in one process on a CPU (same machine, same number of
 threads), up to rounding on GPUs and in several processes.
 """
@@ -51,18 +51,18 @@ def train_run(
     sources: Mapping[str, str] | None = None,
     ranks: Ranks = SINGLE_PROCESS,
 ) -> None:
-    """Train the run, resuming from the work folder's checkpoint where there is one.
+    """Train the run, resuming from the work folder's checkpoint if there is one.
 
     Args:
-        run: What is trained.
-        clips: What it learns from; clips without a person are left out.
+        run: Run to train.
+        clips: Training clips; those without a person are left out.
         stores: Frames of every video.
         init: Weights that the backbone begins with; None: none, or those of its own section.
         data_digests: Content of all inputs; a change makes it another run.
-        work: Where checkpoints live.
+        work: Folder of the checkpoints.
         output: Folder that gets model.safetensors, metrics.jsonl and config.yaml.
-        validate: Gives the mAP for the curve, every `validate_every` steps.
-        bank: The memory of a run that remembers objects.
+        validate: Function that computes the mAP for the curve, every `validate_every` steps.
+        bank: Memory of a run that remembers objects.
         sources: Digests of the files that the inputs were prepared from (see `open_work_dir`).
         ranks: The processes that train it together; each calls this.
     """
@@ -76,18 +76,7 @@ def train_run(
         seen = ObjectsSeen(bank.pool.d, bank.detector)
         run = dataclasses.replace(run, objects_seen=seen)
     network = starting_network(run, init=init, device=device, ranks=ranks)
-    memory = build_memory(
-        run.name,
-        run.memory,
-        seconds=seconds_of(clips),
-        d=network.d,
-        device=device,
-        draws=PersonDraws(
-            run.name.seed, batch_size=config.batch, max_persons=config.max_persons, ranks=ranks
-        ),
-        objects=bank,
-        ranks=ranks,
-    )
+    memory = _memory_of(run, clips, d=network.d, device=device, bank=bank, ranks=ranks)
     with checkpoint.exclusive_lock(work) if ranks.first else contextlib.nullcontext() as lock:
         writer = metrics = None
         if lock is not None:
@@ -114,10 +103,7 @@ def train_run(
             strides=run.backbone.strides,
         )
         if memory.filled_first and start.step < config.steps:
-            every = scoring_batches(
-                frames(), batch=config.batch, workers=config.workers, ranks=ranks
-            )
-            fill = functools.partial(fill_bank, network, memory, every, precision=config.precision)
+            fill = functools.partial(_fill, run, network, memory, frames, ranks)
             prepare_bank(work, memory, fill, lock=lock, ranks=ranks)
         if writer is not None:
             metrics = Metrics(work / "metrics.jsonl", run=run.name, before=start.metrics)
@@ -152,8 +138,42 @@ def train_run(
         ranks.barrier()
 
 
+def _memory_of(
+    run: Run,
+    clips: Sequence[ClipSample],
+    *,
+    d: int,
+    device: torch.device,
+    bank: ObjectBank | None,
+    ranks: Ranks,
+) -> Memory:
+    """Build the memory of a run that trains on these clips."""
+    config = run.train
+    return build_memory(
+        run.name,
+        run.memory,
+        seconds=seconds_of(clips),
+        d=d,
+        device=device,
+        draws=PersonDraws(
+            run.name.seed, batch_size=config.batch, max_persons=config.max_persons, ranks=ranks
+        ),
+        objects=bank,
+        ranks=ranks,
+    )
+
+
+def _fill(
+    run: Run, network: Network, memory: Memory, frames: Callable[..., ClipFrames], ranks: Ranks
+) -> None:
+    """Fill a frozen bank with the persons of every clip."""
+    config = run.train
+    every = scoring_batches(frames(), batch=config.batch, workers=config.workers, ranks=ranks)
+    fill_bank(network, memory, every, precision=config.precision)
+
+
 def _refuse_impossible(run: Run, clips: Sequence[ClipSample], ranks: Ranks) -> None:
-    """Raise an InputError for a run that cannot be trained from what it is given."""
+    """Raise an InputError for a run that cannot be trained from its inputs."""
     if not clips:
         raise InputError("the annotations hold no person at all; is it the right file?")
     run.check_queries(clips)
@@ -165,7 +185,7 @@ def _refuse_impossible(run: Run, clips: Sequence[ClipSample], ranks: Ranks) -> N
 
 
 def publish(run: Run, network: Network, *, metrics: str, output: Path) -> None:
-    """Put the finished run's files in place, the model last."""
+    """Write the finished run's files, the model last."""
     write_text(output / "config.yaml", yaml.safe_dump(run.to_json(), sort_keys=False))
     write_text(output / "metrics.jsonl", metrics)
     run.write(output / "model.safetensors", network.state_dict())
@@ -179,7 +199,7 @@ def _say_beginning(
     step: int,
     ranks: Ranks,
 ) -> None:
-    """Say what will be trained, in a few lines."""
+    """Log what will be trained, in a few lines."""
     parameters = sum(p.numel() for p in network.parameters() if p.requires_grad)
     persons = sum(clip.queries for clip in clips)
     trained = f"{parameters / 1e6:.2f} M trained parameters"
@@ -204,16 +224,16 @@ def _record(
     flush: Callable[[], None],
     ranks: Ranks,
 ) -> None:
-    """Take the steps of a run to the last one, with metrics and checkpoints now and then.
+    """Run all steps, with metrics, validation and checkpoints at their intervals.
 
     Args:
-        steps: Of Algorithm 1; taking one trains.
-        config: How often there is what.
-        pace: Of the steps.
-        metrics: Where they are logged, in the first process.
-        save: Begins to write a checkpoint, in the first process.
-        validate: Gives the frame mAP.
-        flush: Makes pending writes to Ω visible.
+        steps: Steps of Algorithm 1, which train when they are iterated.
+        config: Intervals.
+        pace: Pace of the steps.
+        metrics: Log of the steps, in the first process.
+        save: Function that starts writing a checkpoint, in the first process.
+        validate: Function that computes the frame mAP.
+        flush: Function that makes pending writes to Ω visible.
         ranks: The processes that train together.
     """
     with contextlib.closing(metrics) if metrics else contextlib.nullcontext():
@@ -233,7 +253,7 @@ def _record(
                 if metrics and save:
                     metrics.flush()
                     save(step=step.number, err=step.loss, metrics=metrics.text)
-                ranks.barrier()  # the disk may be slow, and NCCL waits for minutes only
+                ranks.barrier()  # the disk may be slow, and NCCL's timeout is minutes
 
 
 def _batches(

@@ -1,4 +1,4 @@
-"""Optimizer and learning rate at each step (§4.1)."""
+"""Optimizer and its learning rate at each step (§4.1)."""
 
 import math
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from aia.network import Network
 
 
 def build_optimizer(network: Network, config: TrainConfig) -> torch.optim.Optimizer:
-    """SGD with momentum (or AdamW): backbone and IA with their own rates, biases without decay.
+    """Build SGD with momentum (or AdamW): own rates for backbone and IA, biases without decay.
 
     The rate of a group is a factor (`factor`) times that of the step, set by `set_rate`.
     """

@@ -1,4 +1,4 @@
-"""Device and network that a training run starts with."""
+"""Start of a training run: its device and network."""
 
 import os
 from pathlib import Path
@@ -17,7 +17,7 @@ from aia.weights.torchvision_video import load_torchvision
 
 
 def pick_device(name: str, ranks: Ranks = SINGLE_PROCESS) -> torch.device:
-    """`auto` is the GPU where there is one; each process of a node has its own."""
+    """Pick the device; `auto` is the GPU if there is one, another for each process of a node."""
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     try:
@@ -30,7 +30,7 @@ def pick_device(name: str, ranks: Ranks = SINGLE_PROCESS) -> torch.device:
         if torch.cuda.device_count() < ranks.local_count:
             raise InputError(
                 f"{ranks.local_count} processes train on this node, each on a GPU of its own, but "
-                f"torch sees {torch.cuda.device_count()}; train.processes is what a job is given"
+                f"torch sees {torch.cuda.device_count()}; train.processes is the GPUs of a job"
             )
         torch.cuda.set_device(ranks.local_rank)
         return torch.device("cuda", ranks.local_rank)
@@ -38,17 +38,17 @@ def pick_device(name: str, ranks: Ranks = SINGLE_PROCESS) -> torch.device:
 
 
 def usable_threads(wanted: int) -> int:
-    """No more threads than this process may use."""
+    """Limit threads to the cores that this process may use."""
     return max(1, min(wanted, len(os.sched_getaffinity(0))))
 
 
 def starting_network(run: Run, *, init: Path | None, device: torch.device, ranks: Ranks) -> Network:
-    """Build the network as training begins with it, the same one in every process.
+    """Build the network at the start of training, the same one in every process.
 
     Args:
-        run: Whose network.
+        run: The run.
         init: Weights that the backbone begins with; None: none, or those of its own section.
-        device: Where it trains.
+        device: Device to train on.
         ranks: The processes that train it.
     """
     torch.manual_seed(run.name.seed)
@@ -72,8 +72,8 @@ def starting_network(run: Run, *, init: Path | None, device: torch.device, ranks
 def load_backbone(network: Network, path: Path) -> None:
     """Take the backbone's weights from a model of ours or a converted backbone.
 
-    IA and classifier stay fresh: a classifier that was trained without IA has learned to do
-    without it (docs/LOG.md).
+    IA and classifier keep fresh weights: a classifier that was trained without IA has learned to
+    work without it (docs/LOG.md).
     """
     weights = read_tensors(path)
     found = {

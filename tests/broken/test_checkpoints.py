@@ -297,5 +297,5 @@ def test_a_damaged_state_is_named_and_training_goes_on_from_the_one_before(
     said = capfd.readouterr().err
     assert status == 0, said
     assert len(re.findall(message, said)) == 1, said
-    assert "going on after" not in said
+    assert "resuming after" not in said
     assert not (folder / CANARY).exists()

@@ -45,7 +45,7 @@ def model() -> Model:
 def remember(model: Model, path, *, noise: float) -> None:
     """Ω as a run would leave it whose features are off by some noise, a step for each clip."""
     pool = FeaturePool(seconds=seconds_of(CLIPS), persons_per_clip=2, d=model.network.d)
-    frames = ClipFrames(clips=CLIPS, stores={"film": Noise()}, span=8, strides=(4, 2))
+    frames = ClipFrames(clips=CLIPS, stores={"video": Noise()}, span=8, strides=(4, 2))
     for step, batch in enumerate(scoring_batches(frames, batch=1, workers=0), start=1):
         with torch.no_grad():
             P = model.network.features(batch).P
@@ -57,7 +57,7 @@ def remember(model: Model, path, *, noise: float) -> None:
 
 
 def test_a_network_that_did_not_move_has_no_drift_and_one_that_did_has(model, tmp_path) -> None:
-    stores = {"film": Noise()}
+    stores = {"video": Noise()}
     for name, noise in (("still", 0.0), ("moved", 0.5)):
         remember(model, tmp_path / name, noise=noise)
     still, moved = (
@@ -94,4 +94,4 @@ def test_a_run_without_memory_does_not_drift(model, tmp_path) -> None:
         )
     )
     with pytest.raises(InputError, match="has no memory"):
-        measure_drift(without, tmp_path, CLIPS, {"film": Noise()}, batch=2, device=CPU)
+        measure_drift(without, tmp_path, CLIPS, {"video": Noise()}, batch=2, device=CPU)

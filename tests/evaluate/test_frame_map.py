@@ -345,7 +345,7 @@ def test_a_protocol_or_threshold_that_is_none_is_refused(score):
     assert protocol_named("acar") == Protocol(order="heap", frames="all", capacity=50)
 
 
-def test_files_that_do_not_belong_together_are_refused_or_told(score, tmp_path, capsys):
+def test_files_that_do_not_belong_together_are_refused_or_reported(score, tmp_path, capsys):
     write_labels(tmp_path / "labels.pbtxt", ClassList((3,), ("fly",), ("",)))
     with pytest.raises(InputError, match=r"none of its 1 actions is in .*labels.pbtxt"):
         score([f"a,1,{LEFT},2"], [f"a,1,{LEFT},2,1"], labels=tmp_path / "labels.pbtxt")

@@ -126,7 +126,7 @@ def moved(row, **change):
             "the former alone has row 5 (b at 902.5 s",
         ),
     ],
-    ids=["box", "other box", "film", "second", "detector's score", "fewer", "none", "more"],
+    ids=["box", "other box", "video", "second", "detector's score", "fewer", "none", "more"],
 )
 def test_other_boxes_are_refused_by_their_first_rows(write, boxes, expected):
     paths = [write("p", some_scores(0)), write("q", some_scores(1, rows=len(boxes)), boxes)]

@@ -46,7 +46,7 @@ class NoisyStore(FrameStore):
         return np.stack(frames).astype(np.uint8)
 
 
-def clip(t, persons, objects=2, video="film"):
+def clip(t, persons, objects=2, video="video"):
     rng = np.random.default_rng((t, persons))
     corners = rng.random((persons + objects, 2)) * 0.5
     boxes = np.concatenate([corners, corners + 0.4], axis=1).astype(np.float32)
@@ -61,7 +61,7 @@ def clip(t, persons, objects=2, video="film"):
 
 
 CLIPS = [clip(1, 2), clip(2, 3), clip(3, 0), clip(4, 1, objects=0), clip(6, 2), clip(7, 3)]
-STORES = {"film": NoisyStore()}
+STORES = {"video": NoisyStore()}
 
 
 def run_of(name: str, labels: ClassList = LABELS, **change) -> Run:
@@ -102,7 +102,7 @@ def by_hand(model: Model, persons_per_clip: int, reach: int) -> np.ndarray:
             if t - reach + step in features:
                 present = step == reach
                 other = P.features[0] if present else remembered[t - reach + step]
-                kept = sampled(ClipKey("film", t - reach + step), len(other), persons_per_clip)
+                kept = sampled(ClipKey("video", t - reach + step), len(other), persons_per_clip)
                 memory[0, step, : len(kept)] = other[torch.from_numpy(kept)]
                 filled[0, step, : len(kept)] = True
         M = Slots(memory.flatten(1, 2), filled.flatten(1, 2))
@@ -128,7 +128,7 @@ def test_scores_equal_those_of_one_clip_at_a_time(tmp_path, persons_per_clip, me
 def test_scores_of_baselines_equal_those_of_one_clip_at_a_time(tmp_path, name):
     path = publish(tmp_path, name, memory={"reach": 2, "persons_per_clip": 2})
     model = Model.load(path, device=CPU)
-    key = ClipKey("film", 2)
+    key = ClipKey("video", 2)
     scored, attention = score_clips(
         model, CLIPS, STORES, config=CONFIG, extend=False, device=CPU, attention_of=[key]
     )
@@ -168,14 +168,14 @@ def test_boxes_that_grow_for_the_network_are_reported_as_they_are(tmp_path):
 
 
 class Mirrored(NoisyStore):
-    """The same film, seen in a mirror."""
+    """The same video, seen in a mirror."""
 
     def read(self, indices):
         return super().read(indices)[:, :, ::-1]
 
 
 class Resized(NoisyStore):
-    """The same film, kept at another size."""
+    """The same video, kept at another size."""
 
     def read(self, indices):
         return np.stack([resize(frame, (48, 60)) for frame in super().read(indices)])
@@ -200,7 +200,7 @@ MIRRORED_CLIPS = [
     ],
     ids=["mirrored", "smaller", "same size"],
 )
-def test_a_view_sees_what_a_film_of_that_kind_would_show(
+def test_a_view_sees_what_a_video_of_that_kind_would_show(
     tmp_path, store, clips, view, memory, extend
 ):
     """The memory too: the blocks look at persons, at objects and at other seconds."""
@@ -208,9 +208,9 @@ def test_a_view_sees_what_a_film_of_that_kind_would_show(
 
     def scores(clips, store, view):
         options = {"config": CONFIG, "extend": extend, "device": CPU, "view": view}
-        return score_clips(model, clips, {"film": store}, **options)[0]
+        return score_clips(model, clips, {"video": store}, **options)[0]
 
-    if view.flip:  # the film in the mirror, mirrored, is the film
+    if view.flip:  # the video in the mirror, mirrored, is the video
         seen, expected = scores(clips, store, view), scores(CLIPS, NoisyStore(), AS_KEPT)
     else:
         seen, expected = scores(clips, NoisyStore(), view), scores(clips, store, AS_KEPT)
@@ -241,7 +241,7 @@ def test_attention_names_whom_it_falls_on(tmp_path):
         memory={"reach": 2, "persons_per_clip": 2},
     )
     model = Model.load(path, device=CPU)
-    key = ClipKey("film", 2)
+    key = ClipKey("video", 2)
     _, rows = score_clips(
         model, CLIPS, STORES, config=CONFIG, extend=False, device=CPU, attention_of=[key]
     )
@@ -290,11 +290,11 @@ def test_a_clip_that_is_asked_about_as_a_whole_stands_in_the_table_as_the_whole_
     assert found.scores.shape == (2, 3)
     boxes = found.boxes[["x1", "y1", "x2", "y2", "score", "segment"]]
     assert boxes.to_numpy().tolist() == [[0, 0, 1, 1, 1, 11], [0, 0, 1, 1, 1, 12]]
-    with pytest.raises(InputError, match="network.query = segment, but film is labelled by person"):
+    with pytest.raises(InputError, match="query = segment, but video is labelled by person"):
         score_clips(model, CLIPS, STORES, config=CONFIG, extend=False, device=CPU)
 
 
-def test_nobody_to_score_is_an_error(tmp_path):
+def test_clips_without_persons_to_score_are_an_error(tmp_path):
     model = Model.load(publish(tmp_path, "slowfast_tiny-none-s0"), device=CPU)
     with pytest.raises(InputError, match="no clip has a person"):
         score_clips(model, [CLIPS[2]], STORES, config=CONFIG, extend=False, device=CPU)

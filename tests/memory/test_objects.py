@@ -47,7 +47,7 @@ def test_what_was_seen_comes_back_from_its_file(write):
     assert found.boxes["time_sec"].tolist() == [1.0, 3.0]
 
 
-def test_a_film_in_which_nothing_was_seen_is_remembered_as_empty(write):
+def test_a_video_without_objects_is_remembered_as_empty(write):
     bank = object_bank([write(seen("P01_01"))], per_clip=2, reach=1)
     M = recall_objects(bank.pool, [ClipKey("P01_01", 0)], [2.0], reach=1)
     assert M.filled.shape == (1, 3 * 2)
@@ -71,7 +71,7 @@ def test_the_best_objects_of_a_second_are_kept_whatever_their_order(write):
     assert M.features[0, :, 0].tolist() == [2, 3]
 
 
-def test_films_of_different_detectors_make_no_bank(write):
+def test_videos_of_different_detectors_make_no_bank(write):
     paths = [write(seen("P01_01", (1, 0.5, 1.0))), write(seen("P01_02", detector="xyz"))]
     with pytest.raises(InputError, match=r"P01_02.*is of another detector than .*P01_01"):
         object_bank(paths, per_clip=1, reach=1)

@@ -1,4 +1,4 @@
-"""A network small enough to follow by hand, and clips that need no film."""
+"""Network small enough to follow by hand, and clips that need no video file."""
 
 import numpy as np
 import pytest
@@ -33,7 +33,7 @@ class HandNetwork(Network):
         return 0.1 * P.features + 0.01 * memory + self.b
 
 
-def batch_of(*seconds: int, video: str = "film") -> Batch:
+def batch_of(*seconds: int, video: str = "video") -> Batch:
     clips = len(seconds)
     return Batch(
         keys=[ClipKey(video, t) for t in seconds],
@@ -76,7 +76,7 @@ def settings():
 
 
 @pytest.fixture(scope="session")
-def films(tmp_path_factory, settings):
+def videos(tmp_path_factory, settings):
     """A folder with frames and annotations of a few seconds."""
     from aia.config import FramesConfig, build_section
 
@@ -85,6 +85,6 @@ def films(tmp_path_factory, settings):
     draw_playhouse(folder, config=config, processes=1)
     frames = build_section(FramesConfig, settings["frames"], "frames")
     for video in video_names(config, "train"):
-        film = folder / "films" / f"{video}.mp4"
-        make_store(film, folder / "frames" / f"{video}.h5", config=frames)
+        path = folder / "films" / f"{video}.mp4"
+        make_store(path, folder / "frames" / f"{video}.h5", config=frames)
     return folder

@@ -14,13 +14,13 @@ STEPS = 14
 
 
 def arguments(
-    films: Path, settings: dict, folder: Path, run: str = RUN, more: Sequence[str] = ()
+    videos: Path, settings: dict, folder: Path, run: str = RUN, more: Sequence[str] = ()
 ) -> list[str]:
     """Those of `aia` that train a run."""
-    annotations = films / "annotations"
+    annotations = videos / "annotations"
     return [
         *("train", "--run", run),
-        *("--frames", *sorted(map(str, (films / "frames").glob("*.h5")))),
+        *("--frames", *sorted(map(str, (videos / "frames").glob("*.h5")))),
         *("--annotations", str(annotations / "train.csv")),
         *("--objects", str(annotations / "train_objects.csv")),
         *("--labels", str(annotations / "actions.pbtxt")),
@@ -31,7 +31,7 @@ def arguments(
 
 
 def start(
-    films: Path,
+    videos: Path,
     settings: dict,
     folder: Path,
     run: str = RUN,
@@ -39,7 +39,7 @@ def start(
     environment: Mapping[str, str] | None = None,
 ) -> subprocess.Popen:
     return subprocess.Popen(
-        [sys.executable, "-m", "aia", *arguments(films, settings, folder, run, more)],
+        [sys.executable, "-m", "aia", *arguments(videos, settings, folder, run, more)],
         stderr=subprocess.PIPE,
         text=True,
         cwd=REPOSITORY,
@@ -48,7 +48,7 @@ def start(
 
 
 def await_generation(process: subprocess.Popen, folder: Path, name: str = "step-*") -> None:
-    """Wait until a checkpoint is there, while the run goes on."""
+    """Wait until a checkpoint is there, while the run continues."""
     deadline = time.monotonic() + 240
     while not list((folder / "work").glob(name)):
         assert process.poll() is None, process.stderr.read()
@@ -57,9 +57,9 @@ def await_generation(process: subprocess.Popen, folder: Path, name: str = "step-
 
 
 def finish(
-    films: Path, settings: dict, folder: Path, run: str = RUN, more: Sequence[str] = ()
+    videos: Path, settings: dict, folder: Path, run: str = RUN, more: Sequence[str] = ()
 ) -> str:
-    process = start(films, settings, folder, run, more)
+    process = start(videos, settings, folder, run, more)
     _, said = process.communicate(timeout=300)
     assert process.returncode == 0, said
     return said

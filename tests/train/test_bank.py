@@ -42,7 +42,7 @@ class Noise(FrameStore):
 def clip(t: int, persons: int) -> ClipSample:
     low = np.random.default_rng(t).random((persons, 2)) * 0.5
     return ClipSample(
-        key=ClipKey("film", t),
+        key=ClipKey("video", t),
         time_sec=float(t),
         persons_xyxy=np.concatenate([low, low + 0.4], axis=1).astype(np.float32),
         persons_score=np.ones(persons, np.float32),
@@ -72,11 +72,11 @@ def network_of(*, bank: bool = True, frozen_norm: bool = False) -> Network:
 
 
 def frames() -> ClipFrames:
-    return ClipFrames(clips=CLIPS, stores={"film": Noise()}, **CLIP)
+    return ClipFrames(clips=CLIPS, stores={"video": Noise()}, **CLIP)
 
 
 def empty(network: Network, most: int = 2) -> FrozenBank:
-    pool = FeaturePool(seconds={"film": (1, 5)}, persons_per_clip=most, d=network.d)
+    pool = FeaturePool(seconds={"video": (1, 5)}, persons_per_clip=most, d=network.d)
     return FrozenBank(pool, reach=1)
 
 
@@ -105,7 +105,7 @@ def test_every_second_with_a_person_is_in_the_bank_from_the_start(most):
     for place, (t, persons) in enumerate(PERSONS.items()):
         with torch.no_grad():
             alone, _, _ = network.features(collate([frames()[Draw(place, None)]]))
-        kept = sampled(ClipKey("film", t), persons, most)
+        kept = sampled(ClipKey("video", t), persons, most)
         expected = alone.features[0, kept]
         torch.testing.assert_close(pool.features[t, : len(kept)], expected, atol=1e-5, rtol=1e-4)
 
@@ -158,7 +158,7 @@ def test_the_frozen_bank_costs_a_second_backbone_and_nothing_that_is_trained():
 
 def prepare(work, network, store):
     memory = empty(network)
-    clips = ClipFrames(clips=CLIPS, stores={"film": store}, **CLIP)
+    clips = ClipFrames(clips=CLIPS, stores={"video": store}, **CLIP)
     with exclusive_lock(work) as lock:
         prepare_bank(work, memory, lambda: fill(network, memory, clips), lock=lock)
     return memory.pool

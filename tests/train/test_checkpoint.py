@@ -21,9 +21,9 @@ def parts(seed=0):
     optimizer = torch.optim.SGD(network.parameters(), lr=0.1, momentum=0.9)
     network(torch.randn(5, 3)).sum().backward()
     optimizer.step()
-    pool = FeaturePool(seconds={"film": (1, 7)}, persons_per_clip=2, d=3)
+    pool = FeaturePool(seconds={"video": (1, 7)}, persons_per_clip=2, d=3)
     P = Slots(torch.randn(1, 2, 3), torch.ones(1, 2, dtype=torch.bool))
-    pool.write([ClipKey("film", 5)], P, loss_tag=0.5, step=11)
+    pool.write([ClipKey("video", 5)], P, loss_tag=0.5, step=11)
     return network, optimizer, pool
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from aia.errors import InputError
-from aia.train.launch import _meeting
+from aia.train.launch import _rendezvous
 
 
 @pytest.fixture
@@ -16,9 +16,9 @@ def slurm(monkeypatch):
 
 @pytest.mark.usefixtures("slurm")
 def test_the_nodes_meet_on_the_first_of_them():
-    assert _meeting(2)[:3] == ["--nnodes=2", "--node-rank=1", "--master-addr=gpu07"]
+    assert _rendezvous(2)[:3] == ["--nnodes=2", "--node-rank=1", "--master-addr=gpu07"]
     with pytest.raises(InputError, match=r"train\.nodes = 3, but the job has 2"):
-        _meeting(3)
+        _rendezvous(3)
 
 
 @pytest.mark.usefixtures("slurm")
@@ -27,5 +27,5 @@ def test_the_nodes_meet_on_the_first_of_them():
 )
 def test_the_port_is_the_jobs_own_and_below_those_that_anybody_is_given(monkeypatch, job, port):
     monkeypatch.setenv("SLURM_JOB_ID", job)
-    assert _meeting(2)[3] == f"--master-port={port}"
+    assert _rendezvous(2)[3] == f"--master-port={port}"
     assert port < 32768

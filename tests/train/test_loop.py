@@ -36,7 +36,7 @@ def steps_of(network, memory, batches, *, rate=0.0, **options):
 
 @pytest.fixture
 def pool():
-    return FeaturePool(seconds={"film": (1, 3)}, persons_per_clip=1, d=1)
+    return FeaturePool(seconds={"video": (1, 3)}, persons_per_clip=1, d=1)
 
 
 def test_algorithm_1_by_hand_on_three_clips(network, pool):
@@ -89,7 +89,7 @@ def test_the_clips_of_a_batch_do_not_see_each_other(network, pool):
     assert pool.count.tolist() == [0, 1, 1, 1]
 
 
-def test_a_run_that_goes_on_weighs_its_memory_by_the_loss_before(network, pool):
+def test_a_resumed_run_weighs_its_memory_by_the_previous_loss(network, pool):
     (before,) = steps_of(network, amu(pool), [batch_of(2)])
     (step,) = steps_of(network, amu(pool), [batch_of(1)], start=Start(1, before.loss))
     assert step.number == 2
@@ -104,10 +104,10 @@ def test_without_a_pool_nothing_is_remembered(network):
 
 @pytest.fixture
 def bank():
-    """Clips 1 and 3 as a frozen backbone with a = 10 saw them; nobody is in the second."""
-    pool = FeaturePool(seconds={"film": (1, 3)}, persons_per_clip=1, d=1)
+    """Clips 1 and 3 as a frozen backbone with a = 10 saw them; the second has no person."""
+    pool = FeaturePool(seconds={"video": (1, 3)}, persons_per_clip=1, d=1)
     P = Slots(torch.tensor([[[10.0]], [[30.0]]]), torch.ones(2, 1, dtype=torch.bool))
-    pool.write([ClipKey("film", 1), ClipKey("film", 3)], P, loss_tag=1.0, step=0)
+    pool.write([ClipKey("video", 1), ClipKey("video", 3)], P, loss_tag=1.0, step=0)
     return pool
 
 

@@ -31,12 +31,12 @@ def several(settings):
 
 
 @pytest.fixture(scope="module")
-def runs(films, several, tmp_path_factory):
+def runs(videos, several, tmp_path_factory):
     """The same run in 1, 2 and 3 processes."""
     folders = {}
     for count in (1, 2, 3):
         folders[count] = tmp_path_factory.mktemp(f"ranks{count}")
-        said = finish(films, several, folders[count], more=["--processes", str(count)])
+        said = finish(videos, several, folders[count], more=["--processes", str(count)])
         assert (f"{count} processes on 1 node" in said) == (count > 1)
         assert said.count(f"step     {STEPS}/{STEPS}") == 1, "only the first process speaks"
     return folders
@@ -88,10 +88,10 @@ def test_several_processes_tell_the_age_of_memory_as_one(runs, count):
 
 
 @pytest.fixture(scope="module")
-def begun(films, several, tmp_path_factory):
+def begun(videos, several, tmp_path_factory):
     """A run in two processes, killed after step 10."""
     folder = tmp_path_factory.mktemp("begun")
-    process = start(films, several, folder, more=["--processes", "2"])
+    process = start(videos, several, folder, more=["--processes", "2"])
     await_generation(process, folder, "step-0000010")
     process.kill()
     process.communicate()
@@ -102,34 +102,36 @@ def begun(films, several, tmp_path_factory):
 
 @pytest.mark.long
 @pytest.mark.parametrize("count", [1, 3])
-def test_what_two_began_one_or_three_can_end(films, several, runs, begun, tmp_path, count):
-    """It goes on in another number of processes, on the same curve."""
+def test_one_or_three_processes_can_resume_what_two_began(
+    videos, several, runs, begun, tmp_path, count
+):
+    """The run resumes with another number of processes, on the same curve."""
     shutil.copytree(begun, tmp_path, dirs_exist_ok=True)
-    said = finish(films, several, tmp_path, more=["--processes", str(count)])
+    said = finish(videos, several, tmp_path, more=["--processes", str(count)])
     assert "resuming after step 10" in said
     assert losses(tmp_path) == pytest.approx(losses(runs[1]), rel=1e-5)
 
 
-def test_one_of_several_processes_may_die(films, several, runs, tmp_path):
-    """The others are ended, what was computed stays, and the next start goes on."""
-    process = start(films, several, tmp_path, more=["--processes", "2"])
+def test_one_of_several_processes_may_die(videos, several, runs, tmp_path):
+    """The others are ended, finished work stays, and the next start resumes."""
+    process = start(videos, several, tmp_path, more=["--processes", "2"])
     await_generation(process, tmp_path, "step-0000010")
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
     os.kill(int(children[-1]), signal.SIGKILL)
     _, said = process.communicate(timeout=120)
     assert process.returncode == 1
     assert "was ended by SIGKILL, so the others were ended too" in said
-    assert "resuming after step 10" in finish(films, several, tmp_path, more=["--processes", "2"])
+    assert "resuming after step 10" in finish(videos, several, tmp_path, more=["--processes", "2"])
     assert losses(tmp_path) == pytest.approx(losses(runs[1]), rel=1e-5)
 
 
 @pytest.mark.long
-def test_two_nodes_have_a_memory_each_with_the_same_content(films, several, runs, tmp_path):
+def test_two_nodes_have_a_memory_each_with_the_same_content(videos, several, runs, tmp_path):
     """Each node fills its own from what its processes saw and what the other sends."""
     slurm = {"SLURM_NNODES": "2", "SLURM_JOB_NODELIST": "localhost", "SLURM_JOB_ID": "271"}
     nodes = [
         start(
-            films,
+            videos,
             several,
             tmp_path,
             more=["--processes", "1", "--nodes", "2"],
@@ -144,19 +146,19 @@ def test_two_nodes_have_a_memory_each_with_the_same_content(films, several, runs
     np.testing.assert_array_equal(memory(tmp_path)["step"][:], memory(runs[1])["step"][:])
 
 
-def test_several_nodes_without_slurm_are_an_input_error(films, several, tmp_path):
-    process = start(films, several, tmp_path, more=["--nodes", "2"])
+def test_several_nodes_without_slurm_are_an_input_error(videos, several, tmp_path):
+    process = start(videos, several, tmp_path, more=["--nodes", "2"])
     _, said = process.communicate(timeout=120)
     assert process.returncode == 2
     assert "train.nodes = 2, but SLURM_NNODES is not set" in said
 
 
 @pytest.mark.slow
-def test_a_frozen_bank_is_filled_by_all(films, several, tmp_path):
+def test_a_frozen_bank_is_filled_by_all(videos, several, tmp_path):
     few = overlay(several, {"train": {"steps": 2, "batch": 5}})
     told = []
     for count in (1, 2):
-        finish(films, few, tmp_path / str(count), FROZEN, more=["--processes", str(count)])
+        finish(videos, few, tmp_path / str(count), FROZEN, more=["--processes", str(count)])
         told.append(zarr.open_group(tmp_path / str(count) / "work" / "bank.zarr", mode="r"))
     np.testing.assert_array_equal(told[0]["count"][:], told[1]["count"][:])
     np.testing.assert_allclose(told[0]["features"][:], told[1]["features"][:], atol=1e-4)
@@ -166,29 +168,29 @@ def test_a_frozen_bank_is_filled_by_all(films, several, tmp_path):
 @pytest.mark.parametrize(
     "run", ["none", "nl", "lfb-MM-amu", "lfb-MM-frozen", "parallel-POM-amu", "dense-POMPOM-amu"]
 )
-def test_every_kind_of_network_is_trained_by_two_as_by_one(films, several, tmp_path, run):
+def test_every_kind_of_network_is_trained_by_two_as_by_one(videos, several, tmp_path, run):
     """No parameter may go without a gradient, or the processes would wait for it."""
     few = overlay(several, {"train": {"steps": 3, "learning_rate": 1.0e-3}})
     weights = []
     for count in (1, 2):
         folder = tmp_path / str(count)
-        finish(films, few, folder, f"slowfast_tiny-{run}-s0", more=["--processes", str(count)])
+        finish(videos, few, folder, f"slowfast_tiny-{run}-s0", more=["--processes", str(count)])
         weights.append(load_file(folder / "model.safetensors"))
     for name, value in weights[0].items():
         torch.testing.assert_close(weights[1][name], value, atol=1e-5, rtol=1e-4)
 
 
-def test_an_input_error_is_said_once_and_has_its_status(films, several, tmp_path):
+def test_an_input_error_is_reported_once_and_has_its_status(videos, several, tmp_path):
     one = overlay(several, {"train": {"batch": 1}})
-    process = start(films, one, tmp_path, more=["--processes", "2"])
+    process = start(videos, one, tmp_path, more=["--processes", "2"])
     _, said = process.communicate(timeout=120)
     assert process.returncode == 2
     assert said.count("train.batch = 1 is shared by 2 processes") == 1
 
 
 @pytest.mark.long
-def test_processes_whose_starter_dies_before_they_run_end_too(films, several, tmp_path):
-    process = start(films, several, tmp_path, more=["--processes", "2"])
+def test_processes_whose_launcher_dies_before_they_run_end_too(videos, several, tmp_path):
+    process = start(videos, several, tmp_path, more=["--processes", "2"])
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
     while len(started := children.read_text().split()) < 2:
         assert process.poll() is None
@@ -243,7 +245,7 @@ def test_out_of_training_nothing_is_dropped():
 
 
 @pytest.mark.long
-def test_what_only_a_later_process_meets_is_said_too(films, several, tmp_path):
+def test_an_error_of_a_later_process_alone_is_reported(videos, several, tmp_path):
     """The second process cannot read what the first one can."""
     sick = tmp_path / "sitecustomize.py"
     sick.write_text(
@@ -256,7 +258,7 @@ def test_what_only_a_later_process_meets_is_said_too(films, several, tmp_path):
         "    aia.labels.read_labels = refuse\n"
     )
     process = start(
-        films,
+        videos,
         several,
         tmp_path / "run",
         more=["--processes", "2"],
