@@ -42,7 +42,7 @@ class Account(NamedTuple):
     """Bytes of each download."""
     notes: list[str]
     rates: dict[str, Rate]
-    """Those that were used."""
+    """Rates that were used."""
 
 
 def account_of(

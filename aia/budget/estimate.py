@@ -100,7 +100,7 @@ class Estimator:
     def taken(self, rule: str, dataset: str) -> Measured | None:
         """Compare finished jobs of a rule and data set with the rates; None: there are none.
 
-        A job counts while its files are there: Snakemake deletes those of a job that begins anew.
+        A job counts while its files are there: Snakemake deletes those of a job that starts again.
         """
         pattern = as_pattern(BENCHMARKS[rule])
         folder = Path(BENCHMARKS[rule].replace("{dataset}", dataset)).parent

@@ -27,7 +27,7 @@ from aia.video.transforms import resize_size_hw
 LOOKED_AT = 12
 """Videos whose headers are read; the others are taken to be like them."""
 JPEG_QUALITIES = (75, 85, 90, 95)
-"""Those whose bytes were measured."""
+"""Frames whose bytes were measured."""
 
 
 class Frames(NamedTuple):

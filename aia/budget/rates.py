@@ -23,7 +23,7 @@ class Rate(NamedTuple):
     value: float
     unit: str
     source: str
-    """Where it was measured, or that it was not."""
+    """Place of the measurement, or a note that there was none."""
 
 
 class Rates:

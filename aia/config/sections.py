@@ -230,7 +230,7 @@ class Settings:
     """What all rows of Table 1 have in common."""
     table1a: dict[str, str | None]
     """Which interactions: the rows {structure}-{blocks}-{memory}, none or nl by the paper's names;
-    a row that is null is left out. Likewise the other parts of Table 1."""
+    a row that is null is left out. So are the other parts of Table 1."""
     table1b: dict[str, str | None]
     """How many blocks of each interaction."""
     table1c: dict[str, str | None]

@@ -112,11 +112,11 @@ def missing_classes(scores: DetectionSet, truth: GroundTruth) -> Finding | None:
     Recognised by classes without detections that differ, though their persons have a box.
     The user should write the network's own scores of all classes.
     """
-    told = pd.Series(scores.score).groupby(scores.action).agg(["size", "min", "max"])
-    told = told.reindex(sorted(truth.labels.ids), fill_value=0)
-    same = (told["size"] >= 20) & (told["min"] == told["max"])
+    counted = pd.Series(scores.score).groupby(scores.action).agg(["size", "min", "max"])
+    counted = counted.reindex(sorted(truth.labels.ids), fill_value=0)
+    same = (counted["size"] >= 20) & (counted["min"] == counted["max"])
     lost: dict[int, int] = {}
-    for class_id, count in told["size"][same | (told["size"] == 0)].items():
+    for class_id, count in counted["size"][same | (counted["size"] == 0)].items():
         persons = truth.annotations[truth.annotations["action"] == class_id]
         iou = truth.pairs(scores, persons).overlap(scores.xyxy).iou
         seen = int((iou >= truth.iou).sum())
@@ -129,7 +129,7 @@ def missing_classes(scores: DetectionSet, truth: GroundTruth) -> Finding | None:
     others = [ap for i, ap in per_class if i not in lost and not np.isnan(ap)]
     constant = np.isin(scores.action, list(lost))
     return Finding(
-        finding=f"classes are missing: {len(lost)} of {len(told)} have ground truth but no "
+        finding=f"classes are missing: {len(lost)} of {len(counted)} have ground truth but no "
         f"detection{', or all of one score' if constant.any() else ''} "
         f"({', '.join(names)}{', ...' if len(lost) > 3 else ''}), though {sum(lost.values())} of "
         "their persons have a box",

@@ -30,7 +30,7 @@ class Finding:
     fixed: DetectionSet | None = field(default=None, repr=False)
     """The detections without the mistake; None if the file does not hold what is missing."""
     share: float = 0.0
-    """Of all rows."""
+    """Share of all rows."""
     map_before: float = 0.0
     """As a fraction, with the findings before it fixed."""
     map_after: float | None = None

@@ -154,8 +154,12 @@ def empty_key_frames(scores: DetectionSet, truth: GroundTruth) -> Finding | None
     empty = frames["empty"]
     if empty.sum() < _FEW or empty.all():
         return None
-    told = frames[~empty & (frames["persons"] > 1)]  # how often one is missed beside another
-    missed = told["missed"].sum() / told["persons"].sum() if told["persons"].sum() >= 10 else 0.1
+    crowded = frames[~empty & (frames["persons"] > 1)]  # how often one is missed beside another
+    missed = (
+        crowded["missed"].sum() / crowded["persons"].sum()
+        if crowded["persons"].sum() >= 10
+        else 0.1
+    )
     expected = (np.clip(missed, 0.02, 0.5) ** frames["persons"]).mean()
     videos = sorted(set(frames["video"]) - set(frames["video"][~empty]))
     if empty.mean() - expected < _MISSED and not len(videos):

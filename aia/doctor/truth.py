@@ -63,7 +63,7 @@ class GroundTruth:
     """As `aia.tables.read_actions` gives it."""
     labels: ClassList
     listed: bool
-    """Whether `labels` comes from a list rather than from the annotations."""
+    """True if `labels` come from a list rather than from the annotations."""
     protocol: Protocol
     iou: float
     excluded: Collection[tuple[str, int]] = ()
@@ -180,7 +180,7 @@ def pairs(
 
 
 def clearly(before: float, after: float, *, ratio: float = 1.15) -> bool:
-    """Whether a gain of mAP is too large for chance, of a fix that was one guess of many."""
+    """Return True if a gain of mAP is too large for chance, when a fix was one guess of many."""
     return after >= before + 0.02 and after >= ratio * before
 
 

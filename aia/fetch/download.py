@@ -155,7 +155,7 @@ class _Download:
                 if last or not joined:  # it came in one piece, so the content itself is wrong
                     raise
                 resumed = False
-                say(f"{self.name}: its pieces do not fit, the download starts anew ({error})")
+                say(f"{self.name}: its pieces do not fit, the download starts again ({error})")
         sync(self.part)
         self.part.replace(self.wanted.path)
         sync(self.wanted.path.parent)
@@ -224,7 +224,7 @@ class _Download:
         same = _mark(headers) in (None, self.version.mark)
         if (status == 206 and not (piece and same)) or (status == 416 and self.have):
             self._forget()
-            raise _InterruptedError("has another version of the file; the download starts anew")
+            raise _InterruptedError("has another version of the file; the download starts again")
         if status not in (200, 206):
             likely = "is the address right?" if status in (404, 410) else "is it open to you?"
             raise InputError(f"{address}: {answer}; {likely}")

@@ -26,7 +26,7 @@ from aia.files import atomic_path
 from aia.log import Pace, say
 
 LARGEST_BYTES = 4 << 30
-"""Of one file; more is no video of a data set, but an archive made to fill the disk."""
+"""Size of one file at most; more is no video, but an archive made to fill the disk."""
 RAR_TOOLS = "unrar, unar, 7z, 7zz or bsdtar"
 
 

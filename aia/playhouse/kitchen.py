@@ -13,7 +13,7 @@ whichever answer holds: of worker and bystander one takes and the other washes, 
 phone one is lit. Whose act or which thing it is stands far from what it does (kitchen_stage.py).
 
 Each question's answer is drawn first, its evidence is put where it must be, and chance decides the
-rest; a script that does not fit is thrown away and drawn anew. Times are seconds of the video.
+rest; a script that does not fit is discarded and drawn again. Times are seconds of the video.
 """
 
 import enum

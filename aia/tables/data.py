@@ -60,7 +60,7 @@ class VideoRow(NamedTuple):
     path: str = ""
     """The video's file; empty if it has none yet."""
     frames: str = ""
-    """Where its frames are; empty if it has none."""
+    """Path of its frames; empty if it has none."""
 
 
 def _check_once(data: Data, rows: Rows) -> None:

@@ -54,12 +54,12 @@ def check_seal(path: Path | str) -> None:
     if known != _checksum(Path(path), place):
         raise InputError(
             f"{path}: is not what was written (its CRC-32 differs); is the disk "
-            "damaged? Remove the file (aia verify --remove); it is made anew when it is needed"
+            "damaged? Remove the file (aia verify --remove); it is recreated when it is needed"
         )
 
 
 def _place_of_seal(path: Path) -> int | None:
-    """Where the digits begin, in bytes from the file's start; None: the file has none."""
+    """Find the digits: bytes from the start of the file; None if it has none."""
     size = path.stat().st_size
     with open(path, "rb") as file:
         file.seek(max(size - 8, 0))
@@ -73,7 +73,7 @@ def _place_of_seal(path: Path) -> int | None:
 
 
 def _checksum(path: Path, place: int) -> bytes:
-    """Of the whole file, with zeros for the digits at `place`."""
+    """Compute the checksum of the whole file, with zeros for the digits at `place`."""
     crc = 0
     with open(path, "rb") as file:
         left = place
