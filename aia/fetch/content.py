@@ -139,5 +139,5 @@ def _read_record(path: Path) -> Record | None:
         return Record(int(about["size"]), str(about["sha256"]))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(
-            f"{path}: not a record of a fetched file ({error!r}); remove it to record the file again"
+            f"{path}: not a record of a fetched file ({error!r}); remove it to have another made"
         ) from None
