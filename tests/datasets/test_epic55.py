@@ -64,9 +64,9 @@ def test_classes_keep_their_published_ids_from_0(write, tmp_path):
     assert (nouns.ids, nouns.names) == ((0, 1, 2), ("cup", "board:chopping", "door"))
 
 
-def test_films_have_a_duration_a_rate_and_a_size(write):
-    films = read_video_info(write()["videos"])
-    assert films["P26_02"] == (3700.25, 29.97, (1280, 720))
+def test_videos_have_a_duration_a_rate_and_a_size(write):
+    videos = read_video_info(write()["videos"])
+    assert videos["P26_02"] == (3700.25, 29.97, (1280, 720))
 
 
 def test_participants_of_neither_split_are_left_out(write, tmp_path):

@@ -45,7 +45,7 @@ def test_boxes_of_the_participants_become_fractions_at_seconds(prepared, tmp_pat
     assert found[["x1", "y1", "x2", "y2"]].to_numpy().tolist() == [
         [0.25, 0.05, 0.75, 0.15], [0, 0, 0.1, 1], [0, 0, 0.1, 0.1],
     ]  # fmt: skip
-    # frame 61 of a film at 59.94, frame 121 of one whose pictures were taken 60 times a second
+    # frame 61 of a video at 59.94, frame 121 of one whose pictures were taken 60 times a second
     assert found["time_sec"].tolist() == [1.001, 1.001, 2.0]
 
 

@@ -23,7 +23,7 @@ def tube(first, count, box=(80.0, 60.0, 160.0, 120.0)):
 
 
 def said(**changes):
-    """Two films in two splits, the second the first the other way round."""
+    """Two videos in two splits, the second the first the other way round."""
     return {
         "labels": ["catch", "run", "wave"],
         "gttubes": {CATCH: {0: [tube(1, 3)]}, WAVE: {2: [tube(2, 5), tube(1, 2, (0, 0, 40, 30))]}},
@@ -44,8 +44,8 @@ def write(tmp_path):
 
 
 def test_frames_are_counted_from_0_and_boxes_in_pixels_of_320_x_240(write):
-    known, films = read_annotations(write())
-    assert films == {"train": [CATCH], "val": [WAVE]}
+    known, videos = read_annotations(write())
+    assert videos == {"train": [CATCH], "val": [WAVE]}
     assert known.labels.names == ("catch", "run", "wave")
     assert known.frames == {CATCH: 3, WAVE: 7}
     placed = [(t.video, t.label, t.first_frame, len(t.boxes_xyxy)) for t in known.tubes]
@@ -54,7 +54,7 @@ def test_frames_are_counted_from_0_and_boxes_in_pixels_of_320_x_240(write):
     assert known.tubes[1].boxes_xyxy[4].tolist() == [160, 120, 320, 240]  # drawn on 160 x 120
 
 
-def test_another_split_has_other_films(write):
+def test_another_split_has_other_videos(write):
     source = JhmdbSourceConfig(format="jhmdb", annotations=str(write()), split=2)
     assert read_tubes(source).ids == {"train": ["Wie_man_winkt__"], "val": ["c"]}
 

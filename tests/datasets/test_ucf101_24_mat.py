@@ -26,23 +26,23 @@ def tube(boxes=BOXES, **changes):
     return {"ef": 11, "sf": 7, "class": 6, "boxes": boxes} | changes
 
 
-def film(*tubes, **changes):
+def video(*tubes, **changes):
     return {"num_imgs": 13, "name": DIVING, "tubes": structs(*tubes)} | changes
 
 
-def written(path, *films):
-    scipy.io.savemat(path, {"annot": structs(*films), "other": 3})
+def written(path, *videos):
+    scipy.io.savemat(path, {"annot": structs(*videos), "other": 3})
     return path
 
 
 def as_pickle(path):
-    """The same two films as the pickle has them: counted from 0, ef the frame after the last."""
+    """The same two videos as the pickle has them: counted from 0, ef the frame after the last."""
     one = {"label": 5, "sf": 6, "ef": 11, "boxes": BOXES.astype(np.uint8)}
-    films = {
+    videos = {
         DIVING: {"numf": 13, "label": 5, "annotations": [one]},
         BASKETBALL: {"numf": 3, "label": 0, "annotations": []},
     }
-    path.write_bytes(pickle.dumps(films))
+    path.write_bytes(pickle.dumps(videos))
     return path
 
 
@@ -57,7 +57,7 @@ def same(a, b):
         assert ours.boxes_xyxy.tolist() == theirs.boxes_xyxy.tolist()
 
 
-def test_a_mat_file_without_films_is_refused(tmp_path):
+def test_a_mat_file_without_videos_is_refused(tmp_path):
     scipy.io.savemat(tmp_path / "a.mat", {"annot": np.zeros((0, 0))})
     with pytest.raises(InputError, match=r"has no array of structures 'annot' \(it has annot"):
         read_annotations(tmp_path / "a.mat")
@@ -66,7 +66,7 @@ def test_a_mat_file_without_films_is_refused(tmp_path):
 @pytest.mark.parametrize("ef", [11, 12], ids=["last frame", "frame after the last"])
 def test_the_mat_file_gives_the_tubes_of_the_pickle(tmp_path, ef):
     mat = written(
-        tmp_path / "a.mat", film(tube(ef=ef)), film(name=BASKETBALL, num_imgs=np.uint8(3))
+        tmp_path / "a.mat", video(tube(ef=ef)), video(name=BASKETBALL, num_imgs=np.uint8(3))
     )
     same(read_annotations(mat), read_annotations(as_pickle(tmp_path / "a.pkl")))
 
@@ -75,19 +75,19 @@ def test_the_order_of_fields_does_not_matter_nor_do_others(tmp_path):
     turned = {name: tube()[name] for name in ("boxes", "class", "sf", "ef")} | {"extra": "x"}
     mixed = {"tubes": structs(turned), "more": 5, "name": DIVING, "num_imgs": 13}
     assert read_mat(written(tmp_path / "a.mat", mixed)).keys() == {DIVING}
-    plain, mixed = written(tmp_path / "b.mat", film(tube())), tmp_path / "a.mat"
+    plain, mixed = written(tmp_path / "b.mat", video(tube())), tmp_path / "a.mat"
     same(read_annotations(plain), read_annotations(mixed))
 
 
 def test_small_integers_do_not_overflow(tmp_path):
     boxes = np.array([[200, 20, 100, 60]], np.uint8)
-    mat = written(tmp_path / "a.mat", film(tube(boxes, sf=4, ef=4)))
+    mat = written(tmp_path / "a.mat", video(tube(boxes, sf=4, ef=4)))
     [found] = read_annotations(mat).tubes
     assert found.boxes_xyxy.tolist() == [[200, 20, 300, 80]]
 
 
 def test_a_mat_file_is_prepared_as_the_pickle_is(tmp_path):
-    mat = written(tmp_path / "a.mat", film(tube()), film(name=BASKETBALL, num_imgs=3))
+    mat = written(tmp_path / "a.mat", video(tube()), video(name=BASKETBALL, num_imgs=3))
     (tmp_path / "val.txt").write_text(f"{DIVING}.avi\n")
     for source in (mat, as_pickle(tmp_path / "a.pkl")):
         given = {"format": "ucf101_24", "labels": None, "train": None, "annotations": source}
@@ -110,23 +110,23 @@ def test_a_mat_file_is_prepared_as_the_pickle_is(tmp_path):
     ],
 )
 def test_a_tube_that_makes_no_sense_is_refused_by_name(tmp_path, changes, message):
-    mat = written(tmp_path / "a.mat", film(tube(**changes)))
+    mat = written(tmp_path / "a.mat", video(tube(**changes)))
     with pytest.raises(InputError, match=message) as error:
         read_annotations(mat)
     assert DIVING in str(error.value)
 
 
-def test_a_film_must_have_its_fields_once(tmp_path):
-    lacks = film(tube())
+def test_a_video_must_have_its_fields_once(tmp_path):
+    lacks = video(tube())
     del lacks["num_imgs"]
     with pytest.raises(InputError, match=r"annot\(1\): has no field num_imgs \(it has name, tub"):
         read_annotations(written(tmp_path / "a.mat", lacks))
-    with pytest.raises(InputError, match=r"annot\(2\): is Diving/v_Diving_g02_c03, which"):
-        read_annotations(written(tmp_path / "b.mat", film(tube()), film(tube())))
+    with pytest.raises(InputError, match=r"annot\(2\): is Diving/v_Diving_g02_c03, like"):
+        read_annotations(written(tmp_path / "b.mat", video(tube()), video(tube())))
     with pytest.raises(InputError, match=r"annot\(1\): name is .*expected a text"):
-        read_annotations(written(tmp_path / "c.mat", film(tube(), name=7)))
+        read_annotations(written(tmp_path / "c.mat", video(tube(), name=7)))
     with pytest.raises(InputError, match=r"annot\(1\), tubes: holds float64, expected structures"):
-        read_annotations(written(tmp_path / "d.mat", film(tubes=BOXES)))
+        read_annotations(written(tmp_path / "d.mat", video(tubes=BOXES)))
 
 
 def test_a_mat_file_of_something_else_is_refused(tmp_path):
@@ -139,7 +139,7 @@ def test_a_mat_file_of_something_else_is_refused(tmp_path):
     scipy.io.savemat(path, {"boxes": BOXES})
     with pytest.raises(InputError, match=r"no array of structures 'annot' \(it has boxes"):
         read_annotations(path)
-    whole = written(path, film(tube())).read_bytes()
+    whole = written(path, video(tube())).read_bytes()
     path.write_bytes(whole[:400])
     with pytest.raises(InputError, match=r"a\.mat"):
         read_annotations(path)

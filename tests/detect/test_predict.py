@@ -162,11 +162,11 @@ def test_a_list_of_seconds_is_detected_beside_the_annotated_ones(
 
 
 def test_one_kind_alone_is_written_where_the_other_is_imported(
-    film: FrameStore, untrained: Detector, config: DetectorConfig, tmp_path: Path
+    video: FrameStore, untrained: Detector, config: DetectorConfig, tmp_path: Path
 ) -> None:
     weights = tmp_path / "detector.safetensors"
     save_detector(weights, untrained)
     (tmp_path / "val.csv").write_text("room,1\n")
-    stores = [(film.path, None, tmp_path / "objects.parquet")]
+    stores = [(video.path, None, tmp_path / "objects.parquet")]
     detect_to_files(stores, weights=weights, annotations=[tmp_path / "val.csv"], config=config)
     assert sorted(path.name for path in tmp_path.glob("*.parquet")) == ["objects.parquet"]
