@@ -5,7 +5,7 @@ changes with the code has a version in it.
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -282,12 +282,6 @@ def clip_frames(data: DataSet) -> int:
     """Return the frames that a clip of the results spans: a video with fewer is of no use."""
     runs = map(parse_run, data.settings.runs("results"))
     return max(data.settings.backbones[run.backbone].span for run in runs)
-
-
-def named(files: Mapping[str, str] | list[tuple[str, str]]) -> list[str]:
-    """Write files with the names that figures give them, as NAME=FILE."""
-    pairs = files.items() if isinstance(files, Mapping) else files
-    return [f"{name}={file}" for name, file in pairs]
 
 
 def method_of(run: str) -> str:
