@@ -72,7 +72,7 @@ def listed(name: str) -> int:
 CASES = [
     ("frames", aia.video.store, "make_store", ("frames",)),
     ("detect", aia.detect.predict, "detect_video", ("persons", "objects")),
-    ("extract-objects", aia.detect.object_features, "extract_objects", ("object_features",)),
+    ("extract-objects", aia.detect.object_features, "extract_object_features", ("object_features",)),
 ]
 ENDS = {"frames": "frames", "detect": "boxes", "extract-objects": "object_features"}
 
