@@ -69,10 +69,11 @@ def listed(name: str) -> int:
     return said.stdout.count(": OK\n")
 
 
+FEATURES = aia.detect.object_features
 CASES = [
     ("frames", aia.video.store, "make_store", ("frames",)),
     ("detect", aia.detect.predict, "detect_video", ("persons", "objects")),
-    ("extract-objects", aia.detect.object_features, "extract_object_features", ("object_features",)),
+    ("extract-objects", FEATURES, "extract_object_features", ("object_features",)),
 ]
 ENDS = {"frames": "frames", "detect": "boxes", "extract-objects": "object_features"}
 
