@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from aia.plan import RULES, Job
+from aia.plan import RULES, Job, resources
 from aia.plan.rules import REPORT_FIGURES
 from tests.conftest import REPOSITORY
 from tests.workflow import ANNOTATED, TEST, overlay, project, write_ava
@@ -69,7 +69,7 @@ def by_snakemake(folder: Path) -> list[dict[str, Any]]:
     """Its jobs, as workflow/jobs.py prints them."""
     planner = [sys.executable, str(REPOSITORY / "workflow/jobs.py")]
     done = subprocess.run(
-        [*planner, "results/report.html", *TARGETS, "--configfile", "more.yaml"],
+        [*planner, "results/report.html", *TARGETS, "--configfile", "more.yaml", "--cores", "99"],
         cwd=folder,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         text=True,
@@ -129,6 +129,23 @@ def test_each_command_of_snakemake_has_the_words_of_the_plan(
         assert set(words) <= set(theirs), job
         if job.rule == "submit":
             assert " --labels labels.pbtxt " in " ".join(theirs)
+
+
+def test_a_job_asks_for_the_threads_of_the_plan_and_for_time_by_its_videos(
+    by_snakemake: list[dict[str, Any]], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder)
+    sets = project("more.yaml")
+    minutes = {"store_frames": 60, "detect_boxes": 120, "extract_objects": 240}
+    lengths = set()
+    for job in by_snakemake:
+        data = sets.data(job["wildcards"].get("dataset", "playhouse"))
+        assert job["threads"] == resources.threads(job["rule"], data.settings), job
+        if job["rule"] in minutes:
+            videos = len(data.part(job["wildcards"]["part"]).videos)
+            assert job["resources"]["runtime"] == minutes[job["rule"]] * videos
+            lengths.add(videos)
+    assert lengths >= {1, 2, 8}
 
 
 def test_a_job_stands_after_those_that_it_needs(by_plan: tuple[Job, ...]) -> None:
