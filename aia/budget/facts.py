@@ -40,7 +40,7 @@ class Frames(NamedTuple):
     @property
     def pixels(self) -> float:
         """Pixels of all frames."""
-        return self.seconds * self.fps * math.prod(self.size_hw)
+        return float(self.seconds * self.fps * math.prod(self.size_hw))
 
 
 class Clips(NamedTuple):

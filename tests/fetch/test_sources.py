@@ -342,7 +342,7 @@ def test_a_video_without_labels_is_named(
     ("line", "message"),
     [
         ("3,P01,../../P01_01", "line 5: video id is"),
-        ("3,..,P01_01", r"line 5: film 'P01_01' of participant '\.\.'"),
+        ("3,..,P01_01", r"line 5: video 'P01_01' of participant '\.\.'"),
         ("3,P01", "line 5: 2 columns, expected 3"),
     ],
 )
