@@ -55,7 +55,7 @@ def account_of(
         targets: Files to be made.
         rates: Speeds and sizes.
         cores: Cores of the machine, or of all that run jobs at the same time.
-        gpus: Likewise; 0: networks run on cores; None: those that the settings ask for here.
+        gpus: GPUs; 0: networks run on cores; None: those that the settings ask for here.
 
     Raises:
         InputError: A target is made by no rule, or its settings or data cannot be read.

@@ -141,10 +141,10 @@ class Facts:
 
     def _video_header(self, video: str) -> Frames:
         path = self.data.videos.path(video)
-        film = VideoFile(path)
-        if not film.stated_sec:
+        header = VideoFile(path)
+        if not header.stated_sec:
             raise InputError(f"{path}: does not say how long it is")
-        return Frames(film.stated_sec, film.stated_fps or 30.0, film.size_hw)
+        return Frames(header.stated_sec, header.stated_fps or 30.0, header.size_hw)
 
     def _store_header(self, video: str) -> Frames:
         store = FrameStore(self.data.path(f"frames/{video}.h5"))
