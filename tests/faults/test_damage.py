@@ -231,3 +231,30 @@ def test_a_folder_that_one_job_makes_is_taken_away_and_made_anew(trained, tmp_pa
     assert "rule import_boxes" in snakemake("results/imported/persons")
     assert cli.main(["verify", str(results)]) == 0
     assert "2 files checked, 0 damaged" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("damage", ["flipped", "exchanged", "missing"])
+def test_a_list_of_a_part_goes_with_a_file_that_is_not_the_one_it_lists(
+    trained, tmp_path, capsys, damage
+) -> None:
+    folder = tmp_path / "results"
+    shutil.copytree(trained, folder)
+    victim, other = sorted((folder / "frames").glob("*.h5"))[:2]
+    listed = folder / "parts" / "train.000.frames"
+    listed.parent.mkdir()
+    listed.write_text(
+        "".join(f"{file_digest(path)}  results/a/frames/{path.name}\n" for path in (victim, other))
+    )
+    assert cli.main(["verify", str(folder)]) == 0
+    if damage == "flipped":
+        flip(victim)
+    elif damage == "exchanged":
+        shutil.copy(other, victim)
+    else:
+        victim.unlink()
+    assert cli.main(["verify", str(folder)]) == 2
+    assert victim.name in capsys.readouterr().err
+    assert cli.main(["verify", str(folder), "--remove"]) == 0
+    assert not listed.exists()
+    assert other.exists()
+    assert cli.main(["verify", str(folder)]) == 0

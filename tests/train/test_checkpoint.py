@@ -206,3 +206,25 @@ def test_a_file_system_without_locks_is_refused_as_that(tmp_path, monkeypatch):
     monkeypatch.setattr(fcntl, "flock", flock)
     with pytest.raises(InputError, match="no locks"), checkpoint.exclusive_lock(tmp_path):
         pass
+
+
+SOURCES = {"a.csv": "1", "classes.pbtxt": "2", "other.csv": "3"}
+
+
+@pytest.mark.parametrize(
+    ("then", "kept"),
+    [
+        ({"a.csv": "1", "film x": "7"}, True),
+        ({"a.csv": "0", "film x": "7"}, False),  # other annotations
+        ({"a.csv": "1", "film x": "8"}, False),  # another video
+        ({"film x": "7"}, False),  # an input has come
+        ({"a.csv": "1", "other.csv": "3", "film x": "7"}, False),  # an input has gone
+    ],
+    ids=["the same", "annotations", "video", "one more", "one less"],
+)
+def test_a_checkpoint_of_version_0_1_is_taken_if_its_sources_are_the_same(tmp_path, then, kept):
+    run = checkpoint.open_work_dir(tmp_path, {"run": {"rate": 0.1}, "data": then})
+    save(tmp_path, step=5, run=run)
+    now = {"run": {"rate": 0.1}, "data": {"data/train.parquet": "9", "film x": "7"}}
+    again = checkpoint.open_work_dir(tmp_path, now, sources=SOURCES)
+    assert (again == run) == kept == bool(checkpoint.generations(tmp_path))
