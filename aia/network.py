@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, UInt8
 from torch import Tensor, nn
 
-from aia.clip import Batch, Slots, clip_offsets
+from aia.clip import Batch, ClipKey, Slots, clip_offsets
 from aia.config import BackboneConfig, MemoryConfig, NetworkConfig
 from aia.dropout import Dropout
 from aia.features import Backbone, build_backbone
@@ -118,7 +118,7 @@ class Network(nn.Module):
         self.lengths = [len(clip_offsets(span, stride)) for stride in strides]
         self.roi_resolution, self.roi_mean_before = roi_resolution, roi_mean_before
         self.feature_norm = feature_norm
-        self.cached_maps: dict[tuple, list[Tensor]] | None = None
+        self.kept_maps: dict[tuple[ClipKey, float], list[Tensor]] = {}
         self.d = sum(backbone.channels)
         self.register_buffer("mean", torch.tensor(mean).view(-1, 1, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std).view(-1, 1, 1, 1), persistent=False)
@@ -222,27 +222,23 @@ class Network(nn.Module):
 
     def maps_of(self, batch: Batch) -> list[Float[Tensor, "clips _c _t _h _w"]]:
         """Compute f_t = F(v_t, φ_F) of each pathway."""
-        if self.cached_maps is None:
+        if batch.frames.shape[1]:
             return self.backbone(self.pathways(batch.frames, sizes_hw=batch.sizes_hw))
-        clips = []
-        for place, key in enumerate(batch.keys):
-            # Another clip of a long segment may be drawn next time, with the same key.
-            known = (key, *batch.times_sec[place : place + 1], *batch.frames.shape[2:4])
-            if known not in self.cached_maps:  # one by one: in a batch, rounding differs
-                one = slice(place, place + 1)
-                paths = self.pathways(batch.frames[one], sizes_hw=batch.sizes_hw[one])
-                with torch.no_grad():
-                    maps = self.backbone(paths)
-                if self.roi_mean_before:
-                    maps = [f.mean(dim=2, keepdim=True) for f in maps]
-                self.cached_maps[known] = maps
-            clips.append(self.cached_maps[known])
-        return [torch.cat(maps) for maps in zip(*clips, strict=True)]
+        clips = [self.kept_maps[clip] for clip in zip(batch.keys, batch.times_sec, strict=True)]
+        return [_stacked(maps) for maps in zip(*clips, strict=True)]
 
-    def cache_features(self) -> None:
-        """Cache the feature maps of each clip from now on: for a backbone that does not learn."""
-        self.backbone.requires_grad_(False)
-        self.cached_maps = {}
+    @torch.no_grad()
+    def keep_maps(self, batch: Batch) -> None:
+        """Compute and keep the maps of a batch's clips, for a backbone that does not learn.
+
+        Batches without frames (`ClipFrames(read=False)`) then have these maps.
+        """
+        maps = self.maps_of(batch)
+        if self.roi_mean_before:
+            maps = [f.mean(dim=2, keepdim=True) for f in maps]
+        # A long segment's clip is drawn at several times, with one key.
+        for place, clip in enumerate(zip(batch.keys, batch.times_sec, strict=True)):
+            self.kept_maps[clip] = [f[place].clone() for f in maps]
 
     def pathways(
         self, frames: UInt8[Tensor, "clips t h w 3"], *, sizes_hw: Float[Tensor, "clips 2"]
@@ -265,6 +261,13 @@ class Network(nn.Module):
         if isinstance(self.interaction, NonLocal):
             return self.classifier(P.features + self.interaction(P, O, M))
         return self.classifier(P.features + self.interaction(P, O, M, H))
+
+
+def _stacked(maps: Sequence[Float[Tensor, "_c _t _h _w"]]) -> Float[Tensor, "clips _c _t _h _w"]:
+    """Stack maps of clips, smaller ones zero-padded below and on the right."""
+    height, width = (max(f.shape[side] for f in maps) for side in (2, 3))
+    padded = [F.pad(f, (0, width - f.shape[3], 0, height - f.shape[2])) for f in maps]
+    return torch.stack(padded)
 
 
 def build_network(

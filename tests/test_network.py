@@ -107,30 +107,57 @@ def test_only_m_blocks_need_a_memory(structure, blocks, remembers):
     assert network_of(structure, blocks).remembers == remembers
 
 
-def test_kept_maps_give_the_same_features_and_are_computed_once():
+def test_kept_maps_give_the_same_features_without_the_frames():
     network, batch = network_of(), batch_of()
-    expected, _, _ = network.features(batch)
-    network.cache_features()
-    calls = []
-    network.backbone.register_forward_hook(lambda *_: calls.append(1))
-    for _ in range(2):
-        P, _, _ = network.features(batch)
-        torch.testing.assert_close(P.features, expected.features, atol=1e-5, rtol=1e-4)
-    assert len(calls) == 3
-    assert not any(parameter.requires_grad for parameter in network.backbone.parameters())
+    batch = batch._replace(times_sec=(2.0, 3.0, 4.0))
+    expected = network.features(batch)[0].features
+    network.keep_maps(batch)
+    network.backbone.register_forward_pre_hook(lambda *_: pytest.fail("computed again"))
+    order = [2, 0, 1]
+    P, _, _ = network.features(
+        batch._replace(
+            keys=[batch.keys[place] for place in order],
+            times_sec=[batch.times_sec[place] for place in order],
+            frames=batch.frames[:, :0],
+            persons_xyxy=batch.persons_xyxy[order],
+            objects_xyxy=batch.objects_xyxy[order],
+        )
+    )
+    torch.testing.assert_close(P.features, expected[order], atol=1e-5, rtol=1e-4)
 
 
 def test_a_segment_that_is_seen_elsewhere_has_other_maps_though_its_key_is_the_same():
     network, batch = network_of(), batch_of()
     there = batch._replace(times_sec=(2.0, 3.0, 4.0))
     elsewhere = batch._replace(times_sec=(2.0, 3.0, 9.0), frames=255 - batch.frames)
-    expected = network.features(elsewhere)[0].features[2]
-    network.cache_features()
-    kept = network.features(there)[0].features
-    seen = network.features(elsewhere)[0].features
-    torch.testing.assert_close(seen[:2], kept[:2], rtol=0, atol=0)
-    torch.testing.assert_close(seen[2], expected, atol=1e-5, rtol=1e-4)
-    assert not torch.allclose(seen[2], kept[2])
+    expected = [network.features(clips)[0].features[2] for clips in (there, elsewhere)]
+    network.keep_maps(there)
+    network.keep_maps(elsewhere)
+    for clips, features in zip((there, elsewhere), expected, strict=True):
+        seen = network.features(clips._replace(frames=batch.frames[:, :0]))[0].features[2]
+        torch.testing.assert_close(seen, features, atol=1e-5, rtol=1e-4)
+
+
+def test_kept_maps_of_clips_of_two_sizes_are_padded_to_one():
+    network, batch = network_of(), batch_of()
+    batch = batch._replace(times_sec=(2.0, 3.0, 4.0))
+    one = slice(0, 1)
+    small = Batch(*(part[one] if isinstance(part, torch.Tensor) else part for part in batch))
+    small = small._replace(
+        keys=[ClipKey("small", 2)], times_sec=(2.0,), frames=small.frames[:, :, :32, :48],
+        sizes_hw=torch.tensor([[32.0, 48.0]]),
+    )  # fmt: skip
+    expected = [network.features(clips)[0].features for clips in (small, batch)]
+    network.keep_maps(batch)
+    network.keep_maps(small)
+    mixed = batch._replace(
+        keys=[*small.keys, *batch.keys[1:]],
+        frames=batch.frames[:, :0],
+        sizes_hw=torch.cat([small.sizes_hw, batch.sizes_hw[1:]]),
+    )
+    found = network.features(mixed)[0].features
+    torch.testing.assert_close(found[:1], expected[0], atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(found[1:], expected[1][1:], atol=1e-5, rtol=1e-4)
 
 
 @pytest.mark.parametrize("structure", ["none", "serial"])

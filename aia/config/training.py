@@ -104,8 +104,8 @@ class TrainConfig:
     interaction_factor: float
     """Learning rate of IA, as a multiple of `learning_rate`; 10 in the released configurations."""
     keep_maps: bool
-    """True: compute each clip's feature maps once and cache them (a few MB a clip); needs
-    backbone_factor 0 and no flip, colour_jitter or slow_jitter."""
+    """True: compute each clip's feature maps once, before the first step, and keep them (a few MB a
+    clip); needs backbone_factor 0 and no flip, colour_jitter or slow_jitter."""
     bias_factor: float
     """Learning rate of biases, as a multiple of that of the weights beside them; 2 in the authors'
     code."""

@@ -101,6 +101,8 @@ class ClipFrames(Dataset):
         max_persons: Most persons of a clip; more are sampled at random.
         extend: Fractions of width and height by which detected boxes are extended.
         view: Size and mirroring of all clips.
+        read: Read the frames; otherwise clips have none (0, height, width, 3), for a network that
+            keeps their maps.
     """
 
     def __init__(
@@ -117,12 +119,13 @@ class ClipFrames(Dataset):
         max_persons: int | None = None,
         extend: tuple[float, float] = (0.0, 0.0),
         view: View = AS_KEPT,
+        read: bool = True,
     ) -> None:
         self.clips, self.stores, self.span = PackedClips(clips), stores, span
         self.strides = tuple(strides)
         self.colour_jitter, self.slow_jitter = colour_jitter, slow_jitter
         self.jitter, self.flip, self.max_persons, self.extend = jitter, flip, max_persons, extend
-        self.view = view
+        self.view, self.read = view, read
 
     def __len__(self) -> int:
         return len(self.clips)
@@ -164,6 +167,8 @@ class ClipFrames(Dataset):
     ) -> UInt8[np.ndarray, "t h w 3"]:
         """Read the stored frames of all pathways around the key frame."""
         store = self.stores[sample.key.video]
+        if not self.read:
+            return np.empty((0, *store.size_hw, 3), np.uint8)
         starts: list[int | None] = [None] * len(self.strides)
         if rng is not None and self.slow_jitter:
             starts[0] = int(rng.integers(self.strides[0]))

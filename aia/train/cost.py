@@ -136,8 +136,6 @@ class Problem:
         self.reach = run.memory.reach if run.memory else 0
         self.slots = run.memory.persons_per_clip if run.memory else 1
         self.network: Network = run.build().to(self.device).train()
-        if run.train.keep_maps:
-            self.network.cache_features()
         backbone = run.backbone
         frames = sum(len(clip_offsets(backbone.span, stride)) for stride in backbone.strides)
         self.batch = noise_batch(

@@ -22,9 +22,9 @@ from aia.datasets.ava import seconds_of
 from aia.datasets.loader import ClipFrames, StepSampler, scoring_batches, training_batches
 from aia.errors import InputError
 from aia.files import write_text
-from aia.log import Pace, say
+from aia.log import Pace, progress, say
 from aia.memory import Memory, ObjectBank, PersonDraws, build_memory
-from aia.network import Network
+from aia.network import Network, arithmetic
 from aia.ranks import SINGLE_PROCESS, Ranks
 from aia.run import ObjectsSeen, Run
 from aia.train import checkpoint
@@ -105,6 +105,8 @@ def train_run(
         if memory.filled_first and start.step < config.steps:
             fill = functools.partial(_fill, run, network, memory, frames, ranks)
             prepare_bank(work, memory, fill, lock=lock, ranks=ranks)
+        if config.keep_maps and start.step < config.steps:
+            _keep_maps(run, network, clips, frames)
         if writer is not None:
             metrics = Metrics(work / "metrics.jsonl", run=run.name, before=start.metrics)
         steps = train(
@@ -170,6 +172,19 @@ def _fill(
     config = run.train
     every = scoring_batches(frames(), batch=config.batch, workers=config.workers, ranks=ranks)
     fill_bank(network, memory, every, precision=config.precision)
+
+
+def _keep_maps(
+    run: Run, network: Network, clips: Sequence[ClipSample], frames: Callable[..., ClipFrames]
+) -> None:
+    """Keep the maps of every clip, at all times where it may lie; each process keeps them all."""
+    config, device = run.train, next(network.parameters()).device
+    places = [place for clip in clips for place in clip.places or (clip,)]
+    every = scoring_batches(frames(clips=places), batch=config.batch, workers=config.workers)
+    network.eval()
+    for batch in progress(every, what="feature maps, batch", total=len(every)):
+        with arithmetic(device, config.precision):
+            network.keep_maps(batch.to(device))
 
 
 def _refuse_impossible(run: Run, clips: Sequence[ClipSample], ranks: Ranks) -> None:
@@ -281,6 +296,7 @@ def _batches(
         colour_jitter=config.colour_jitter,
         slow_jitter=config.slow_jitter,
         max_persons=config.max_persons,
+        read=not config.keep_maps,
     )
     return training_batches(augmented, sampler, workers=config.workers)
 

@@ -54,7 +54,7 @@ def starting_network(run: Run, *, init: Path | None, device: torch.device, ranks
     torch.manual_seed(run.name.seed)
     network = run.build()
     if run.train.keep_maps:
-        network.cache_features()
+        network.backbone.requires_grad_(False)
     if init is not None:
         load_backbone(network, init)
     elif isinstance(network.backbone, TorchvisionVideo):

@@ -120,6 +120,20 @@ def test_a_baseline_of_the_tables_trains_to_its_end(videos, settings, tmp_path, 
     assert json.loads((tmp_path / "metrics.jsonl").read_text().splitlines()[0])["loss"] > 0
 
 
+def test_kept_maps_train_as_frames_do_also_after_a_kill(videos, settings, tmp_path):
+    still = overlay(settings, {"train": {"backbone_factor": 0.0}})
+    quick = overlay(still, {"train": {"keep_maps": True}})
+    for name, change in (("frames", still), ("maps", quick)):
+        finish(videos, change, tmp_path / name)
+    kill_at_generation(videos, quick, tmp_path / "killed", 6)
+    assert "resuming after step" in finish(videos, quick, tmp_path / "killed")
+    model = "model.safetensors"
+    assert (tmp_path / "killed" / model).read_bytes() == (tmp_path / "maps" / model).read_bytes()
+    kept, read = (load_file(tmp_path / name / model) for name in ("maps", "frames"))
+    for key, weight in read.items():
+        torch.testing.assert_close(kept[key], weight, atol=1e-4, rtol=1e-3)
+
+
 def test_a_frozen_run_has_no_trust_to_tell(frozen, undisturbed):
     told = [
         [json.loads(line)["trust"] for line in (folder / "metrics.jsonl").read_text().splitlines()]
