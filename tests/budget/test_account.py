@@ -46,6 +46,7 @@ def _own_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         Path(f"{video}.mp4").touch()
     own = {
         "dataset": "own",
+        "results": {"runs": ["slowfast_tiny-none", "slowfast_tiny-serial-POMPOM-amu"]},
         "videos_per_job": 1,
         "data": {
             "films": "{video}.mp4",
