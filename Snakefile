@@ -27,5 +27,5 @@ rule all:
     """The table of the configured data set, its figures, and the report that shows them."""
     default_target: True
     input:
-        f"results/{config['dataset']}_val.csv",
+        checked(f"results/{config['dataset']}_val.csv"),
         "results/report.html",

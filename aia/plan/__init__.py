@@ -5,6 +5,7 @@
     dataset.py      data set: its settings and the paths of its files
     rules.py        kinds of jobs: outputs, inputs and command
     recipes.py      settings that decide on a job's outcome, beside its files
+    contents.py     contents of files that no rule makes
     resources.py    threads, memory and GPUs of jobs
     project.py      all data sets; the jobs of a target
 

@@ -3,20 +3,26 @@
 `snakemake -n` gives the same jobs (tests/plan/): the workflow takes its inputs from here.
 """
 
+import difflib
 import functools
+import json
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from aia.config import read_yaml
 from aia.errors import InputError
+from aia.plan.contents import Contents
 from aia.plan.dataset import DataSet, find_settings, resolved_settings
+from aia.plan.recipes import recipe
 from aia.plan.rules import CONSTRAINTS, DRAWN_AS, FORM_OF, RULES, Rule, declared
 from aia.plan.videos import NotFetchedError
 
 PREPARING = tuple(FORM_OF)
+CONTENTS = Path(".snakemake/contents.json")
+"""Cache of the digests of files that no rule makes."""
 
 
 class Job(NamedTuple):
@@ -62,6 +68,9 @@ class Project:
         of_file = read_yaml(base).get("dataset") if base else None
         self.default = str(default or self.overlays.get("dataset") or of_file)
         self._data: dict[str, DataSet] = {}
+        self._looked_at: set[str] = set()
+        self._makers: dict[str, tuple[Rule, dict[str, str]] | None] = {}
+        self.contents = Contents(CONTENTS)
 
     def raw(self, name: str) -> dict[str, Any]:
         """Return a data set's settings as plain YAML, unchecked."""
@@ -119,12 +128,8 @@ class Project:
             InputError: Its wildcards name something that does not exist or does not fit.
             NotFetchedError: Its inputs are known once a publisher's tables are downloaded.
         """
-        for rule, pattern in self._patterns:
-            found = pattern.fullmatch(path)
-            if found is None or not self._is_for(rule, found.groupdict()):
-                continue
-            return self._job(rule, found.groupdict())
-        return None
+        made_by = self._maker(path)
+        return self._job(*made_by) if made_by else None
 
     def plan(self, targets: Sequence[str]) -> Plan:
         """Return all jobs of some targets whose files are not there yet, in an order to run them.
@@ -145,9 +150,8 @@ class Project:
                 waits.append(missing.publisher)
                 return
             if job is None:
-                if os.path.exists(path):
-                    return
-                raise InputError(f"{path}: is missing, and no rule makes it{needed_by}")
+                self._check_source(path, needed_by, self.default)
+                return
             if all(map(os.path.exists, job.makes)):
                 return
             made.update(dict.fromkeys(job.makes, job))
@@ -159,6 +163,83 @@ class Project:
         for target in targets:
             visit(target, "")
         return Plan(tuple(jobs), waits[0] if waits else None)
+
+    def check(self, targets: Iterable[str]) -> None:
+        """Look for the files that no rule makes and that targets need, finished or not.
+
+        A result is not shown if what it was made of is gone: Snakemake forgives what is missing
+        below a file that is there. What must be downloaded first is looked for after that.
+
+        Raises:
+            InputError: One is missing, or the settings or data do not fit.
+        """
+        waiting = [(path, "", self.default) for path in targets]
+        while waiting:
+            path, needed_by, dataset = waiting.pop()
+            if path in self._looked_at:
+                continue
+            self._looked_at.add(path)
+            try:
+                job = self.job(path)
+            except NotFetchedError:
+                self._looked_at.discard(path)
+                continue
+            if job is None:
+                self._check_source(path, needed_by, dataset)
+                continue
+            why, dataset = f" ({job.rule} needs it)", job.wildcards.get("dataset", dataset)
+            waiting += [(file, why, dataset) for files in job.needs.values() for file in files]
+
+    def made_by(self, rule: str, wildcards: Mapping[str, str]) -> str:
+        """Return the first file that a job makes."""
+        return _filled(RULES[rule].makes[0], wildcards)
+
+    def recipe(self, rule: str, wildcards: Mapping[str, str]) -> str:
+        """Return what decides on a job's outcome as JSON: settings, and files that no rule makes.
+
+        Files that rules make decide by their dates, since Snakemake makes them anew.
+        """
+        data = self.data(wildcards.get("dataset", self.default))
+        found = recipe(rule, data, wildcards)
+        sources = self._sources(rule, data, wildcards)
+        if not sources:
+            return found
+        try:
+            contents = {path: self.contents.of(path) for path in sources}
+        except OSError as error:
+            raise InputError(f"{error.filename}: cannot be read ({error.strerror})") from None
+        return json.dumps({**json.loads(found), "contents": contents}, sort_keys=True)
+
+    def _sources(self, rule: str, data: DataSet, wildcards: Mapping[str, str]) -> list[str]:
+        needs = declared(RULES[rule].needs(data, wildcards)).values()
+        return sorted({path for paths in needs for path in paths if self._maker(path) is None})
+
+    def _check_source(self, path: str, needed_by: str, dataset: str) -> None:
+        """Raise an InputError if a file that no rule makes is missing."""
+        if os.path.exists(path):
+            return
+        folder, name = os.path.split(path)
+        there = os.listdir(folder or ".") if os.path.isdir(folder or ".") else []
+        likely = difflib.get_close_matches(name, there, n=1)
+        setting = _setting_of(path, self.raw(dataset))
+        raise InputError(
+            f"{setting + ': ' if setting else ''}{path}: there is no such file, and no rule makes "
+            f"it{needed_by}{f'; did you mean {likely[0]}?' if likely else ''}"
+            f"{'' if there else f'; there is no folder {folder}' if folder else ''}"
+        )
+
+    def _maker(self, path: str) -> tuple[Rule, dict[str, str]] | None:
+        """Return the rule that makes a file, and its wildcards."""
+        if path not in self._makers:
+            self._makers[path] = next(
+                (
+                    (rule, found.groupdict())
+                    for rule, pattern in self._patterns
+                    if (found := pattern.fullmatch(path)) and self._is_for(rule, found.groupdict())
+                ),
+                None,
+            )
+        return self._makers[path]
 
     def _job(self, rule: Rule, wildcards: Mapping[str, str]) -> Job:
         # Rules about no data set are planned with the default one's settings.
@@ -208,6 +289,14 @@ def as_pattern(path: str) -> re.Pattern[str]:
                 yield f"(?P<{part}>{CONSTRAINTS[part]})"
 
     return re.compile("".join(pieces()))
+
+
+def _setting_of(path: str, raw: Any, name: str = "") -> str | None:
+    """Return the name of the setting that says a path, such as data.annotations.val."""
+    if not isinstance(raw, dict):
+        return name if raw == path else None
+    inside = (_setting_of(path, raw[key], f"{name}.{key}" if name else str(key)) for key in raw)
+    return next(filter(None, inside), None)
 
 
 def _filled(pattern: str, wildcards: Mapping[str, str]) -> str:

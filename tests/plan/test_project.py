@@ -252,7 +252,7 @@ def test_a_name_of_a_file_that_no_rule_makes_is_nobodys() -> None:
         "data/ava/films/a.txt",
     ):
         assert plan.job(path) is None, path
-        with pytest.raises(InputError, match=f"{path}: is missing, and no rule makes it"):
+        with pytest.raises(InputError, match=f"{path}: there is no such file, and no rule"):
             plan.plan([path])
 
 

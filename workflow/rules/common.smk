@@ -1,5 +1,6 @@
 """Shared by all rules: checked settings, and functions that call aia/plan."""
 
+import atexit
 import functools
 import json
 import os
@@ -75,6 +76,8 @@ def needs(name):
     @one_message
     def files(wildcards):
         try:
+            if workflow.is_main_process:
+                PROJECT.check([PROJECT.made_by(name, dict(wildcards.items()))])
             found = plan.RULES[name].needs(data_of(wildcards), dict(wildcards.items()))
         except plan.NotFetchedError as missing:  # wait for the tables, then plan again
             checkpoints.annotations_fetched.get(publisher=missing.publisher)
@@ -90,14 +93,27 @@ def needs(name):
 
 
 def recipe(name):
-    """Make a params function: the settings that determine a job's outcome besides its files."""
-    return functools.cache(
-        one_message(
-            lambda wildcards: plan.recipe(
-                name, data_of(wildcards), dict(wildcards.items())
-            )
-        )
-    )
+    """Make a params function: what determines a job's outcome besides the files that rules make."""
+
+    @one_message
+    def found(wildcards):
+        try:
+            return PROJECT.recipe(name, dict(wildcards.items()))
+        except plan.NotFetchedError:
+            return ""  # planned again when its tables are there
+
+    return functools.cache(found)
+
+
+def checked(*targets):
+    """Make an input function of targets whose sources must be there."""
+
+    @one_message
+    def files(wildcards):
+        PROJECT.check(targets)
+        return targets
+
+    return files
 
 
 # Snakemake runs a job again when a param changes, unless the param's function takes `input`.
@@ -224,3 +240,6 @@ one_message(PROJECT.data)(config["dataset"])  # a wrong setting stops here
 # output and marked `ancient`, Snakemake 9.27 ignores other reasons to run a job.
 onstart:
     PROJECT.write_settings()
+
+
+atexit.register(PROJECT.contents.save)
