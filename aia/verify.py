@@ -9,6 +9,10 @@
 | step-0000050/      | SHA-256 of state and memory, in its digests.json                    |
 | NAME of a download | SHA-256 of the file, beside it in NAME.fetched.json                 |
 | parts/*            | the files of a job about several videos, as sha256sum lists them    |
+| sources/*.sha256   | the files that tables were made of, also as sha256sum lists them    |
+
+A frame store is also compared with the video that the settings of its data set name. A source or a
+video that is gone is not compared.
 
 Each reader checks what it loads; this walks through a folder and loads everything. A removed file
 is recreated when something is made from it, or as a target of the workflow. Snakemake does not know
@@ -17,6 +21,7 @@ of a job about several videos, so that its list goes with a removed file. A run 
 checkpoint before a damaged one.
 """
 
+import functools
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -27,6 +32,7 @@ from aia.errors import InputError
 from aia.fetch import check_record, has_record
 from aia.files import file_digest, is_temporary
 from aia.memory import verify_generation
+from aia.plan import DataSet
 from aia.tables import load_parquet
 from aia.tensors import load_tensors
 from aia.train import checkpoint
@@ -35,6 +41,8 @@ from aia.video.store import FrameStore
 
 MADE_WHOLE = ".snakemake_timestamp"
 """What Snakemake leaves in a folder that one job makes."""
+SOURCES = "sources"
+"""Folder of the lists of files that no rule makes."""
 PARTS = "parts"
 """Folder of the lists of jobs about several videos."""
 Checker = Callable[[Path], object]
@@ -110,6 +118,17 @@ def _check_list(path: Path) -> None:
             raise InputError(f"{path}: {file} is not the file that it lists; was it exchanged?")
 
 
+def _check_sources(path: Path) -> None:
+    """Compare the files that tables were made of with those of today."""
+    for line in path.read_text(encoding="utf-8").splitlines():
+        digest, _, file = line.partition("  ")
+        if os.path.exists(file) and file_digest(file) != digest:
+            raise InputError(
+                f"{path}: {file} is not the file that {path.parents[1]} was made of; was it "
+                "exchanged or edited? The workflow makes anew what depends on it"
+            )
+
+
 def _checker_for(path: Path, folder: Path) -> Checker | None:
     """Choose the checker of a file or folder; None: it has no digest, or is unfinished."""
     hidden = any(part.startswith(".") for part in path.relative_to(folder).parts[:-1])
@@ -121,12 +140,38 @@ def _checker_for(path: Path, folder: Path) -> Checker | None:
         unfinished = is_temporary(path)
         found = check_record if has_record(path) else _CHECKERS.get(path.suffix)
         found = _check_list if _is_list(path) else found
+        found = _check_sources if path.parent.name == SOURCES else found
     return None if hidden or unfinished else found
 
 
 def _check_frames(path: Path) -> None:
-    if skipped_reason(path) is None:
-        FrameStore(path).verify()
+    if skipped_reason(path) is not None:
+        return
+    store = FrameStore(path)
+    store.verify()
+    video = _video_of(path)
+    if video is not None and file_digest(video) != store.fingerprint["sha256"]:
+        raise InputError(
+            f"{path}: was made of another video than {video} is now; was it exchanged? The "
+            "workflow makes anew what depends on it"
+        )
+
+
+def _video_of(store: Path) -> str | None:
+    """Return the video that a data set's settings name, if it is there."""
+    settings = store.resolve().parents[1] / "settings.yaml"
+    if not settings.exists():
+        return None
+    try:
+        video = _data_set(settings).videos.path(store.stem)
+    except InputError:
+        return None
+    return video if os.path.exists(video) else None
+
+
+@functools.cache
+def _data_set(settings: Path) -> DataSet:
+    return DataSet.read(settings)
 
 
 _CHECKERS: dict[str, Checker] = {

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from aia.cli.clips import videos_of
-from aia.cli.options import add_command, add_options, write_part
+from aia.cli.options import add_command, add_options, write_part, write_sources
 from aia.cli.planned import check_by_hand, planned
 from aia.config import DetectorConfig, section
 from aia.errors import InputError
@@ -188,6 +188,7 @@ def boxes_import(options: argparse.Namespace) -> None:
     if data is not None:
         files = [options.output_dir / f"{video}.parquet" for video in videos]
         write_part(data, f"{options.split}.{options.kind}.imported", files)
+        write_sources(data, f"{options.split}.{options.kind}", options.files)
 
 
 def _files_in(paths: Sequence[Path]) -> list[Path]:

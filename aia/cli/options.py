@@ -96,8 +96,16 @@ def add_objects(command: argparse.ArgumentParser, prefix: str = "") -> None:
 
 def write_part(data: Any, name: str, files: Iterable[Path | str | None]) -> None:
     """Mark a job of several videos as done: list its files with digests, as sha256sum does."""
-    lines = [f"{file_digest(path)}  {path}\n" for path in files if path is not None]
-    write_text(data.path(f"parts/{name}"), "".join(lines))
+    write_text(data.path(f"parts/{name}"), _digests(files))
+
+
+def write_sources(data: Any, name: str, files: Iterable[Path | str | None]) -> None:
+    """List the files that a job read and no rule makes, with digests, for `aia verify`."""
+    write_text(data.path(f"sources/{name}.sha256"), _digests(files))
+
+
+def _digests(files: Iterable[Path | str | None]) -> str:
+    return "".join(f"{file_digest(path)}  {path}\n" for path in files if path is not None)
 
 
 def whole_settings(given: str) -> Any:

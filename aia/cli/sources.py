@@ -6,8 +6,15 @@ from pathlib import Path
 from typing import Any
 
 from aia import log
-from aia.cli.options import REPOSITORY, add_command, add_options, whole_section, write_part
-from aia.cli.planned import check_by_hand, data_set, planned
+from aia.cli.options import (
+    REPOSITORY,
+    add_command,
+    add_options,
+    whole_section,
+    write_part,
+    write_sources,
+)
+from aia.cli.planned import check_by_hand, data_set, planned, sources_of
 from aia.config import (
     CheckConfig,
     FetchConfig,
@@ -204,7 +211,10 @@ def prepare_data(options: argparse.Namespace) -> None:
 
     data = data_set(options)
     videos = {split: data.videos.ids(split) for split in data.videos.splits}
-    write_data(data.settings.data, videos=videos, output=options.output_dir or Path(data.data("")))
+    output = options.output_dir or Path(data.data(""))
+    write_data(data.settings.data, videos=videos, output=output)
+    if options.output_dir is None:
+        write_sources(data, "data", sources_of(data))
 
 
 def prepare_source(options: argparse.Namespace) -> None:

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from aia.cli import main
 from aia.errors import InputError
 from aia.plan import Project
 from aia.plan.contents import Contents
+from tests.video.videos import grey, write_video
 from tests.workflow import ANNOTATED, overlay, project
 
 ROW = "{video},1,0.1,0.1,0.5,0.5,1,0\n"
@@ -162,3 +164,37 @@ def test_a_folder_is_known_by_all_its_files() -> None:
     before = Contents(Path("none.json")).of("films")
     Path("films/b.mp4").write_bytes(b"another")
     assert Contents(Path("none.json")).of("films") != before
+
+
+# --- what no longer belongs together --------------------------------------------------------------
+
+
+def test_case_002_verify_names_what_was_made_of_other_files(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    shutil.rmtree("results")
+    frames = [grey(20 + number, (48, 64)) for number in range(32)]
+    for video in "abc":
+        write_video(
+            Path(f"films/{video}.mp4"), frames, times_sec=[k / 8 for k in range(32)], rate=8
+        )
+    settings = ("--settings", "results/street/settings.yaml")
+    assert main(["settings", "street"]) == 0
+    assert main(["prepare", "data", *settings]) == 0
+    assert main(["frames", "--part", "val.000", *settings]) == 0
+    assert main(["boxes", "import", *settings, "--split", "val", "--kind", "persons"]) == 0
+    assert main(["verify", "results"]) == 0
+    for path, what in {
+        "val.csv": "val.csv is not the file that results/street was made of",
+        "boxes.csv": "boxes.csv is not the file that results/street was made of",
+        "films/c.mp4": "c.h5: was made of another video than films/c.mp4 is now",
+    }.items():
+        there = Path(path).read_bytes()
+        Path(path).write_bytes(there + b"\n")
+        os.utime(path, (1e9, 1e9))
+        capsys.readouterr()
+        assert main(["verify", "results"]) == 2
+        assert what in capsys.readouterr().err
+        Path(path).write_bytes(there)
+    Path("films/c.mp4").unlink()
+    assert main(["verify", "results"]) == 0, "what is gone is not compared"
