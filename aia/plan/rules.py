@@ -13,6 +13,7 @@ from aia.config import ENSEMBLE_PATTERN, RUN_PATTERN, parse_run
 from aia.errors import InputError
 from aia.plan.dataset import DataSet, Files
 from aia.plan.publishers import AVA, DETECTORS, EPIC, PUBLISHED, WEIGHTS
+from aia.weights.published import own_backbone_file
 
 Wildcards = Mapping[str, str]
 Needs = dict[str, str | Files | Sequence[str] | None]
@@ -604,6 +605,11 @@ def _epic_actions(data: DataSet, _: Wildcards) -> Needs:
     return {"actions": f"{EPIC}/EPIC_train_action_labels.csv"}
 
 
+def _own_weights(data: DataSet, wildcards: Wildcards) -> Needs:
+    own = own_backbone_file(wildcards["backbone"], "data/backbones")
+    return {"weights": str(own) if own else None}
+
+
 for _name, _makes, _command in (
     ("fetch_ava_annotations", [p.replace("2.2", "{version}") for p in PUBLISHED["ava_v2.2"]],
      "aia fetch ava-annotations"),
@@ -615,8 +621,8 @@ for _name, _makes, _command in (
     ("fetch_weights", ["results/weights/{weights}.safetensors"], "aia weights fetch"),
     ("convert_backbone", ["data/backbones/{backbone}.safetensors"], "aia weights backbone"),
 ):  # fmt: skip
-    _needs = _epic_actions if _name == "fetch_epic55_film" else _nothing
-    RULES[_name] = Rule(_name, tuple(_makes), _command, _needs)
+    _special = {"fetch_epic55_film": _epic_actions, "convert_backbone": _own_weights}
+    RULES[_name] = Rule(_name, tuple(_makes), _command, _special.get(_name, _nothing))
 
 # The data set decides which rule makes outputs that several rules declare.
 FORM_OF = {"prepare_data": "boxes", "prepare_tubes": "tubes", "prepare_segments": "segments"}

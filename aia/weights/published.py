@@ -23,6 +23,12 @@ PUBLISHED = {
 ENDINGS = (".pth", ".pyth", ".pkl")
 
 
+def own_backbone_file(name: str, folder: Path | str) -> Path | None:
+    """Return the user's file of a backbone's weights, if there is one."""
+    files = (Path(folder) / f"{name}{ending}" for ending in ENDINGS)
+    return next((file for file in files if file.is_file()), None)
+
+
 def backbone_file(
     name: str, folder: Path | str, *, config: FetchConfig, address: str = PYSLOWFAST
 ) -> Path:
@@ -38,9 +44,9 @@ def backbone_file(
         InputError: The file is missing, and cannot be downloaded.
     """
     folder = Path(folder)
-    for ending in ENDINGS:
-        if (own := folder / f"{name}{ending}").is_file():
-            return own
+    own = own_backbone_file(name, folder)
+    if own is not None:
+        return own
     if name not in PUBLISHED:
         raise InputError(
             f"{folder / name}.pth: is missing, and no weights of {name} can be downloaded; "

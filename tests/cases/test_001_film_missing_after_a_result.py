@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from aia.cli import main
 from aia.errors import InputError
 from aia.plan import Project
 from aia.plan.contents import Contents
+from tests.conftest import REPOSITORY
 from tests.video.videos import grey, write_video
 from tests.workflow import ANNOTATED, overlay, project
 
@@ -92,9 +94,7 @@ def test_case_001_a_setting_that_stops_being_true_is_told(change: dict, said: st
 
 
 def recipe(rule: str, **wildcards: str) -> str:
-    return Project((Path("."), Path(__file__).parents[2])).recipe(
-        rule, {"dataset": "street", **wildcards}
-    )
+    return Project((Path("."), REPOSITORY)).recipe(rule, {"dataset": "street", **wildcards})
 
 
 RULES = {
@@ -120,6 +120,31 @@ def test_case_002_another_file_of_an_older_date_is_another_recipe(rule: str, pat
     assert recipe(rule, **RULES[rule]) != before
     Path(path).write_bytes(there)
     assert recipe(rule, **RULES[rule]) == before, "the date alone decides on nothing"
+
+
+def test_case_002_weights_of_ones_own_count_too() -> None:
+    before = recipe("convert_backbone", backbone="slowfast_tiny")
+    Path("data/backbones").mkdir(parents=True)
+    Path("data/backbones/slowfast_tiny.pth").write_bytes(b"weights")
+    assert recipe("convert_backbone", backbone="slowfast_tiny") != before
+
+
+def test_every_rule_that_reads_sources_has_a_recipe() -> None:
+    files = (REPOSITORY / "workflow" / "rules").glob("*.smk")
+    text = "\n".join(file.read_text() for file in files)
+    with_recipe = {
+        *re.findall(r'recipe=recipe\("(\w+)"\)', text),
+        "prepare_tubes",
+        "prepare_segments",
+    }
+    found: set[str] = set()
+    shutil.rmtree("results")
+    here = project()
+    for job in here.plan(["results/street.csv"]).jobs:
+        paths = [path for files in job.needs.values() for path in files]
+        if any(here.job(path) is None for path in paths):
+            found.add(job.rule)
+    assert {"prepare_data", "store_frames", "import_boxes"} <= found <= with_recipe
 
 
 def test_case_002_a_file_of_the_same_size_and_date_in_another_place_is_another() -> None:

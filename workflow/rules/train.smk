@@ -19,6 +19,8 @@ rule fetch_weights:
 
 rule convert_backbone:
     """A backbone's name -> its weights: the user's file, or a published one."""
+    input:
+        unpack(needs("convert_backbone")),
     output:
         weights="data/backbones/{backbone}.safetensors",
     log:
@@ -33,6 +35,7 @@ rule convert_backbone:
         runtime=60,
         downloads=1,
     params:
+        recipe=recipe("convert_backbone"),
         folder=subpath(output.weights, parent=True),
         settings=conversion_settings,
     shell:
