@@ -14,6 +14,7 @@ import pandas as pd
 import pyarrow as pa
 
 from aia.labels import ClassList
+from aia.log import say
 from aia.tables import csv
 from aia.tables.schema import (
     BOX,
@@ -25,6 +26,7 @@ from aia.tables.schema import (
     SECONDS,
     VIDEO,
     Cells,
+    Rows,
     Table,
     among,
     expect,
@@ -73,7 +75,9 @@ def read_actions(path: Path | str, *, labels: ClassList | None = None) -> pd.Dat
     markers: list[list[str]] = []
     data = csv.read_table(path, table, markers)
     frame = csv.frame_of(data, ACTION_COLUMNS[: data.num_columns])
-    if "person" not in frame:
+    if "person" in frame:
+        frame["person"] = _one_a_box(frame, csv.rows_of(path, table))
+    else:
         frame["person"] = -1
     if not markers:
         return frame
@@ -84,6 +88,34 @@ def read_actions(path: Path | str, *, labels: ClassList | None = None) -> pd.Dat
     rows = csv.frame_of(empty, ("video", "time_sec")).reindex(columns=list(ACTION_COLUMNS))
     rows = rows.fillna({"action": -1, "person": -1}).astype(frame.dtypes)
     return pd.concat([frame, rows], ignore_index=True) if len(frame) else rows
+
+
+def _one_a_box(frame: pd.DataFrame, rows: Rows) -> pd.Series:
+    """Return the ids of persons, one for each box of a key frame: boxes alone tell persons apart.
+
+    So do the authors' code, PySlowFast and mmaction2, which never look at this column. Where ids
+    and boxes contradict each other is logged.
+    """
+    key = ["video", "time_sec"]
+    pairs = frame.reset_index(names="row").drop_duplicates([*key, *BOX, "person"])
+    for what, same, means in (
+        ("one box with several ids", [*key, *BOX], "it is one person"),
+        ("one id with several boxes", [*key, "person"], "each box is a person of its own"),
+    ):
+        of_one = pairs if "person" not in same else pairs[pairs["person"] >= 0]
+        again = of_one[of_one.duplicated(same)]
+        if again.empty:
+            continue
+        alike = (of_one[same] == again.iloc[0][same]).all(axis=1)
+        first, second = of_one.loc[alike, "row"].iloc[:2]
+        where = rows.where(int(first)), rows.where(int(second)).rpartition(", ")[2]
+        more = again[key].drop_duplicates()
+        say(
+            f"{where[0]} and {where[1]}: {what} at second {again.iloc[0]['time_sec']:g} of "
+            f"{again.iloc[0]['video']}, and so on {len(more)} key frames; {means}, whatever the "
+            "column of persons says"
+        )
+    return frame.groupby([*key, *BOX], sort=False, observed=True)["person"].transform("first")
 
 
 def read_excluded(path: Path | str | None) -> set[tuple[str, int]]:

@@ -300,7 +300,7 @@ def test_a_target_that_is_there_needs_nothing() -> None:
     ("options", "said"),
     [
         (["results/smal_val.csv"], "'smal' has no settings"),
-        (["nothing.csv"], "nothing.csv: is missing, and no rule makes it"),
+        (["nothing.csv"], "nothing.csv: there is no such file, and no rule makes it"),
         (["a.csv", "--cores", "0"], "expected at least one core"),
         (["a.csv", "--configfile", "no.yaml"], "no.yaml: there is no such file"),
     ],
