@@ -169,6 +169,10 @@ def build(kind: Any, value: Any, *, source: str, path: str) -> Any:
     return _build_scalar(kind, value, source=source, path=path)
 
 
+REMOVED = ("check.fingerprints",)
+"""Settings of earlier versions, which may still stand in a file as null: off."""
+
+
 @functools.cache
 def _hints(kind: Any) -> dict[str, Any]:
     """Return the types of a section's fields; finding them out takes most of the time."""
@@ -182,6 +186,8 @@ def _build_section(kind: Any, value: Any, *, source: str, path: str) -> Any:
     prefix = f"{path}." if path else ""
     for key in value:
         if key not in hints:
+            if f"{prefix}{key}" in REMOVED and value[key] is None:
+                continue
             raise InputError(
                 f"{source}: {prefix}{key} is not a setting{suggestion(str(key), hints, prefix)} "
                 f"({path or 'the top level'} has {', '.join(hints)})"

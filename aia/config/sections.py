@@ -35,7 +35,7 @@ from aia.errors import InputError
 STAGE_VERSIONS = {
     "playhouse": 1,
     "prepare": 1,
-    "frames": 2,
+    "frames": 3,
     "detector": 1,
     "train": 2,
     "score": 1,

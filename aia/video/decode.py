@@ -2,7 +2,9 @@
 
 Frames are chosen by their time, not by their number: the frame at k / fps seconds is the one that
 a player would show then. So videos of variable frame rate stay aligned with annotations in seconds.
-Time 0 is the video's first frame. Where annotations count frames instead, frames can be numbered
+Time 0 is the file's start, as players have it: the earliest start of its pictures and sounds (as
+FFmpeg reads them, edit lists applied). Until its first picture begins, that picture is shown.
+Where annotations count frames instead, frames can be numbered
 regardless of their own times (`numbered`): the k-th then gets the time k / fps seconds.
 
 picture.py converts the colours of one frame.
@@ -37,6 +39,12 @@ such a file from outside could show the content of any file of this machine.
 
 SEEK_SEC = 30.0
 """Parts that begin later are reached by seeking, to this long before them."""
+
+PRIMING_SEC = 0.1
+"""Sound that begins so little before 0 is a decoder's run-up, which no player plays."""
+
+LATE_SEC = 0.1
+"""A picture that begins later than this after the file's start is spoken of."""
 
 LONGEST_GAP_SEC = 600.0
 """A longer jump between two frames means a broken clock, not a still image."""
@@ -89,8 +97,12 @@ class VideoFile:
 
     Attributes:
         size_hw: As displayed, upright and with square pixels.
-        stated_sec, stated_frames, stated_fps: As stated in the file; 0 where they are not.
+        stated_sec, stated_frames, stated_fps: End, number of frames and frames a second, as stated
+            in the file; 0 where they are not.
         clock_start_sec: Timestamp of the first frame in the file.
+        zero_sec: Timestamp of the file's start, which is time 0.
+        late_sec: Time at which the first frame that can be decoded begins.
+        undecodable_sec: How much of that is video that cannot be decoded.
         source_frames: Number of frames decoded so far.
         starts_sec: Start of each frame that `frames` has used so far.
         bad_packets: Number of packets that could not be decoded.
@@ -104,13 +116,17 @@ class VideoFile:
         self.path = Path(path)
         self.starts_sec: list[float] = []
         self.clock_start_sec = 0.0
+        self.zero_sec: float | None = None
         with self._open() as (container, stream):
             rate = stream.guessed_rate or stream.average_rate
             self.stated_fps = float(rate) if rate else 0.0
             self.stated_frames = int(stream.frames)
             for _, frame in self._source_frames(container, stream):
                 self.size_hw = shown_size_hw(frame, stream.sample_aspect_ratio)
-                self.stated_sec = _stated_sec(container, stream, frame)
+                self.stated_sec = _stated_sec(
+                    container, stream, frame, zero_sec=self.zero_sec or 0.0
+                )
+                self.undecodable_sec = self._undecodable_sec(stream)
                 break
             else:
                 raise InputError(
@@ -201,18 +217,19 @@ class VideoFile:
         """
         self.source_frames, self.bad_packets, self.end_sec = 0, 0, 0.0
         stream.codec_context.thread_count = 1  # the workflow decodes videos in parallel
-        zero_sec, last_sec = None, None
+        last_sec = None
         sought_sec = self._seek(container, stream, part_sec) if part_sec > SEEK_SEC else None
         if sought_sec is not None:
-            zero_sec, self.end_sec = self.clock_start_sec, sought_sec
+            self.end_sec = sought_sec
         lasts_sec = 1 / self.stated_fps if self.stated_fps else 0.0
         for frame in self._decodable(container, stream):
             time_sec = _time_sec(frame, container.format.name)
             if time_sec is None:  # without a timestamp: assume that it follows the frame before it
-                time_sec = self.end_sec + (zero_sec or 0.0)
-            if zero_sec is None:
-                zero_sec = self.clock_start_sec = time_sec
-            start_sec = time_sec - zero_sec
+                time_sec = self.end_sec + (self.zero_sec or 0.0)
+            if self.zero_sec is None:
+                self.clock_start_sec = time_sec
+                self.zero_sec = _zero_sec(container, first_sec=time_sec)
+            start_sec = time_sec - self.zero_sec
             if start_sec > self.end_sec + LONGEST_GAP_SEC:
                 raise InputError(
                     f"{self.path}: frame {self.source_frames} is at {start_sec:.1f} s, after one "
@@ -230,7 +247,8 @@ class VideoFile:
 
     def _seek(self, container: Any, stream: Any, part_sec: float) -> float | None:
         """Seek to a time before a part and return it; None if seeking is not reliable."""
-        wanted_sec = self.clock_start_sec + part_sec
+        zero_sec = self.zero_sec or 0.0
+        wanted_sec = zero_sec + part_sec
         with contextlib.suppress(av.FFmpegError):
             ticks = round((wanted_sec - SEEK_SEC / 3) / stream.time_base)
             container.seek(ticks, stream=stream)
@@ -239,9 +257,21 @@ class VideoFile:
             in_order = container.format.name != "avi"  # seeking resets the clock of an AVI
             if in_order and found_sec is not None and found_sec <= wanted_sec:
                 container.seek(ticks, stream=stream)
-                return found_sec - self.clock_start_sec
+                return found_sec - zero_sec
         container.seek(stream.start_time or 0, stream=stream)
         return None
+
+    @property
+    def late_sec(self) -> float:
+        """Time at which the first frame that can be decoded begins."""
+        return self.clock_start_sec - (self.zero_sec or 0.0)
+
+    def _undecodable_sec(self, stream: Any) -> float:
+        """Return how much video there is before the first frame that can be decoded."""
+        if stream.start_time is None or self.late_sec == 0:
+            return 0.0
+        missing_sec = self.clock_start_sec - float(stream.start_time * stream.time_base)
+        return missing_sec if missing_sec > LATE_SEC else 0.0
 
     def _decodable(self, container: Any, stream: Any) -> Iterator[Any]:
         """Yield the frames that can be decoded; count damaged packets and skip them."""
@@ -292,14 +322,36 @@ def open_container(path: Path) -> Any:
         ) from None
 
 
-def _stated_sec(container: Any, stream: Any, first: av.VideoFrame) -> float:
-    """Return the stream's duration as stated in the file; 0 if it is not."""
+def _zero_sec(container: Any, *, first_sec: float) -> float:
+    """Return when the file starts: the earliest start of its pictures and sounds.
+
+    Args:
+        container: The open file.
+        first_sec: Timestamp of the first frame that can be decoded.
+    """
+    if container.format.name == "avi":  # it counts packets, not times
+        return first_sec
+    starts = [first_sec]
+    for stream in container.streams:
+        plays = stream.type == "audio" or (stream.type == "video" and _is_moving(stream))
+        if plays and stream.start_time is not None and stream.time_base:
+            start_sec = float(stream.start_time * stream.time_base)
+            priming = stream.type == "audio" and -PRIMING_SEC < start_sec < 0
+            starts.append(0.0 if priming else start_sec)
+    return min(starts)
+
+
+def _stated_sec(container: Any, stream: Any, first: av.VideoFrame, *, zero_sec: float) -> float:
+    """Return when the stream ends as stated in the file; 0 if it is not."""
     if stream.duration:
-        stated_sec = float(stream.duration * stream.time_base)
-    else:
-        stated_sec = (container.duration or 0) / av.time_base
+        begins_sec = first.time or 0.0
+        if stream.start_time is not None:
+            begins_sec = min(begins_sec, float(stream.start_time * stream.time_base))
+        before_sec = begins_sec - zero_sec if container.format.name != "avi" else 0.0
+        return max(float(stream.duration * stream.time_base) + before_sec, 0.0)
+    stated_sec = (container.duration or 0) / av.time_base
     if "matroska" in container.format.name:  # it states the end, not the length
-        stated_sec -= first.time or 0.0
+        stated_sec -= zero_sec
     return max(stated_sec, 0.0)
 
 

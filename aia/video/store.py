@@ -22,7 +22,7 @@ from aia.files import atomic_path, file_digest
 from aia.log import say
 from aia.video.check import refuse_video, source_facts
 from aia.video.codecs import build_codec
-from aia.video.decode import VideoFile
+from aia.video.decode import LATE_SEC, VideoFile
 from aia.video.layout import (
     Index,
     load_index,
@@ -96,6 +96,7 @@ def make_store(
                 f"{min_frames}; {_too_short(source)}"
             )
         about = _attributes(source, config, size_hw)
+        _tell_late_start(source, config)
         if about["ends_early_sec"] > 1:
             say(
                 f"{video}: breaks off at {source.end_sec:.2f} s of {source.stated_sec:.2f} s; "
@@ -142,6 +143,7 @@ def _attributes(
         **source_facts(source.starts_sec, film_start_sec=config.film_start_sec),
         "stated_sec": source.stated_sec,
         "clock_start_sec": source.clock_start_sec,
+        "late_sec": source.late_sec,
         "ends_early_sec": max(min(source.stated_sec, ends_sec) - source.end_sec, 0.0),
         "bad_packets": source.bad_packets,
     }
@@ -385,6 +387,19 @@ def _noting(
     ):
         times_sec.append(config.film_start_sec + time_sec)
         yield rgb
+
+
+def _tell_late_start(source: VideoFile, config: FramesConfig) -> None:
+    """Log how much later than the file the picture begins."""
+    if source.late_sec <= LATE_SEC or config.numbered:
+        return
+    why = ""
+    if source.undecodable_sec:
+        why = f" (the first {source.undecodable_sec:.2f} s of its video cannot be decoded)"
+    say(
+        f"{source.path}: its picture begins {source.late_sec:.2f} s after the file's start{why}; "
+        "seconds count from the file's start, as players do; until then its first picture stands"
+    )
 
 
 def _too_short(source: VideoFile) -> str:
