@@ -28,19 +28,117 @@ SAFE_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """PyYAML's loader in C where there is one: ten times as fast."""
 
 
+def _loaded(text: str) -> Any:
+    """Load YAML; a key that stands twice, and the like, would be lost in silence.
+
+    Raises:
+        _LostError: Something would be.
+        yaml.YAMLError: It is no YAML.
+    """
+    loader = SAFE_LOADER(text)
+    try:
+        node = loader.get_single_node()
+        if node is None:
+            return None
+        _check_nodes(node)
+        return loader.construct_document(node)
+    finally:
+        loader.dispose()
+
+
+def _check_nodes(top: yaml.Node) -> None:
+    """Check keys and numbers as they stand in the file, before sections are merged (<<)."""
+    waiting, seen = [top], set()
+    while waiting:
+        node = waiting.pop()
+        if id(node) in seen:  # an anchor that is used again
+            continue
+        seen.add(id(node))
+        if isinstance(node, yaml.ScalarNode):
+            if node.style in (None, ""):
+                _check_number(node)
+        elif isinstance(node, yaml.MappingNode):
+            _check_keys(node)
+            waiting += [value for _, value in node.value]
+        else:
+            waiting += node.value
+
+
+def _check_keys(node: yaml.MappingNode) -> None:
+    lines: dict[str, int] = {}
+    for key, _ in node.value:
+        if key.tag == "tag:yaml.org,2002:merge" or not isinstance(key, yaml.ScalarNode):
+            continue
+        if key.tag != "tag:yaml.org,2002:str":
+            raise _at(key, f"the key {key.value:.40} is not read as text; put it into quotes")
+        if key.value in lines:
+            raise _at(
+                key,
+                f"{key.value} stands twice, first on line {lines[key.value]}; the first one would "
+                "be lost, put both into one",
+            )
+        lines[key.value] = key.start_mark.line + 1
+
+
+def _check_number(node: yaml.ScalarNode) -> None:
+    """Raise for a number that YAML reads as text, in base 8 or 60, or without its underscores."""
+    text, kind = str(node.value), node.tag.rpartition(":")[2]
+    if kind == "str" and re.fullmatch(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+", text):
+        digits, power = re.split("[eE]", text)
+        digits = digits if "." in digits else f"{digits}.0"
+        sign = "" if power[0] in "+-" else "+"
+        raise _at(
+            node, f"YAML reads {text} as text; write {digits}e{sign}{power}, or put it into quotes"
+        )
+    if kind not in ("int", "float"):
+        return
+    if ":" in text:
+        raise _at(node, f"YAML reads {text} as a number of base 60; put it into quotes, or "
+                        "write it as seconds")  # fmt: skip
+    if re.fullmatch(r"[-+]?0[0-7_]+", text):
+        raise _at(node, f"YAML reads {text} as a number of base 8; write it without the zero, or "
+                        "put it into quotes")  # fmt: skip
+    if "_" in text:
+        raise _at(node, f"{text} is a number with underscores; write {text.replace('_', '')}")
+
+
+def _at(node: yaml.Node, problem: str) -> "_LostError":
+    return _LostError(f"line {node.start_mark.line + 1}: {problem}")
+
+
+class _LostError(Exception):
+    """YAML would lose or change what stands in a file."""
+
+
+def _hint(error: Exception, text: str) -> str:
+    """Name the likely cause of text that is no YAML."""
+    if "undefined alias" in str(error):
+        return "; the anchor (&name) must stand before it"
+    mark = getattr(error, "problem_mark", None)
+    line = text.split("\n")[mark.line] if mark and mark.line <= text.count("\n") else ""
+    if "\t" in line[: len(line) - len(line.lstrip())]:
+        return "; there is a tab, and YAML is indented with blanks"
+    return ""
+
+
 def read_yaml(path: Path | str) -> dict[str, Any]:
     """Read a YAML file as a dictionary."""
+    text = ""
     try:
         text = Path(path).read_text(encoding="utf-8")
         _check_depth(text)
-        content = yaml.load(text, Loader=SAFE_LOADER)
+        content = _loaded(text)
     except FileNotFoundError:
         raise InputError(f"{path}: there is no such file of settings") from None
     except OSError as error:
         raise InputError(f"{path}: cannot be read as settings ({error.strerror})") from None
+    except _LostError as error:
+        raise InputError(f"{path}, {error}") from None
     except Exception as error:  # malformed dates and numbers raise various errors
         what = " ".join(str(error).split()) or type(error).__name__
-        raise InputError(f"{path}: not readable as YAML: {what[:400]}") from None
+        raise InputError(
+            f"{path}: not readable as YAML: {what[:400]}{_hint(error, text)}"
+        ) from None
     if not isinstance(content, dict):
         raise InputError(f"{path}: expected sections of settings, found {type(content).__name__}")
     return content

@@ -251,7 +251,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for number in range(options.videos):
         kind = draw(random.Random(f"{options.seed}-{number}"))
         with tempfile.TemporaryDirectory() as folder:
-            said = check(kind, Path(folder))
+            try:
+                said = check(kind, Path(folder))
+            except av.FFmpegError as error:
+                said = f"could not be written: {error}"
         if said:
             wrong += 1
             print(f"{number}: {kind}\n    {said}", flush=True)

@@ -20,6 +20,7 @@ from environment import make_findable
 make_findable(REPOSITORY)
 
 from aia import plan
+from aia.config import read_yaml
 from aia.errors import InputError
 from aia.plan import publishers, recipes, resources, rules as planned, videos
 
@@ -233,6 +234,8 @@ def same_settings(wildcards):
     return shlex.join(options)
 
 
+for path in workflow.overwrite_configfiles:  # Snakemake keeps the last of two keys
+    one_message(read_yaml)(path)
 one_message(PROJECT.data)(config["dataset"])  # a wrong setting stops here
 
 
