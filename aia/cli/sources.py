@@ -2,6 +2,7 @@
 
 import argparse
 import dataclasses
+import os
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from aia.config import (
 from aia.errors import InputError
 from aia.files import write_text
 from aia.plan import Project
+from aia.plan.videos import by_stem, meant_by
 
 
 def add_parsers(commands: Any) -> None:
@@ -324,15 +326,14 @@ def _store(
 
 def _video(path: Path) -> Path:
     """Find the one video that a path with a * means, for its ending is not known."""
-    from aia.fetch import NOT_YET
-
     if "*" not in path.name:
         return path
-    found = sorted(file for file in path.parent.glob(path.name) if not file.name.endswith(NOT_YET))
+    there = os.listdir(path.parent) if path.parent.is_dir() else []
+    found = meant_by(path.name, by_stem(there))
     if len(found) != 1:
-        listed = f": {', '.join(file.name for file in found)}" if found else ""
+        listed = f": {', '.join(found)}" if found else ""
         raise InputError(f"{path}: expected one video, found {len(found)}{listed}")
-    return found[0]
+    return path.with_name(found[0])
 
 
 def check_films(options: argparse.Namespace) -> None:

@@ -157,7 +157,7 @@ class DataConfig:
     fetch: Literal["ava_v2.1", "ava_v2.2", "ucf101_24", "epic55"] | None
     """Publisher from whom missing annotations and videos are downloaded; null: they must exist."""
     films: str
-    """Path of a video; {video} stands for its id, * for a part that differs, such as the ending."""
+    """Path of a video; {video} stands for its id, * at its end for the ending of a video."""
     labels: str | None
     """Class list (pbtxt); null where a source has the classes."""
     evaluated: str | None

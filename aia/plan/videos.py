@@ -3,17 +3,25 @@
 Readers of tables are imported where they are used: every job of the workflow loads this.
 """
 
-import csv
 import functools
 import os
 import re
+from collections.abc import Iterable, Mapping
 
+from aia import lines
 from aia.config import VIDEO_ID, Settings
 from aia.errors import InputError
-from aia.fetch import NOT_YET
 from aia.fetch.sources import AVA_LISTS, read_ava_list
 from aia.plan.publishers import AVA, EPIC, PUBLISHED, UCF
 from aia.playhouse import video_names
+
+VIDEO_ENDINGS = (
+    "mp4", "m4v", "mov", "qt", "mkv", "webm", "avi", "divx", "flv", "f4v", "3gp", "3g2", "wmv",
+    "asf", "ogv", "ogg", "ts", "mts", "m2ts", "m2t", "mpg", "mpeg", "mpe", "m2v", "mpv", "vob",
+    "mxf", "rm", "rmvb", "wtv", "dv", "nut", "dav", "gif", "ivf", "obu", "h264", "264", "hevc",
+    "265", "h265", "mjpeg", "mjpg", "y4m",
+)  # fmt: skip
+"""Endings of videos; whatever else lies beside one (subtitles, pictures, descriptions) is none."""
 
 
 class NotFetchedError(Exception):
@@ -38,7 +46,8 @@ class Videos:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self._ids: dict[str, tuple[str, ...]] = {}
-        self._files: dict[str, list[str]] = {}
+        self._where: dict[str, str] = {}
+        self._files: dict[str, Mapping[str, list[str]]] = {}
 
     @property
     def splits(self) -> tuple[str, ...]:
@@ -81,20 +90,20 @@ class Videos:
         folder, name = os.path.split(path)
         if "*" not in name:
             return path
-        start, end = name.split("*", 1)
-        found = [
-            file
-            for file in self._listed(folder)
-            if file.startswith(start) and file.endswith(end) and not file.endswith(NOT_YET)
-        ]
+        found = meant_by(name, self._listed(folder))
         if not found and self.settings.data.fetch and folder == f"{AVA}/films":
             return f"{AVA}/films/{self._published_name(video)}"
         if not found and self.settings.data.fetch == "epic55":
             return f"{EPIC}/films/{video}.MP4"
         if len(found) != 1:
+            if video in self._where and video.rpartition(".")[2].lower() in VIDEO_ENDINGS:
+                raise InputError(
+                    f"{self._where[video]}: '{video}' has the ending of a file; the first column "
+                    "names the video without its ending"
+                )
             raise InputError(
                 f"data.films: expected one video {path}, found {len(found)}"
-                f"{': ' + ', '.join(found) if found else ''}"
+                f"{': ' + ', '.join(found) if found else ''}{_beside(name, self._listed(folder))}"
             )
         return os.path.join(folder, found[0])
 
@@ -113,7 +122,9 @@ class Videos:
             from aia.tables import read_segments
 
             return tuple(sorted(set(read_segments(path)["video"])))
-        return _first_column(path, f"data.annotations.{split}")
+        line_of = _first_column(path, f"data.annotations.{split}")
+        self._where |= {video: f"{path}, line {line}" for video, line in line_of.items()}
+        return tuple(line_of)
 
     def _test_list(self) -> str:
         path = self.settings.data.test.films
@@ -164,11 +175,60 @@ class Videos:
             "it a video of your own? Put it where data.films says"
         )
 
-    def _listed(self, folder: str) -> list[str]:
+    def _listed(self, folder: str) -> Mapping[str, list[str]]:
         """List a folder, once: videos are many, and their disk may be slow."""
         if folder not in self._files:
-            self._files[folder] = sorted(os.listdir(folder)) if os.path.isdir(folder) else []
+            self._files[folder] = by_stem(os.listdir(folder) if os.path.isdir(folder) else [])
         return self._files[folder]
+
+
+def by_stem(names: Iterable[str]) -> dict[str, list[str]]:
+    """Group names of files by what is before their endings.
+
+    >>> by_stem(["cam1.mp4", "cam1.night.mp4", "cam1.info.json"])
+    {'cam1.info': ['cam1.info.json'], 'cam1': ['cam1.mp4'], 'cam1.night': ['cam1.night.mp4']}
+    """
+    found: dict[str, list[str]] = {}
+    for name in sorted(names):
+        found.setdefault(name.rpartition(".")[0] or name, []).append(name)
+    return found
+
+
+def meant_by(name: str, listed: Mapping[str, list[str]]) -> list[str]:
+    """Return the files that a name with a * means, which stands for the ending of a video.
+
+    Elsewhere in a name, it stands for anything without a dot.
+
+    Args:
+        name: Name without its folder.
+        listed: Files of the folder (`by_stem`).
+
+    >>> meant_by("cam1.*", by_stem(["cam1.mp4", "cam1.night.mp4", "cam1.info.json", "cam1.srt"]))
+    ['cam1.mp4']
+    """
+    start, end = name.split("*", 1)
+    if not end:
+        there = listed.get(start.removesuffix("."), [])
+        return [file for file in there if file.rpartition(".")[2].lower() in VIDEO_ENDINGS]
+    return [
+        file
+        for files in listed.values()
+        for file in files
+        if file.startswith(start) and file.endswith(end) and len(file) >= len(start) + len(end)
+        and "." not in file[len(start) : len(file) - len(end)]
+    ]  # fmt: skip
+
+
+def _beside(name: str, listed: Mapping[str, list[str]]) -> str:
+    """Name the files beside it that are no videos by their endings."""
+    start, end = name.split("*", 1)
+    others = [] if end else listed.get(start.removesuffix("."), [])
+    others = [file for file in others if file.rpartition(".")[2].lower() not in VIDEO_ENDINGS]
+    if not others:
+        return ""
+    return (
+        f" ({', '.join(others[:3])} is no video by its ending; if it is one, write the ending out)"
+    )
 
 
 def published_address(name: str, base: str) -> str:
@@ -188,22 +248,24 @@ def published_address(name: str, base: str) -> str:
     )
 
 
-def _first_column(path: str, setting: str) -> tuple[str, ...]:
-    """List the ids in the first column of a CSV, sorted."""
-    try:
-        with open(path, newline="", encoding="utf-8") as file:
-            rows = enumerate(csv.reader(file), start=1)
-            line_of = {row[0]: line for line, row in rows if row}
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(
-            f"{setting}: {path} cannot be read ({error}); expected a CSV of "
-            "video,second,x1,y1,x2,y2,action,person"
-        ) from None
-    for video, line in line_of.items():
+def _first_column(path: str, setting: str) -> dict[str, int]:
+    """Return the ids in the first column of annotations, sorted, with the first line of each."""
+    form = "video,second,x1,y1,x2,y2,action[,person]"
+    if not os.path.isfile(path):
+        raise InputError(f"{setting}: {path}: there is no such file; expected a CSV of {form}")
+    lines.check_utf8(path)
+    line_of: dict[str, int] = {}
+    for line, cells in lines.rows(path):
+        video = cells[0]
+        if video in line_of:
+            continue
+        if not line_of and lines.is_header(cells):
+            raise InputError(f"{path}, line {line}: {lines.header_problem(cells, form)}")
         if not re.fullmatch(VIDEO_ID, video):
-            raise InputError(
-                f"{path}, line {line}: '{video[:200]}' is not a video's id (letters, digits, "
-                "_ - ., no . in front, at most 180 characters); the first column names the video "
-                "without its folder and ending"
+            hint = lines.form_hint(cells) or (
+                " (letters, digits, _ - ., no . in front, at most 180 characters); the first "
+                "column names the video without its folder and ending"
             )
-    return tuple(sorted(line_of))
+            raise InputError(f"{path}, line {line}: '{video[:200]}' is not a video's id{hint}")
+        line_of[video] = line
+    return dict(sorted(line_of.items()))

@@ -5,7 +5,6 @@ and checks look at whole columns. Only once something is found wrong is the file
 to find the line.
 """
 
-import codecs
 import csv
 import re
 from collections.abc import Iterator, Sequence
@@ -17,8 +16,10 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 
+from aia import lines
 from aia.errors import InputError
 from aia.files import atomic_path
+from aia.lines import check_utf8, form_hint, header_problem, is_header, number
 from aia.tables.schema import Rows, Table, plain_kind, text_of
 
 _BLOCK_BYTES = 4 << 20  # of text; a few blocks are held at once
@@ -70,12 +71,12 @@ def rows_of(path: Path | str, table: Table, *, start: int = 0, markers: bool = F
     """Rows of a file from row `start` on, by their lines: its markers, or those that are none."""
 
     def where(row: int) -> str:
-        lines = (
+        numbers = (
             line
-            for line, cells in _lines(path)
+            for line, cells in lines.rows(path)
             if not table.markers or (len(cells) == 2) == markers
         )
-        return f"{path}, line {next(islice(lines, start + row + table.header, None))}"
+        return f"{path}, line {next(islice(numbers, start + row + table.header, None))}"
 
     return Rows(where)
 
@@ -90,7 +91,7 @@ def check_file(path: Path | str, what: str) -> None:
 
 def first_cells(path: Path | str) -> list[str]:
     """Read the first line that is not a marker (of two cells), to tell forms apart; [] if none."""
-    return next((cells for _, cells in _lines(path) if len(cells) != 2), [])
+    return next((cells for _, cells in lines.rows(path) if len(cells) != 2), [])
 
 
 def has_lines(path: Path | str) -> bool:
@@ -106,13 +107,18 @@ def _parsed(
     check_file(path, table.what)
     if table.may_be_empty and not has_lines(path):
         return
-    if table.markers:  # else pyarrow says so itself; to the handler of rows it could not
-        _check_utf8(path)
+    several = len(table.columns) > 1
+    if several:  # pyarrow could not say so to the handler of rows
+        check_utf8(path)
     short = markers if markers is not None else []
 
     def on_wrong_row(row: pa_csv.InvalidRow) -> str:
+        if not row.text.strip():  # a line of blanks
+            return "skip"
+        if not table.markers:
+            return "error"
         cells = next(csv.reader([row.text])) if row.actual_columns == 2 else []
-        if len(cells) != 2 or _number(cells[1]) is None:
+        if len(cells) != 2 or number(cells[1]) is None:
             return "error"
         short.append(cells)
         return "skip"
@@ -127,7 +133,7 @@ def _parsed(
                 block_size=_BLOCK_BYTES,
             ),
             parse_options=pa_csv.ParseOptions(
-                invalid_row_handler=on_wrong_row if table.markers else None
+                invalid_row_handler=on_wrong_row if several else None
             ),
             convert_options=pa_csv.ConvertOptions(column_types=table.schema, null_values=[]),
         ) as reader:
@@ -144,43 +150,8 @@ def _parsed(
         _refuse_empty(path, table)
 
 
-def _lines(path: Path | str) -> Iterator[tuple[int, list[str]]]:
-    """First line and cells of each row that is not blank."""
-    with open(path, encoding="utf-8-sig", errors="replace", newline="") as file:
-        reader = csv.reader(file)
-        line = 1
-        try:
-            for cells in reader:
-                if cells:
-                    yield line, cells
-                line = reader.line_num + 1
-        except csv.Error as problem:
-            message = f"{path}, line {line}: is not CSV ({problem}); a binary file?"
-            raise InputError(message) from None
-
-
-def _check_utf8(path: Path | str) -> None:
-    """Stop at the first line that is not UTF-8."""
-    decoder, line = codecs.getincrementaldecoder("utf-8")(), 1
-    try:
-        with open(path, "rb") as file:
-            while block := file.read(_BLOCK_BYTES):
-                decoder.decode(block)
-                line += block.count(b"\n")
-            block = b""
-            decoder.decode(b"", final=True)
-    except UnicodeDecodeError as problem:
-        line += block[: problem.start].count(b"\n")
-        raise InputError(
-            f"{path}, line {line}: is not UTF-8 (byte {problem.object[problem.start]:#04x}); save "
-            "it as UTF-8, or is it no text?"
-        ) from None
-    except OSError as problem:
-        raise InputError(f"{path}: cannot be read ({problem})") from None
-
-
 def _check_header(path: Path | str, table: Table) -> None:
-    cells = next(_lines(path), (0, []))[1]
+    cells = next(lines.rows(path), (0, []))[1]
     if [cell.strip() for cell in cells] != list(table.columns):
         raise InputError(
             f"{path}, line 1: the header is {','.join(cells)!r}, expected {table.form}"
@@ -193,11 +164,11 @@ def _refuse_empty(path: Path | str, table: Table) -> NoReturn:
 
 def _explain(path: Path | str, table: Table, problem: Exception) -> NoReturn:
     """Find the first line that does not have the table's form and raise about it."""
-    _check_utf8(path)
+    check_utf8(path)
     if table.header:
         _check_header(path, table)
     number = -1
-    for number, (line, cells) in enumerate(islice(_lines(path), int(table.header), None)):
+    for number, (line, cells) in enumerate(islice(lines.rows(path), int(table.header), None)):
         may_be_header = number == 0 and not table.header
         if wrong := _wrong_with(cells, table, may_be_header=may_be_header):
             raise InputError(f"{path}, line {line}: {wrong}")
@@ -211,16 +182,12 @@ def _wrong_with(cells: Sequence[str], table: Table, *, may_be_header: bool) -> s
     marker = table.markers and len(cells) == 2
     if len(cells) != len(table.columns) and not marker:
         count = "1 column" if len(cells) == 1 else f"{len(cells)} columns"
-        return f"{count}, expected {len(table.columns)}: {table.form}{_form_hint(cells)}"
+        return f"{count}, expected {len(table.columns)}: {table.form}{form_hint(cells)}"
     for (name, column), text in zip(table.columns.items(), cells, strict=False):
         if _is_of(column.kind, text):
             continue
-        words = cells[1].replace("_", "").isalpha() and all(_number(cell) is None for cell in cells)
-        if may_be_header and words:
-            return (
-                f"{','.join(cells)!r} looks like a header; this file has none, its lines are "
-                f"{table.form}"
-            )
+        if may_be_header and is_header(cells):
+            return header_problem(cells, table.form)
         expected = "a whole number" if pa.types.is_integer(column.kind) else "a number"
         return f"{name} is {text_of(text)}, expected {expected}{_line_hint(cells, text)}"
     return ""
@@ -230,23 +197,7 @@ def _is_of(kind: pa.DataType, text: str) -> bool:
     """Tell if a cell can be read as a value of this type."""
     if pa.types.is_integer(kind):
         return bool(re.fullmatch(r"-?[0-9]{1,18}", text.strip()))  # of int64
-    return not pa.types.is_floating(kind) or _number(text) is not None
-
-
-def _number(text: str) -> float | None:
-    """The number that a file means; Python also reads 1_000 and ٣ as numbers."""
-    try:
-        return float(text) if text.isascii() and "_" not in text else None
-    except ValueError:
-        return None
-
-
-def _form_hint(cells: Sequence[str]) -> str:
-    if len(cells) == 1 and any(mark in cells[0] for mark in ";\t "):
-        return "; are the cells separated by something else than commas?"
-    if any('"' in cell or "\n" in cell for cell in cells):
-        return "; is a quotation mark never closed?"
-    return ""
+    return not pa.types.is_floating(kind) or number(text) is not None
 
 
 def _line_hint(cells: Sequence[str], text: str) -> str:

@@ -77,7 +77,8 @@ def draw(rng: random.Random) -> Kind:
     frames = 1 if rng.random() < 0.06 else rng.randint(20, 150)
     sound = rng.choice([None, 0.0, 0.0, rng.uniform(0.02, 3.0)]) if ending != "avi" else None
     late = sound or 0.0
-    cuts = ending != "avi" and frames > 1 and rng.random() < 0.3
+    copied = ending != "avi" and codec != "libsvtav1"  # PyAV has no copy of AV1
+    cuts = copied and frames > 1 and rng.random() < 0.3
     return Kind(
         ending=ending,
         codec=codec,
