@@ -154,6 +154,7 @@ def boxes_import(options: argparse.Namespace) -> None:
     from aia.detect.imported import import_boxes
     from aia.detect.predict import key_times
     from aia.tables import read_key_times
+    from aia.tables.forms import read_actions
 
     data = None
     if not options.files:
@@ -176,6 +177,13 @@ def boxes_import(options: argparse.Namespace) -> None:
         raise InputError(
             "--films, --annotations, --segments or --times: one must say which videos get a file"
         )
+    per_sec = data.settings.data.clips_per_sec if data is not None else 1.0
+    key_frames: dict[str, set[int]] = {}
+    for path in options.annotations or ():
+        found = read_actions(path)
+        found = found[found["action"] >= 0]
+        for video, rows in found.groupby("video", observed=True)["time_sec"]:
+            key_frames.setdefault(str(video), set()).update((rows * per_sec).round().astype(int))
     import_boxes(
         _files_in(options.files),
         kind=options.kind,
@@ -184,6 +192,8 @@ def boxes_import(options: argparse.Namespace) -> None:
         images=options.images,
         frame_sizes=options.frame_sizes,
         times=times,
+        key_frames=key_frames,
+        per_sec=per_sec,
     )
     if data is not None:
         files = [options.output_dir / f"{video}.parquet" for video in videos]

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from aia.detect.hand_objects import read_hand_objects
+from aia.detect.proposals import read_proposals
 from aia.errors import InputError
 from aia.files import file_digest
 from aia.log import say
@@ -50,6 +51,8 @@ def import_boxes(
     images: Path | str | None = None,
     frame_sizes: Path | str | None = None,
     times: Mapping[str, Sequence[float]] | None = None,
+    key_frames: Mapping[str, Collection[int]] | None = None,
+    per_sec: float = 1.0,
 ) -> None:
     """Write one table of boxes for each video, `output_dir`/{video}.parquet, even if it is empty.
 
@@ -64,9 +67,11 @@ def import_boxes(
         images: Key to AlphAction's image ids: its annotations, or its list of videos.
         frame_sizes: A CSV of video,width,height, for boxes in pixels.
         times: Key times of each video in seconds, to select frames of pickles; None: all frames.
+        key_frames: Key frames that the boxes are for, as numbers (second times `per_sec`).
+        per_sec: Key frames of a second.
 
     Raises:
-        InputError: A file is invalid, or has no box of any of the videos.
+        InputError: A file is invalid, or has no box of any of the videos or at any key frame.
     """
     layouts = [layout_of(file) for file in files]
     if "pickle" in layouts:
@@ -87,6 +92,8 @@ def import_boxes(
         say(f"{file}: {found.summary}")
         tables.append(found.boxes)
     boxes = pd.concat(tables, ignore_index=True)
+    if key_frames:
+        _compare_clocks(files[0], boxes, key_frames, per_sec=per_sec, kind=kind)
     boxes = boxes.sort_values(["video", "time_sec"], kind="stable")
     groups = dict(tuple(boxes.groupby("video", sort=False)))
     without = [video for video in videos if video not in groups]
@@ -96,6 +103,37 @@ def import_boxes(
     for video in videos:
         table = groups.get(video, boxes.iloc[:0]).reset_index(drop=True)
         write_boxes(Path(output_dir) / f"{video}.parquet", table, provenance=provenance)
+
+
+def _compare_clocks(
+    file: Path | str,
+    boxes: pd.DataFrame,
+    key_frames: Mapping[str, Collection[int]],
+    *,
+    per_sec: float,
+    kind: Kind,
+) -> None:
+    """Compare the times of boxes with the key frames that they are for.
+
+    Raises:
+        InputError: They have none in common.
+    """
+    wanted = {(video, number) for video, numbers in key_frames.items() for number in numbers}
+    numbers = (boxes["time_sec"] * per_sec).round().astype(np.int64)
+    there = set(zip(boxes["video"], numbers, strict=True))
+    without = wanted - there
+    if boxes.empty or not without:
+        return
+    if without == wanted:
+        key_secs = [number / per_sec for _, number in wanted]
+        raise InputError(
+            f"{file}: the boxes' seconds go from {boxes['time_sec'].min():g} to "
+            f"{boxes['time_sec'].max():g}, the key frames from {min(key_secs):g} to "
+            f"{max(key_secs):g}, none in common; do they count on another clock "
+            "(frames.film_start_sec), or milliseconds or frames?"
+        )
+    if kind == "persons":
+        say(f"{file}: {len(without)} of {len(wanted)} key frames have no box")
 
 
 def _import_videos(
@@ -165,10 +203,15 @@ def read_any(
         if unlisted:
             notes.append(f"{unlisted} on images that {images} does not have skipped")
     else:
-        if layout == "csv":
+        if kind == "objects" and layout in ("csv", "proposals"):
+            raise InputError(f"{path}: {_LAYOUTS[layout]} hold persons, not objects")
+        if layout == "proposals":
+            boxes, scoreless = read_proposals(path)
+            boxes = _checked(path, boxes.assign(label=PERSON))
+            if scoreless:
+                notes.append(f"{scoreless} rows have no score, 1 is assumed")
+        elif layout == "csv":
             boxes = read_predicted_boxes(path).assign(label=PERSON)
-            if kind == "objects":
-                raise InputError(f"{path}: PySlowFast's and LFB's CSV hold persons, not objects")
         else:
             boxes, unknown = read_foreign_boxes(path)
             if unknown:
@@ -197,12 +240,13 @@ def read_any(
 _LAYOUTS = {
     "json": "AlphAction's JSON",
     "csv": "CSV as PySlowFast's and LFB's",
+    "proposals": "mmaction2's proposals",
     "parquet": "Parquet",
     "pickle": "a pickle of EPIC-Kitchens' hands and objects",
 }
 
 
-def layout_of(path: Path | str) -> Literal["json", "csv", "parquet", "pickle"]:
+def layout_of(path: Path | str) -> Literal["json", "csv", "parquet", "pickle", "proposals"]:
     """Detect the layout of a file from its first bytes."""
     if not Path(path).is_file():
         raise InputError(
@@ -214,8 +258,8 @@ def layout_of(path: Path | str) -> Literal["json", "csv", "parquet", "pickle"]:
         return "parquet"
     if start.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] in (b"[", b"{"):
         return "json"
-    if re.match(rb"\x80[\x02-\x05]", start):
-        return "pickle"
+    if re.match(rb"\x80[\x02-\x05]", start):  # of a dictionary, or of a list of frames
+        return "proposals" if re.match(rb"\x80.(?:\x95.{8})?}", start, re.DOTALL) else "pickle"
     if b"\0" in start or start.startswith(b"\x80"):
         raise InputError(f"{path}: is neither JSON, nor CSV, nor Parquet, nor a pickle")
     return "csv"
@@ -241,7 +285,8 @@ def _checked(path: Path | str, boxes: pd.DataFrame) -> pd.DataFrame:
     for wrong, message in (
         (
             ~((sides >= -FARTHEST) & (sides <= 1 + FARTHEST)).all(axis=1),
-            "is outside 0..1; boxes are fractions of the frame, are these pixels?",
+            f"is outside 0..1 (all go from {_range(sides)}); boxes are fractions of the frame, "
+            "are these pixels?",
         ),
         (
             (sides[:, 0] > sides[:, 2]) | (sides[:, 1] > sides[:, 3]),
@@ -256,6 +301,10 @@ def _checked(path: Path | str, boxes: pd.DataFrame) -> pd.DataFrame:
                 f"{score[row]:g} {message}"
             )
     return boxes
+
+
+def _range(sides: np.ndarray) -> str:
+    return f"{sides.min():g} to {sides.max():g}" if len(sides) else "nowhere"
 
 
 def _within_frame(

@@ -1,0 +1,80 @@
+"""Case 013: mmaction2's proposals are read, and nothing of the pickle is executed."""
+
+import pickle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from aia.cli import main
+from aia.tables import read_boxes
+
+ROWS = [[0.124, 0.241, 0.424, 0.841, 0.95], [0.516, 0.236, 0.816, 0.836, 0.9]]
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    rows = (f"{video},{second},0.1,0.2,0.4,0.8,1,0\n" for video in "cd" for second in (1, 2))
+    Path("val.csv").write_text("".join(rows))
+
+
+def imported(value: Any, protocol: int = 4) -> int:
+    Path("proposals.pkl").write_bytes(pickle.dumps(value, protocol=protocol))
+    options = ("--kind", "persons", "--annotations", "val.csv", "--output-dir", "out")
+    return main(["boxes", "import", "proposals.pkl", *options])
+
+
+@pytest.mark.parametrize("protocol", [2, 3, 4, 5])
+@pytest.mark.parametrize("kind", ["array", "float32", "list"])
+def test_case_013_proposals_are_read(
+    kind: str, protocol: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make = {"array": np.array, "float32": np.float32, "list": list}[kind]
+    found = {"c,0001": make(ROWS), "c,0002": make(ROWS[:1]), "e,0001": make(ROWS[:1])}
+    assert imported(found, protocol) == 0
+    said = capsys.readouterr().err
+    assert "mmaction2's proposals, 3 persons of 1 of 2 videos; 1 video (e) skipped" in said
+    assert "proposals.pkl: 2 of 4 key frames have no box" in said
+    boxes = read_boxes("out/c.parquet")
+    assert boxes["time_sec"].tolist() == [1.0, 1.0, 2.0]
+    sides = boxes[["x1", "y1", "x2", "y2", "score"]].to_numpy()
+    np.testing.assert_allclose(sides, [*ROWS, ROWS[0]], rtol=1e-6)
+    assert read_boxes("out/d.parquet").empty
+
+
+def test_case_013_rows_may_lack_the_score(capsys: pytest.CaptureFixture[str]) -> None:
+    assert imported({"c,0001": [row[:4] for row in ROWS], "c,0002": np.zeros((0, 5))}) == 0
+    assert "2 rows have no score, 1 is assumed" in capsys.readouterr().err
+    assert read_boxes("out/c.parquet")["score"].tolist() == [1.0, 1.0]
+
+
+class Harmful:
+    """Would write a file when it is unpickled."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Path.touch, (Path("executed"),)
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ({"c,0001": Harmful()}, "this pickle would run"),
+        ({"c": ROWS}, "'c' is a key of its dictionary, expected 'video,second'"),
+        ({"c,one": ROWS}, "'c,one' is a key of its dictionary"),
+        ({"c,-1": ROWS}, "'c,-1' is a key of its dictionary"),
+        ({"c,0001": [[1, 2, 3]]}, "c,0001: expected rows of x1, y1, x2, y2 and perhaps a score"),
+        ({"c,0001": [[0.1] * 4, [0.1] * 5]}, "c,0001: expected rows of x1, y1, x2, y2"),
+        ({"c,0001": "text"}, "c,0001: expected rows of x1, y1, x2, y2"),
+        ({"c,0001": [[10, 20, 30, 40, 0.9]]}, "are these pixels?"),
+        ({"c,0901": ROWS}, "go from 901 to 901, the key frames from 1 to 2, none in common"),
+    ],
+)
+def test_other_pickles_are_refused(
+    value: Any, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert imported(value) == 2
+    assert said in capsys.readouterr().err
+    assert not Path("executed").exists()
+    assert not Path("out").exists()
