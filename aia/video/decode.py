@@ -11,6 +11,7 @@ picture.py converts the colours of one frame.
 """
 
 import contextlib
+import itertools
 import math
 from collections.abc import Iterator
 from pathlib import Path
@@ -45,6 +46,9 @@ PRIMING_SEC = 0.1
 
 LATE_SEC = 0.1
 """A picture that begins later than this after the file's start is spoken of."""
+
+MOST_BROKEN = 600
+"""Frames among which the first key picture is looked for; those before it are not whole."""
 
 LONGEST_GAP_SEC = 600.0
 """A longer jump between two frames means a broken clock, not a still image."""
@@ -117,21 +121,10 @@ class VideoFile:
         self.starts_sec: list[float] = []
         self.clock_start_sec = 0.0
         self.zero_sec: float | None = None
-        with self._open() as (container, stream):
-            rate = stream.guessed_rate or stream.average_rate
-            self.stated_fps = float(rate) if rate else 0.0
-            self.stated_frames = int(stream.frames)
-            for _, frame in self._source_frames(container, stream):
-                self.size_hw = shown_size_hw(frame, stream.sample_aspect_ratio)
-                self.stated_sec = _stated_sec(
-                    container, stream, frame, zero_sec=self.zero_sec or 0.0
-                )
-                self.undecodable_sec = self._undecodable_sec(stream)
-                break
-            else:
-                raise InputError(
-                    f"{self.path}: none of its frames can be decoded; is it damaged, or cut off?"
-                )
+        self._broken = 0
+        if not self._read_start():
+            self._broken, self.zero_sec = self._count_broken(), None
+            self._read_start()
 
     def frames(
         self,
@@ -163,7 +156,7 @@ class VideoFile:
                     k += 1
 
             part_sec = 0.0 if numbered else start_sec  # counting must begin at the first frame
-            source = self._source_frames(container, stream, part_sec=part_sec)
+            source = self._source_frames(container, stream, part_sec=part_sec, numbered=numbered)
             for number, (begins_sec, frame) in enumerate(source):
                 shown_sec = number / fps if numbered else begins_sec
                 yield from due(min(shown_sec, last_sec + slack_sec))
@@ -208,12 +201,49 @@ class VideoFile:
                 )
             yield container, stream
 
+    def _read_start(self) -> bool:
+        """Read the header and the first frame; return True if that is a key picture."""
+        with self._open() as (container, stream):
+            rate = stream.guessed_rate or stream.average_rate
+            self.stated_fps = float(rate) if rate else 0.0
+            self.stated_frames = int(stream.frames)
+            for _, frame in self._source_frames(container, stream):
+                self.size_hw = shown_size_hw(frame, stream.sample_aspect_ratio)
+                self.stated_sec = _stated_sec(
+                    container, stream, frame, zero_sec=self.zero_sec or 0.0
+                )
+                self.undecodable_sec = self._undecodable_sec(container, stream)
+                return bool(frame.key_frame)
+        raise InputError(
+            f"{self.path}: none of its frames can be decoded; is it damaged, or cut off?"
+        )
+
+    def _count_broken(self) -> int:
+        """Count the frames before the first key picture; 0 if there is none, or it is hidden."""
+        if not self._before_key_sec():  # an edit list hides the key picture before the cut
+            return 0
+        with self._open() as (container, stream):
+            frames = itertools.islice(self._decodable(container, stream), MOST_BROKEN)
+            return next((number for number, frame in enumerate(frames) if frame.key_frame), 0)
+
+    def _before_key_sec(self) -> float:
+        """Return how long the packets before the first key picture last."""
+        begins = None
+        with self._open() as (container, stream), contextlib.suppress(av.FFmpegError):
+            for packet in container.demux(stream):
+                if packet.dts is not None:
+                    begins = packet.dts if begins is None else begins
+                    if packet.is_keyframe:
+                        return float((packet.dts - begins) * stream.time_base)
+        return 0.0
+
     def _source_frames(
-        self, container: Any, stream: Any, *, part_sec: float = 0.0
+        self, container: Any, stream: Any, *, part_sec: float = 0.0, numbered: bool = False
     ) -> Iterator[tuple[float, Any]]:
         """Yield every decodable frame with its start, and update the statistics.
 
-        Frames long before `part_sec` may be skipped.
+        Frames long before `part_sec` may be skipped. Those before the first key picture, which some
+        decoders yield, are broken; they only count where frames are `numbered`.
         """
         self.source_frames, self.bad_packets, self.end_sec = 0, 0, 0.0
         stream.codec_context.thread_count = 1  # the workflow decodes videos in parallel
@@ -222,13 +252,17 @@ class VideoFile:
         if sought_sec is not None:
             self.end_sec = sought_sec
         lasts_sec = 1 / self.stated_fps if self.stated_fps else 0.0
-        for frame in self._decodable(container, stream):
+        broken = 0 if numbered or sought_sec is not None else self._broken
+        for frame in itertools.islice(self._decodable(container, stream), broken, None):
             time_sec = _time_sec(frame, container.format.name)
             if time_sec is None:  # without a timestamp: assume that it follows the frame before it
                 time_sec = self.end_sec + (self.zero_sec or 0.0)
             if self.zero_sec is None:
                 self.clock_start_sec = time_sec
-                self.zero_sec = _zero_sec(container, first_sec=time_sec)
+                if container.format.name == "avi":  # it counts packets, not times
+                    self.zero_sec = time_sec - self._before_key_sec()
+                else:
+                    self.zero_sec = _zero_sec(container, first_sec=time_sec)
             start_sec = time_sec - self.zero_sec
             if start_sec > self.end_sec + LONGEST_GAP_SEC:
                 raise InputError(
@@ -266,8 +300,10 @@ class VideoFile:
         """Time at which the first frame that can be decoded begins."""
         return self.clock_start_sec - (self.zero_sec or 0.0)
 
-    def _undecodable_sec(self, stream: Any) -> float:
+    def _undecodable_sec(self, container: Any, stream: Any) -> float:
         """Return how much video there is before the first frame that can be decoded."""
+        if container.format.name == "avi":
+            return self.late_sec
         if stream.start_time is None or self.late_sec == 0:
             return 0.0
         missing_sec = self.clock_start_sec - float(stream.start_time * stream.time_base)
@@ -329,8 +365,6 @@ def _zero_sec(container: Any, *, first_sec: float) -> float:
         container: The open file.
         first_sec: Timestamp of the first frame that can be decoded.
     """
-    if container.format.name == "avi":  # it counts packets, not times
-        return first_sec
     starts = [first_sec]
     for stream in container.streams:
         plays = stream.type == "audio" or (stream.type == "video" and _is_moving(stream))

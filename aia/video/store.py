@@ -391,6 +391,11 @@ def _noting(
 
 def _tell_late_start(source: VideoFile, config: FramesConfig) -> None:
     """Log how much later than the file the picture begins."""
+    if config.numbered and source.undecodable_sec:
+        say(
+            f"{source.path}: the first {source.undecodable_sec:.2f} s of its video cannot be "
+            "decoded; frames are numbered from the first that a decoder gives"
+        )
     if source.late_sec <= LATE_SEC or config.numbered:
         return
     why = ""
