@@ -307,7 +307,9 @@ class VideoFile:
         if stream.start_time is None or self.late_sec == 0:
             return 0.0
         missing_sec = self.clock_start_sec - float(stream.start_time * stream.time_base)
-        return missing_sec if missing_sec > LATE_SEC else 0.0
+        if missing_sec <= LATE_SEC or not self._before_key_sec():  # one frame: its start is a guess
+            return 0.0
+        return missing_sec
 
     def _decodable(self, container: Any, stream: Any) -> Iterator[Any]:
         """Yield the frames that can be decoded; count damaged packets and skip them."""
@@ -377,14 +379,15 @@ def _zero_sec(container: Any, *, first_sec: float) -> float:
 
 def _stated_sec(container: Any, stream: Any, first: av.VideoFrame, *, zero_sec: float) -> float:
     """Return when the stream ends as stated in the file; 0 if it is not."""
-    if stream.duration:
+    matroska = "matroska" in container.format.name  # it states the end, not the length
+    if stream.duration and not matroska:
         begins_sec = first.time or 0.0
         if stream.start_time is not None:
             begins_sec = min(begins_sec, float(stream.start_time * stream.time_base))
         before_sec = begins_sec - zero_sec if container.format.name != "avi" else 0.0
         return max(float(stream.duration * stream.time_base) + before_sec, 0.0)
     stated_sec = (container.duration or 0) / av.time_base
-    if "matroska" in container.format.name:  # it states the end, not the length
+    if matroska:
         stated_sec -= zero_sec
     return max(stated_sec, 0.0)
 

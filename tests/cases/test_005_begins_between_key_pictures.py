@@ -68,3 +68,25 @@ def test_a_whole_video_has_nothing_that_is_lost(tmp_path: Path) -> None:
     cut(tmp_path, "avi", "mpeg4")
     video = VideoFile(tmp_path / "whole.avi")
     assert (video.late_sec, video.undecodable_sec) == (0, 0)
+
+
+def test_one_frame_of_a_matroska_file_neither_breaks_off_nor_is_lost(tmp_path: Path) -> None:
+    path = tmp_path / "one.mkv"
+    with av.open(str(path), "w") as out:
+        picture = out.add_stream("mpeg2video", rate=24)
+        picture.width, picture.height, picture.pix_fmt = 64, 48, "yuv420p"
+        sound = out.add_stream("aac", rate=48000, layout="mono")
+        for block in range(70):
+            silence = av.AudioFrame(format="fltp", layout="mono", samples=1024)
+            for plane in silence.planes:
+                plane.update(bytes(plane.buffer_size))
+            silence.sample_rate, silence.pts = 48000, 4000 * 48000 + block * 1024
+            out.mux(sound.encode(silence))
+        frame = av.VideoFrame.from_ndarray(np.zeros((48, 64, 3), np.uint8), format="rgb24")
+        frame.pts, frame.time_base = 4001 * 24, Fraction(1, 24)
+        out.mux(picture.encode(frame))
+        out.mux(picture.encode(None))
+        out.mux(sound.encode(None))
+    video = VideoFile(path)
+    assert video.stated_sec < 2
+    assert video.undecodable_sec == 0
