@@ -5,8 +5,11 @@ checkpoint, or loads with more processes, gets the same clips with the same jitt
 """
 
 import gc
+import itertools
 import pickle
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import NamedTuple, overload
 
 import numpy as np
@@ -17,6 +20,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from aia.boxes import flip
 from aia.clip import Batch, ClipSample, clip_indices, clip_offsets
+from aia.errors import InputError
 from aia.ranks import SINGLE_PROCESS, Ranks
 from aia.video.store import FrameStore
 from aia.video.transforms import (
@@ -29,6 +33,11 @@ from aia.video.transforms import (
     shift_colours,
     view_frames,
 )
+
+SHARED = Path("/dev/shm")
+"""Where batches travel from one process to another."""
+LONGEST_WAIT_SEC = 1800
+"""Longest wait for a batch from another process."""
 
 
 class PackedClips(Sequence[ClipSample]):
@@ -271,39 +280,98 @@ class StepSampler:
         return int(self.epochs[epoch][place])
 
 
-def training_batches(frames: ClipFrames, sampler: StepSampler, *, workers: int) -> DataLoader:
+class Batches:
+    """Batches of clips, loaded in this process or in others.
+
+    Iterating ends with an InputError, and not never, if the others have no room for their batches
+    in /dev/shm, are killed, or do not answer.
+
+    Args:
+        frames: Clips.
+        draws: Clips of each batch.
+        workers: Processes that load; 0: this one.
+    """
+
+    def __init__(
+        self, frames: ClipFrames, draws: StepSampler | list[list[Draw]], workers: int
+    ) -> None:
+        self._frames, self._draws, self._workers = frames, draws, workers
+
+    def __len__(self) -> int:
+        return len(self._draws)
+
+    def __iter__(self) -> Iterator[Batch]:
+        if self._workers:
+            self._check_room()
+        loader = DataLoader(
+            self._frames,
+            batch_sampler=self._draws,
+            collate_fn=collate,
+            num_workers=self._workers,
+            worker_init_fn=freeze_gc,
+            pin_memory=torch.cuda.is_available(),
+            timeout=LONGEST_WAIT_SEC if self._workers else 0,
+            # the loader draws a seed when it starts; from the global generator, this would change
+            # the dropout of a run that resumes
+            generator=torch.Generator(),
+        )
+        batches = iter(loader)
+        while True:
+            try:
+                batch = next(batches)
+            except StopIteration:
+                return
+            except RuntimeError as error:
+                raise self._explained(error) from error
+            yield batch
+
+    def _check_room(self) -> None:
+        """Raise an InputError if the batches that wait do not fit into /dev/shm."""
+        if not SHARED.is_dir() or not len(self._frames):
+            return
+        most = max(map(len, itertools.islice(self._draws, 8)), default=0)
+        clip = self._frames[Draw(0, None)].frames.nbytes
+        waiting, free = 2 * self._workers, shutil.disk_usage(SHARED).free
+        if waiting * most * clip > free:
+            raise InputError(
+                f"{SHARED} has {free / 1e6:.2f} MB left, and {waiting} batches of "
+                f"{most * clip / 1e6:.2f} MB lie there while others load; give the container more "
+                "(docker run --shm-size 8g), or set train.workers and score.workers to 0"
+            )
+
+    @staticmethod
+    def _explained(error: RuntimeError) -> Exception:
+        """Say why a loading process gave no batch; other errors stay as they are."""
+        said = str(error)
+        if "timed out" in said:
+            return InputError(
+                f"a loading process gave no batch for {LONGEST_WAIT_SEC / 60:.0f} minutes; does "
+                "the disk of the frames still answer? train.workers: 0 loads without them"
+            )
+        if "exited unexpectedly" in said or "killed by signal" in said:
+            return InputError(
+                f"a loading process ended ({' '.join(said.split())[:200]}); was it killed for "
+                f"memory, or is {SHARED} full? Fewer train.workers take less of both"
+            )
+        return error
+
+
+def training_batches(frames: ClipFrames, sampler: StepSampler, *, workers: int) -> Batches:
     """Load the batches of the sampler's steps, in order."""
-    return DataLoader(
-        frames,
-        batch_sampler=sampler,
-        collate_fn=collate,
-        num_workers=workers,
-        worker_init_fn=freeze_gc,
-        pin_memory=torch.cuda.is_available(),
-        # the loader draws a seed when it starts; from the global generator, this would change the
-        # dropout of a run that resumes
-        generator=torch.Generator(),
-    )
+    return Batches(frames, sampler, workers)
 
 
 def scoring_batches(
     frames: ClipFrames, *, batch: int, workers: int, ranks: Ranks = SINGLE_PROCESS
-) -> DataLoader:
+) -> Batches:
     """Load all clips once, in order, without augmentation; each process loads its share.
 
     If the last batch has fewer clips than there are processes, some load the same one.
     """
     draws = [Draw(place, None) for place in range(len(frames))]
     batches = [draws[i : i + batch] for i in range(0, len(draws), batch)]
-    shares = [clips[ranks.share(len(clips))] or clips[-1:] for clips in batches]
-    return DataLoader(
-        frames,
-        batch_sampler=shares,
-        collate_fn=collate,
-        num_workers=workers,
-        worker_init_fn=freeze_gc,
-        pin_memory=torch.cuda.is_available(),
-        generator=torch.Generator(),
+    return Batches(
+        frames, [clips[ranks.share(len(clips))] or clips[-1:] for clips in batches], workers
     )
 
 

@@ -239,7 +239,13 @@ def _train(
     device = next(detector.parameters()).device
     trained = [parameter for parameter in detector.parameters() if parameter.requires_grad]
     optimizer = torch.optim.AdamW(trained, weight_decay=WEIGHT_DECAY)
-    batches = DataLoader(draws, batch_size=config.batch, collate_fn=list, num_workers=workers)
+    batches = DataLoader(
+        draws,
+        batch_size=config.batch,
+        collate_fn=list,
+        num_workers=workers,
+        timeout=1800 if workers else 0,
+    )
     pace = Pace(total=config.steps)
     detector.train()
     for step, batch in enumerate(batches):

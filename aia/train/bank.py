@@ -9,8 +9,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from torch.utils.data import DataLoader
-
+from aia.datasets.loader import Batches
 from aia.errors import InputError
 from aia.log import progress, say
 from aia.memory import Memory, read_generation, write_generation
@@ -61,7 +60,7 @@ def prepare_bank(
     ranks.barrier()
 
 
-def fill_bank(network: Network, memory: Memory, batches: DataLoader, *, precision: str) -> None:
+def fill_bank(network: Network, memory: Memory, batches: Batches, *, precision: str) -> None:
     """Fill the memory with the frozen backbone's persons of every clip; nothing is drawn.
 
     Args:

@@ -181,6 +181,9 @@ def as_played(path: Path) -> Shown:
         avi = container.format.name == "avi"
         zero_sec = (container.start_time or 0) / av.time_base
         begins_sec = float((video.start_time or 0) * video.time_base)
+        first_sec = _first_packet_sec(path)
+        if zero_sec < first_sec - 0.1:  # FFmpeg guesses it of a file with a single frame
+            zero_sec = begins_sec = first_sec
         if -0.1 < zero_sec < 0:  # the run-up of a sound's decoder
             zero_sec = min(begins_sec, 0.0)
         frames = []
@@ -193,6 +196,11 @@ def as_played(path: Path) -> Shown:
     if avi:
         return Shown(first_sec, frames, 0.0)
     return Shown(min(zero_sec, first_sec), frames, max(first_sec - begins_sec, 0.0))
+
+
+def _first_packet_sec(path: Path) -> float:
+    with av.open(str(path)) as container:
+        return min(float(p.pts * p.time_base) for p in container.demux() if p.pts is not None)
 
 
 def shown_near(played: Shown, time_sec: float, half_sec: float) -> list[int]:
