@@ -190,6 +190,8 @@ def as_played(path: Path) -> Shown:
         for packet in container.demux(video):
             with contextlib.suppress(av.FFmpegError):
                 for frame in packet.decode():
+                    if not (frames or frame.key_frame):
+                        continue  # a guess of what is missing
                     at = float(frame.dts * frame.time_base) if avi else frame.time
                     frames.append((at, number_of(frame.to_ndarray(format="rgb24"))))
     first_sec = frames[0][0]
@@ -256,18 +258,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--videos", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args(arguments)
-    wrong = 0
+    wrong = unwritten = 0
     for number in range(options.videos):
         kind = draw(random.Random(f"{options.seed}-{number}"))
         with tempfile.TemporaryDirectory() as folder:
             try:
                 said = check(kind, Path(folder))
-            except av.FFmpegError as error:
-                said = f"could not be written: {error}"
+            except av.FFmpegError:  # FFmpeg does not write such a video
+                unwritten += 1
+                continue
         if said:
             wrong += 1
             print(f"{number}: {kind}\n    {said}", flush=True)
-    print(f"{options.videos - wrong} of {options.videos} right, or told")
+    tried = options.videos - unwritten
+    print(f"{tried - wrong} of {tried} right, or told; {unwritten} could not be written")
     return int(wrong > 0)
 
 
