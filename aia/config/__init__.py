@@ -34,6 +34,7 @@ from aia.config.data import (
 from aia.config.perception import CheckConfig, DetectorConfig, FramesConfig
 from aia.config.reading import (
     build_section,
+    dump_yaml,
     load_settings,
     overlay,
     read_sections,
@@ -110,6 +111,7 @@ __all__ = [
     "parse_row",
     "parse_run",
     "read_sections",
+    "dump_yaml",
     "read_yaml",
     "run_settings",
     "section",

@@ -28,6 +28,10 @@ SAFE_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """PyYAML's loader in C where there is one: ten times as fast."""
 
 
+_POWER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+")
+"""A number with a power of ten, of which YAML reads those without a point or a sign as text."""
+
+
 def _loaded(text: str) -> Any:
     """Load YAML; a key that stands twice, and the like, would be lost in silence.
 
@@ -83,7 +87,7 @@ def _check_keys(node: yaml.MappingNode) -> None:
 def _check_number(node: yaml.ScalarNode) -> None:
     """Raise for a number that YAML reads as text, in base 8 or 60, or without its underscores."""
     text, kind = str(node.value), node.tag.rpartition(":")[2]
-    if kind == "str" and re.fullmatch(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+", text):
+    if kind == "str" and _POWER.fullmatch(text):
         digits, power = re.split("[eE]", text)
         digits = digits if "." in digits else f"{digits}.0"
         sign = "" if power[0] in "+-" else "+"
@@ -100,6 +104,23 @@ def _check_number(node: yaml.ScalarNode) -> None:
                         "put it into quotes")  # fmt: skip
     if "_" in text:
         raise _at(node, f"{text} is a number with underscores; write {text.replace('_', '')}")
+
+
+def dump_yaml(content: Mapping[str, Any]) -> str:
+    """Write settings as YAML that `read_yaml` reads, in their order."""
+    return yaml.dump(dict(content), Dumper=_Dumper, sort_keys=False, allow_unicode=True)
+
+
+class _Dumper(yaml.SafeDumper):
+    """Quotes texts that look like numbers, as `read_yaml` wants them."""
+
+
+def _quoted(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    style = "'" if _POWER.fullmatch(text) else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_Dumper.add_representer(str, _quoted)
 
 
 def _at(node: yaml.Node, problem: str) -> "_LostError":

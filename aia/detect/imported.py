@@ -133,7 +133,10 @@ def _compare_clocks(
             "(frames.film_start_sec), or milliseconds or frames?"
         )
     if kind == "persons":
-        say(f"{file}: {len(without)} of {len(wanted)} key frames have no box")
+        met = {video for video, _ in wanted & there}
+        apart = sorted({video for video, _ in there} & {*key_frames} - met)
+        also = f"; none of {_some(apart)} has one, is it on another clock?" if apart else ""
+        say(f"{file}: {len(without)} of {len(wanted)} key frames have no box{also}")
 
 
 def _import_videos(

@@ -17,10 +17,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-import yaml
-
 from aia.config import (
     Settings,
+    dump_yaml,
     load_settings,
     overlay,
     parse_row,
@@ -83,7 +82,7 @@ class DataSet:
         """Write results/{dataset}/settings.yaml, if it is not there with these settings."""
         path = Path(self.path("settings.yaml"))
         # In this order: the rows of tables have that of the settings.
-        text = yaml.safe_dump(dict(self.raw), sort_keys=False, allow_unicode=True)
+        text = dump_yaml(self.raw)
         if not path.exists() or path.read_text(encoding="utf-8") != text:
             write_text(path, text)
         return str(path)

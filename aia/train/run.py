@@ -14,10 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
 
 from aia.clip import Batch, ClipSample
-from aia.config import TrainConfig
+from aia.config import TrainConfig, dump_yaml
 from aia.datasets.ava import seconds_of
 from aia.datasets.loader import ClipFrames, StepSampler, scoring_batches, training_batches
 from aia.errors import InputError
@@ -201,7 +200,7 @@ def _refuse_impossible(run: Run, clips: Sequence[ClipSample], ranks: Ranks) -> N
 
 def publish(run: Run, network: Network, *, metrics: str, output: Path) -> None:
     """Write the finished run's files, the model last."""
-    write_text(output / "config.yaml", yaml.safe_dump(run.to_json(), sort_keys=False))
+    write_text(output / "config.yaml", dump_yaml(run.to_json()))
     write_text(output / "metrics.jsonl", metrics)
     run.write(output / "model.safetensors", network.state_dict())
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from aia.config import read_yaml
+from aia.config import dump_yaml, read_yaml
 from aia.errors import InputError
 from tests.workflow import message, snakemake
 
@@ -68,3 +68,12 @@ def test_case_007_the_workflow_says_so_of_configfiles_too(tmp_path: Path) -> Non
     (tmp_path / "twice.yaml").write_text("memory: {reach: 5}\nmemory: {penalty: false}\n")
     result = snakemake("-n", "--configfile", "twice.yaml", cwd=tmp_path)
     assert "twice.yaml, line 2: memory stands twice, first on line 1" in message(result)
+
+
+def test_what_is_written_is_read_again(tmp_path: Path) -> None:
+    texts = ("1e-3", "2E5", "010", "12:30", "1_000", "yes", "null", "1.0e3", "a: b", "", "ü")
+    settings = {"b": {text: text for text in texts}, "a": [1e-7, 1e22, 0.001, None, True, -3]}
+    (tmp_path / "own.yaml").write_text(dump_yaml(settings), encoding="utf-8")
+    found = read_yaml(tmp_path / "own.yaml")
+    assert found == settings
+    assert list(found) == ["b", "a"]

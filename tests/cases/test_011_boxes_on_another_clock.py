@@ -46,6 +46,18 @@ def test_key_frames_without_a_box_are_counted(capsys: pytest.CaptureFixture[str]
     assert len(read_boxes("out/c.parquet")) == 11
 
 
+def test_one_video_of_several_on_another_clock_is_named(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with open("val.csv", "a") as file:
+        file.write(f"d,0001,{BOX},1,0\n")
+    Path("boxes.csv").write_text(f"c,1,{BOX},,0.9\nd,901,{BOX},,0.9\n")
+    options = ("--kind", "persons", "--annotations", "val.csv", "--output-dir", "out")
+    assert main(["boxes", "import", "boxes.csv", *options]) == 0
+    said = capsys.readouterr().err
+    assert "10 of 11 key frames have no box; none of 1 video (d) has one" in said
+
+
 def test_boxes_in_pixels_are_told_with_their_range(capsys: pytest.CaptureFixture[str]) -> None:
     said = imported([1, 2], capsys, box="12,24,42.5,84")
     assert "pixels" in said
