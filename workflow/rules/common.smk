@@ -96,14 +96,20 @@ def needs(name):
 def recipe(name):
     """Make a params function: what determines a job's outcome besides the files that rules make."""
 
+    known = {}
+
     @one_message
     def found(wildcards):
-        try:
-            return PROJECT.recipe(name, dict(wildcards.items()))
-        except plan.NotFetchedError:
-            return ""  # planned again when its tables are there
+        job = dict(wildcards.items())
+        key = tuple(job.items())
+        if key not in known:
+            try:
+                known[key] = PROJECT.recipe(name, job)
+            except plan.NotFetchedError:  # planned again when its tables are there
+                return plan.recipe(name, data_of(wildcards), job)
+        return known[key]
 
-    return functools.cache(found)
+    return found
 
 
 def checked(*targets):
