@@ -1,6 +1,6 @@
 """Scores that a network gave to boxes (Parquet): what every metric of a run is computed from.
 
-video, time_sec, x1, y1, x2, y2, score[, segment], scores       one row a box, scores as a list
+video, time_sec, x1, y1, x2, y2, score[, segment][, track], scores     scores: a list for each box
 """
 
 from collections.abc import Mapping
@@ -18,15 +18,16 @@ from aia.tables.boxes import KEY
 from aia.tables.schema import INTEGER, Cells, Table
 
 _SCORES = Table("scores", {**KEY, "score": Cells(pa.float32())})
-_SEGMENT = {"segment": INTEGER}
+_MORE = {"segment": INTEGER, "track": Cells(pa.int32(), nullable=True)}
 
 
 class ScoreTable(NamedTuple):
     """Boxes with a score for each class."""
 
     boxes: pd.DataFrame
-    """Columns video, time_sec, x1, y1, x2, y2, score (the detector's); and segment, its number,
-    where the data are labelled by segment."""
+    """Columns video, time_sec, x1, y1, x2, y2, score (the detector's); segment, its number, where
+    the data are labelled by segment; and track (Int32), the person's number in its video, where
+    persons were tracked."""
     scores: Float[np.ndarray, "boxes classes"]
     class_ids: tuple[int, ...]
     provenance: dict[str, str]
@@ -47,7 +48,7 @@ def write_scores(
     parquet.write_table(
         path,
         boxes,
-        _SCORES.extended(_SEGMENT) if "segment" in boxes else _SCORES,
+        _SCORES.extended({name: cells for name, cells in _MORE.items() if name in boxes}),
         more={"scores": pa.FixedSizeListArray.from_arrays(flat, max(len(class_ids), 1))},
         ours={"class_ids": list(class_ids), "provenance": dict(provenance)},
     )
@@ -81,7 +82,7 @@ def read_scores(path: Path | str, *, check: bool = True) -> ScoreTable:
             "a score is {}, expected numbers from 0 on; did training diverge?",
             scores.min(axis=1),
         )
-    names = [name for name in (*_SCORES.columns, *_SEGMENT) if name in data.column_names]
+    names = [name for name in (*_SCORES.columns, *_MORE) if name in data.column_names]
     frame = parquet.frame_of(data, names)
     return ScoreTable(frame, scores, tuple(class_ids), ours.get("provenance", {}))
 

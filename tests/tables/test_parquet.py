@@ -56,6 +56,17 @@ def test_scores_are_read_as_they_were_written(tmp_path, count):
     assert read.boxes["time_sec"].tolist() == boxes["time_sec"].tolist()
 
 
+def test_tracks_of_scores_are_kept_and_may_be_missing(tmp_path):
+    boxes = some_boxes(3).drop(columns="label")
+    scores = np.full((3, 2), 0.5, np.float32)
+    path = tmp_path / "scores.parquet"
+    write_scores(path, boxes=boxes, scores=scores, class_ids=(1, 2), provenance={})
+    tracks = read_scores(path).boxes["track"]
+    assert tracks.dtype == "Int32"
+    assert tracks.isna().tolist() == [False, True, False]
+    assert tracks.dropna().tolist() == [3, 5]
+
+
 def test_scores_that_do_not_fit_are_a_mistake_of_the_caller(tmp_path):
     with pytest.raises(ValueError, match="3 boxes, 2 classes"):
         write_scores(

@@ -1,0 +1,1 @@
+"""Identity over time: which boxes of a video are the same person."""
