@@ -4,6 +4,7 @@
     backbone, network, memory,     its sections of config.yaml, the variant applied
     loss, train
     objects_seen                   whose objects it remembers, where it remembers objects (§6.1)
+    perception                     how it sees a video: frame rate, sizes, thresholds, detector
 
 A run comes from settings (`Run.from_settings`), stands as JSON in the metadata of its model, and is
 read from there (`Run.load`). Its network is built from it alone (`Run.build`).
@@ -26,6 +27,7 @@ from aia.config import (
     LossConfig,
     MemoryConfig,
     NetworkConfig,
+    Perception,
     RunName,
     TrainConfig,
     build_section,
@@ -37,9 +39,14 @@ from aia.files import file_digest
 from aia.labels import ClassList
 from aia.network import Network, build_network
 from aia.tensors import put_weights, read_tensors, write_tensors
+from aia.video.store import FrameStore
 
 ENTRY = "run"
 """The entry of a model's metadata that holds its run."""
+
+
+SEEN = ("fps", "short_side", "numbered")
+"""Settings of frames that must be those of training; compression may differ."""
 
 
 class ObjectsSeen(NamedTuple):
@@ -63,18 +70,26 @@ class Run:
     loss: LossConfig
     train: TrainConfig
     objects_seen: ObjectsSeen | None = None
+    perception: Perception | None = None
+    """None of models that were written before they described it."""
 
     @classmethod
     def from_settings(
         cls, name: RunName, settings: Mapping[str, Any], *, classes: ClassList
     ) -> "Run":
         """Read the run from a whole config.yaml, or from the sections that make it what it is."""
-        raw = run_settings(settings, name) if "variants" in settings else settings
+        whole = "variants" in settings
+        raw = run_settings(settings, name) if whole else settings
         sections = {**raw, "backbone": raw["backbones"][name.backbone]}
         if not name.remembers:
             sections["memory"] = None
         backbone = f"backbones.{name.backbone}"
-        return cls(name=name, classes=classes, **_read_sections(sections, "settings", backbone))
+        return cls(
+            name=name,
+            classes=classes,
+            perception=Perception.from_settings(settings) if whole else None,
+            **_read_sections(sections, "settings", backbone),
+        )
 
     @classmethod
     def from_json(cls, described: Mapping[str, Any], *, source: Path | str) -> "Run":
@@ -90,10 +105,14 @@ class Run:
                 raise InputError(f"{source}: {error}") from None
             sections = _read_sections(described, f"{source}", "backbone")
             seen = described.get("objects_seen") or {}
+            sees = described.get("perception")
             return cls(
                 name=name,
                 classes=_read_classes(described["classes"]),
                 objects_seen=ObjectsSeen(seen["channels"], seen["detector"]) if seen else None,
+                perception=build_section(Perception, sees, f"{source}: perception")
+                if sees
+                else None,
                 **sections,
             )
         except (KeyError, TypeError, AttributeError, ValueError) as error:
@@ -132,6 +151,8 @@ class Run:
         }
         if self.objects_seen is not None:
             described["objects_seen"] = self.objects_seen._asdict()
+        if self.perception is not None:
+            described["perception"] = dataclasses.asdict(self.perception)
         return json.loads(json.dumps(described))
 
     def identity(self) -> dict[str, Any]:
@@ -139,6 +160,7 @@ class Run:
         described = self.to_json()
         for name in MACHINE_SETTINGS["train"]:
             del described["train"][name]
+        described.pop("perception", None)  # the digests of the frames say more
         return described
 
     def build(self) -> Network:
@@ -172,6 +194,24 @@ class Run:
                     f"labelled by {'segment' if clip.query == 'clip' else 'person'}; is it of "
                     "another data set's settings?"
                 )
+
+    def check_stores(self, stores: Iterable[FrameStore]) -> None:
+        """Refuse frames that are not as the run saw them.
+
+        Raises:
+            InputError: The rate or the size of a store differs.
+        """
+        if self.perception is None:
+            return
+        wanted = {name: getattr(self.perception, name) for name in SEEN}
+        for store in stores:
+            for name, value in wanted.items():
+                found = store.about.get(name, False if name == "numbered" else None)
+                if found != value:
+                    raise InputError(
+                        f"{store.path}: its frames are of frames.{name} = {found}, but "
+                        f"{self.name} was trained on {value}; make the store again with that"
+                    )
 
     def write(self, path: Path | str, state: Mapping[str, torch.Tensor]) -> None:
         """Write a model: weights of this run's network, with the run in the file's metadata."""

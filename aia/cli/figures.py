@@ -33,8 +33,9 @@ def add_parsers(commands: Any) -> None:
     add_options(command, "--metrics", **several, help="CSV of a method, one for each seed")
 
     needs: tuple[str, ...] = ("frames", "groundtruth", "persons")
-    thresholds = ("--person-threshold", "--object-threshold")
-    command = _command(kinds, "detections", detections, *frames, *thresholds, needs=needs)
+    command = _command(kinds, "detections", detections, *frames, needs=needs)
+    add_options(command, "--person-threshold", default=0.8, help="§4.1: 0.8")
+    add_options(command, "--object-threshold", default=0.5, help="§4.1: 0.5")
     add_options(command, "--excluded", "--objects")
     add_options(command, "--persons", nargs="+", help="detected boxes")
     add_options(command, "--object-boxes", nargs="*")

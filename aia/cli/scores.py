@@ -105,6 +105,8 @@ def score(options: argparse.Namespace) -> None:
             f"({len(labels)} against {len(model.run.classes)}); is it of another data set?"
         )
     stores = readable_stores(options.frames)
+    model.run.check_stores(stores.values())
+    _tell_what_differs(options, model.run, config)
     annotated, clips = _clips_to_score(options, labels)
     clips = readable_clips(clips, stores, options, span=model.run.backbone.span)
     wanted = choose_clips(annotated, options.attention_clips) if options.attention else []
@@ -133,6 +135,33 @@ def score(options: argparse.Namespace) -> None:
     )
     if options.attention:
         write_attention(options.attention, attention)
+
+
+def _tell_what_differs(options: argparse.Namespace, run: Any, config: ScoreConfig) -> None:
+    """Take the model's thresholds where none are given; say which rules are not the model's."""
+    from aia.tables.parquet import read_description
+
+    own = run.perception
+    for name, usual in (("person_threshold", 0.8), ("object_threshold", 0.5)):
+        if getattr(options, name) is None:
+            setattr(options, name, getattr(own, name) if own else usual)
+    if own is None:
+        return
+    used = {
+        "person_threshold": options.person_threshold if options.persons else own.person_threshold,
+        "object_threshold": options.object_threshold,
+        "extend": tuple(config.extend),
+        "detector": own.detector,
+    }
+    if options.persons:
+        about = read_description(options.persons[0], (), "boxes").get("provenance", {})
+        used["detector"] = about.get("detector", own.detector)
+    for name, value in used.items():
+        if value != getattr(own, name):
+            log.say(
+                f"{options.model}: its own {name} is {getattr(own, name)}, but these scores are "
+                f"made with {value}; they are not comparable with its published numbers"
+            )
 
 
 def _clips_to_score(options: argparse.Namespace, labels: Any) -> tuple[list[Any], list[Any]]:
@@ -212,6 +241,7 @@ def drift(options: argparse.Namespace) -> None:
     device = pick_device(options.device)
     model = Model.load(options.model, device=device)
     stores = readable_stores(options.frames)
+    model.run.check_stores(stores.values())
     labels = read_labels(options.labels)
     clips = annotated_clips(
         options.annotations,

@@ -66,6 +66,9 @@ def _train(options: argparse.Namespace, run: Any, ranks: Any) -> None:
     from aia.video.store import readable_stores
 
     stores = readable_stores(options.frames)
+    run.check_stores(stores.values())
+    if options.object_threshold is None:
+        options.object_threshold = run.perception.object_threshold if run.perception else 0.5
     most = run.network.max_objects
     if options.task:
         clips = segments(options, run.classes, most_objects=most)

@@ -31,7 +31,7 @@ from aia.config.data import (
     SourceConfig,
     SplitPaths,
 )
-from aia.config.perception import CheckConfig, DetectorConfig, FramesConfig
+from aia.config.perception import CheckConfig, DetectorConfig, FramesConfig, Perception
 from aia.config.reading import (
     build_section,
     dump_yaml,
@@ -89,6 +89,7 @@ __all__ = [
     "MACHINE_SETTINGS",
     "MemoryConfig",
     "NetworkConfig",
+    "Perception",
     "PlayhouseConfig",
     "ResNet3DConfig",
     "RUN_PATTERN",

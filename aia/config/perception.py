@@ -1,7 +1,11 @@
-"""The sections `frames`, `check` and `detector`: what is seen on the videos of a data set."""
+"""The sections `frames`, `check` and `detector`: what is seen on the videos of a data set.
 
+`Perception` is what a model keeps of them.
+"""
+
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from aia.config.checks import at_least, at_most, share
 
@@ -120,3 +124,62 @@ class DetectorConfig:
             raise ValueError("classes: needs at least one name, the first is the person")
         if not self.finetune and self.weights == "scratch":
             raise ValueError("finetune: false needs weights, but weights is scratch")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Perception:
+    """What a run sees of a video: all that its scores depend on, beside its network.
+
+    It stands in the metadata of a model, so that a video can be scored by the model alone.
+    """
+
+    dataset: str
+    """Data set that it was trained on."""
+    fps: float
+    """Frames per second; a clip's span counts them."""
+    short_side: int
+    """Shorter side of a frame, in pixels."""
+    numbered: bool
+    """True: every frame of a video was taken, and counts as 1 / fps seconds."""
+    codec: Literal["jpeg", "h264"]
+    """Compression that the frames went through."""
+    quality: int
+    """Quality of jpeg."""
+    clips_per_sec: float
+    """Key frames of a second that have a place of their own in the memory."""
+    person_threshold: float
+    """Least score of a person that is asked about."""
+    object_threshold: float
+    """Least score of an object that is attended to."""
+    extend: tuple[float, float]
+    """Growth of detected persons for RoIAlign, as shares of width and height."""
+    detector: str
+    """Network of the detector."""
+    detector_classes: tuple[str, ...]
+    """Its classes before COCO's weights give their own; the first is the person."""
+    detector_short_side: int
+    """Shorter side of the image that the detector sees, in pixels."""
+    detector_max_objects: int
+    """Most objects of a key frame that it keeps."""
+    protocol: str
+    """Protocol of its evaluation."""
+
+    @classmethod
+    def from_settings(cls, settings: Mapping[str, Any]) -> "Perception":
+        """Collect it from a whole config.yaml, as plain values."""
+        frames, detector = settings["frames"], settings["detector"]
+        by_boxes = settings["data"]["source"] is None
+        return cls(
+            dataset=settings["dataset"],
+            fps=float(frames["fps"]),
+            **{key: frames[key] for key in ("short_side", "numbered", "codec", "quality")},
+            clips_per_sec=float(settings["data"]["clips_per_sec"]),
+            person_threshold=float(detector["person_threshold"]),
+            object_threshold=float(detector["object_threshold"]),
+            extend=tuple(map(float, settings["score"]["extend"])),
+            detector=detector["model"],
+            detector_classes=tuple(detector["classes"]),
+            detector_short_side=detector["short_side"],
+            detector_max_objects=detector["max_objects"],
+            protocol=settings["evaluate"]["protocol" if by_boxes else "tube_protocol"],
+        )
