@@ -169,6 +169,7 @@ class Perception:
         """Collect it from a whole config.yaml, as plain values."""
         frames, detector = settings["frames"], settings["detector"]
         by_boxes = settings["data"]["source"] is None
+        wider, taller = settings["score"]["extend"]
         return cls(
             dataset=settings["dataset"],
             fps=float(frames["fps"]),
@@ -176,7 +177,7 @@ class Perception:
             clips_per_sec=float(settings["data"]["clips_per_sec"]),
             person_threshold=float(detector["person_threshold"]),
             object_threshold=float(detector["object_threshold"]),
-            extend=tuple(map(float, settings["score"]["extend"])),
+            extend=(float(wider), float(taller)),
             detector=detector["model"],
             detector_classes=tuple(detector["classes"]),
             detector_short_side=detector["short_side"],

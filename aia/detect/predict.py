@@ -6,9 +6,9 @@ so trying another one needs no detection.
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import pandas as pd
@@ -159,13 +159,26 @@ def detect_frames(detector: Detector, frames: UInt8[np.ndarray, "frames h w 3"])
         return [Boxes(*(part.cpu() for part in result)) for result in found]
 
 
+@runtime_checkable
+class Frames(Protocol):
+    """Frames of a video by time: a frame store, or those that are held in memory."""
+
+    @property
+    def video(self) -> str:
+        """Id of the video."""
+
+    def at(self, times_sec: Float[np.ndarray, " frames"]) -> UInt8[np.ndarray, "frames h w 3"]:
+        """Read the frames nearest to some times."""
+
+
 def detect_video(
-    store: FrameStore,
+    store: Frames,
     detector: Detector,
     times_sec: Float[np.ndarray, " times"],
     *,
     max_objects: int,
     batch: int = 4,
+    tell: bool = True,
 ) -> VideoBoxes:
     """Detect boxes on a video's key frames, by time, the best of each frame first.
 
@@ -175,11 +188,15 @@ def detect_video(
         times_sec: Times of the key frames; duplicates are ignored.
         max_objects: Most objects of a frame, the best by score.
         batch: Frames of a batch.
+        tell: Log the progress.
     """
     times_sec = np.unique(times_sec)
     found: list[Boxes] = []
-    starts = range(0, len(times_sec), batch)
-    for start in progress(starts, what=f"{store.video}: batches", total=len(starts)):
+    starts: Iterable[int] = range(0, len(times_sec), batch)
+    if tell:
+        total = -(-len(times_sec) // batch)
+        starts = progress(starts, what=f"{store.video}: batches", total=total)
+    for start in starts:
         found += detect_frames(detector, store.at(times_sec[start : start + batch]))
 
     counts = [len(frame.score) for frame in found]

@@ -7,7 +7,7 @@ filled in the first pass by the network's frozen backbone; all else is from the 
 memory of objects (§6.1) is read from the detector's features.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -90,80 +90,104 @@ def score_clips(
         device=device,
         objects=_checked_bank(run, bank),
     )
-    passed: Iterable[ClipFeatures] = _first_pass(
-        model, memory, clips, stores, config=config, extend=extend, device=device, view=view
+    passes = Passes(model, memory, precision=config.precision, device=device)
+    frames = ClipFrames(
+        clips=clips,
+        stores=stores,
+        span=run.backbone.span,
+        strides=run.backbone.strides,
+        extend=config.extend if extend else (0.0, 0.0),
+        view=view,
     )
+    batches = scoring_batches(frames, batch=config.batch, workers=config.workers)
+    shown = progress(batches, what=f"{run.name}  features, batch", total=len(batches))
+    passed: Iterable[ClipFeatures] = map(passes.first, shown)
     if memory.filled_first:  # else each batch is scored as it comes
         passed = list(passed)
         say(f"{run.name}  memory pool: {len(clips)} clips of {len(seconds_of(clips))} videos")
     scores, rows = [], []
     by_key = {clip.key: clip for clip in clips}
-    for features in passed:  # second pass
-        batch, P, O, H = features
-        M = memory.read(batch, P, err=1.0, step=0).M
-        with arithmetic(device, config.precision):
-            logits = network.actions(P, O, M, H).float()
-        scores.append(_probabilities(logits[P.filled], run).float().cpu().numpy())
-        rows += _attention(model, features, M, attention_of, by_key)
+    for features in passed:
+        found, M = passes.second(features)
+        scores.append(found)
+        rows += passes.attention(features, M, wanted=attention_of, clips=by_key)
     attention_table = pd.concat(rows) if rows else pd.DataFrame()
     return ScoredBoxes(_boxes_of(clips), np.concatenate(scores)), attention_table
 
 
-def _attention(
-    model: Model,
-    features: ClipFeatures,
-    M: Slots | None,
-    wanted: Sequence[ClipKey],
-    clips: Mapping[ClipKey, ClipSample],
-) -> list[pd.DataFrame]:
-    """Build the rows of attention of the wanted clips of a batch."""
-    batch, P, O, H = features
-    interaction, memory = model.network.interaction, model.run.memory
-    places = [place for place, key in enumerate(batch.keys) if key in wanted]
-    if interaction is None or not places:
-        return []
-    slots = (P, O, M) if H is None else (P, O, M, H)
-    attention = interaction.forward_with_attention(*slots).attention
-    return [
-        attention_rows(
-            clips[batch.keys[place]],
-            {block: weights[place].cpu().numpy() for block, weights in attention.items()},
-            clips=clips,
-            reach=memory.reach if memory else 0,
-            persons_per_clip=memory.persons_per_clip if memory else 1,
-        )
-        for place in places
-    ]
+class Passes:
+    """The two passes over a batch of clips, and the memory between them.
 
+    Args:
+        model: The run and its network.
+        memory: Filled by the first pass, read by the second.
+        precision: Of the arithmetic, see `aia.network.arithmetic`.
+        device: Device of the network.
+    """
 
-def _first_pass(
-    model: Model,
-    memory: Memory,
-    clips: Sequence[ClipSample],
-    stores: Mapping[str, FrameStore],
-    *,
-    config: ScoreConfig,
-    extend: bool,
-    device: torch.device,
-    view: View,
-) -> Iterator[ClipFeatures]:
-    """Compute the features of every clip, and fill the memory with them."""
-    frames = ClipFrames(
-        clips=clips,
-        stores=stores,
-        span=model.run.backbone.span,
-        strides=model.run.backbone.strides,
-        extend=config.extend if extend else (0.0, 0.0),
-        view=view,
-    )
-    batches = scoring_batches(frames, batch=config.batch, workers=config.workers)
-    for batch in progress(batches, what=f"{model.run.name}  features, batch", total=len(batches)):
-        batch = batch.to(device)
-        with arithmetic(device, config.precision):
-            P, O, H = model.network.features(batch)
-            remembered = model.network.persons_to_remember(batch, P)
-        memory.fill(batch, remembered)
-        yield ClipFeatures(batch._replace(frames=batch.frames.new_empty(0)), P, O, H)
+    def __init__(
+        self, model: Model, memory: Memory, *, precision: str, device: torch.device
+    ) -> None:
+        self.model, self.memory = model, memory
+        self.precision, self.device = precision, device
+
+    @torch.inference_mode()
+    def first(self, batch: Batch) -> ClipFeatures:
+        """Compute the features of a batch of clips, and fill the memory with them."""
+        network = self.model.network
+        batch = batch.to(self.device)
+        with arithmetic(self.device, self.precision):
+            P, O, H = network.features(batch)
+            remembered = network.persons_to_remember(batch, P)
+        self.memory.fill(batch, remembered)
+        return ClipFeatures(batch._replace(frames=batch.frames.new_empty(0)), P, O, H)
+
+    @torch.inference_mode()
+    def second(
+        self, features: ClipFeatures
+    ) -> tuple[Float[np.ndarray, "persons classes"], Slots | None]:
+        """Compute the scores of a batch, clip after clip, and the memory M_t that it read."""
+        batch, P, O, H = features
+        M = self.memory.read(batch, P, err=1.0, step=0).M
+        with arithmetic(self.device, self.precision):
+            logits = self.model.network.actions(P, O, M, H).float()
+        found = _probabilities(logits[P.filled], self.model.run)
+        return found.float().cpu().numpy(), M
+
+    @torch.inference_mode()
+    def attention(
+        self,
+        features: ClipFeatures,
+        M: Slots | None,
+        *,
+        wanted: Container[ClipKey],
+        clips: Mapping[ClipKey, ClipSample],
+    ) -> list[pd.DataFrame]:
+        """Build the rows of attention of the wanted clips of a batch.
+
+        Args:
+            features: The batch.
+            M: The memory that it read.
+            wanted: Clips whose attention is kept.
+            clips: All clips that are remembered, and those of the batch.
+        """
+        batch, P, O, H = features
+        interaction, memory = self.model.network.interaction, self.model.run.memory
+        places = [place for place, key in enumerate(batch.keys) if key in wanted]
+        if interaction is None or not places:
+            return []
+        slots = (P, O, M) if H is None else (P, O, M, H)
+        attention = interaction.forward_with_attention(*slots).attention
+        return [
+            attention_rows(
+                clips[batch.keys[place]],
+                {block: weights[place].cpu().numpy() for block, weights in attention.items()},
+                clips=clips,
+                reach=memory.reach if memory else 0,
+                persons_per_clip=memory.persons_per_clip if memory else 1,
+            )
+            for place in places
+        ]
 
 
 def _probabilities(

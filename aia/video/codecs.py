@@ -72,7 +72,7 @@ class H264Codec:
         self._decoder: Any = None
 
     def encode(self, frames: Iterable[UInt8[np.ndarray, "height width 3"]]) -> Iterator[bytes]:
-        """Yield the bytes of each frame. `header`, which decoding needs, is set after the last."""
+        """Yield the bytes of each frame. `header`, for decoding, is set before the first."""
         height, width = self.size_hw
         encoder = av.CodecContext.create("libx264", "w")
         encoder.height, encoder.width = height + height % 2, width + width % 2
@@ -89,9 +89,10 @@ class H264Codec:
             planes = cv2.cvtColor(even, cv2.COLOR_RGB2YUV_I420)
             frame = av.VideoFrame.from_ndarray(planes, format="yuv420p")
             frame.pts = number
-            yield from map(bytes, encoder.encode(frame))
+            packets = encoder.encode(frame)
+            self.header = encoder.extradata or b""
+            yield from map(bytes, packets)
         yield from map(bytes, encoder.encode(None))
-        self.header = encoder.extradata or b""
 
     def needed(self, wanted: Int[np.ndarray, " frames"]) -> Int[np.ndarray, " pieces"]:
         """Return the frames whose bytes decoding needs: each group up to its last wanted one."""

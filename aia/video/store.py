@@ -8,7 +8,7 @@ for each read, so thousands of stores can be in use at once, and a store is pick
 import math
 import tempfile
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,7 +21,7 @@ from aia.errors import InputError
 from aia.files import atomic_path, file_digest
 from aia.log import say
 from aia.video.check import refuse_video, source_facts
-from aia.video.codecs import build_codec
+from aia.video.codecs import H264Codec, JpegCodec, build_codec
 from aia.video.decode import LATE_SEC, VideoFile
 from aia.video.layout import (
     Index,
@@ -248,17 +248,10 @@ class FrameStore:
                 f"{self.path}: frames {asked.min()} to {asked.max()} were requested, "
                 f"but there are {len(self)}, numbered from 0"
             )
-        out = np.empty((len(asked), *index.codec.size_hw, 3), dtype=np.uint8)
-        wanted, firsts, places = np.unique(asked, return_index=True, return_inverse=True)
-        if len(wanted):
-            pieces = self._pieces(index, index.codec.needed(wanted))
-            try:
-                index.codec.decode(pieces, wanted.tolist(), [out[first] for first in firsts])
-            except (ValueError, av.FFmpegError) as error:
-                raise InputError(f"{self.path}: damaged ({error}); make the store again") from None
-        for place in np.flatnonzero(firsts[places] != np.arange(len(asked))):
-            out[place] = out[firsts[places[place]]]  # requested more than once
-        return out
+        try:
+            return decoded(index.codec, asked, lambda needed: self._pieces(index, needed))
+        except (ValueError, av.FFmpegError) as error:
+            raise InputError(f"{self.path}: damaged ({error}); make the store again") from None
 
     def at(
         self, times_sec: Sequence[float] | Shaped[np.ndarray, " frames"]
@@ -289,12 +282,7 @@ class FrameStore:
 
     def nearest(self, time_sec: float) -> int:
         """Return the index of the frame nearest to a time; the earlier of two."""
-        times_sec = self._index.times_sec
-        after = int(np.clip(np.searchsorted(times_sec, time_sec), 1, max(len(times_sec) - 1, 1)))
-        before = after - 1
-        if after == len(times_sec):
-            return before
-        return after if times_sec[after] - time_sec < time_sec - times_sec[before] else before
+        return nearest_index(self._index.times_sec, time_sec)
 
     def check_settings(self, config: FramesConfig) -> None:
         """Raise an InputError if the store was made with other settings."""
@@ -356,6 +344,37 @@ class FrameStore:
                         )
                     pieces[number] = piece
         return pieces
+
+
+def decoded(
+    codec: JpegCodec | H264Codec,
+    asked: Int[np.ndarray, " frames"],
+    pieces_of: Callable[[Int[np.ndarray, " pieces"]], Mapping[int, memoryview]],
+) -> UInt8[np.ndarray, "frames height width 3"]:
+    """Decode frames in the order asked, each once.
+
+    Args:
+        codec: Codec of the pieces.
+        asked: Indices of the frames, which may repeat.
+        pieces_of: Returns the bytes of the frames of ascending indices.
+    """
+    out = np.empty((len(asked), *codec.size_hw, 3), dtype=np.uint8)
+    wanted, firsts, places = np.unique(asked, return_index=True, return_inverse=True)
+    if len(wanted):
+        pieces = pieces_of(codec.needed(wanted))
+        codec.decode(pieces, wanted.tolist(), [out[first] for first in firsts])
+    for place in np.flatnonzero(firsts[places] != np.arange(len(asked))):
+        out[place] = out[firsts[places[place]]]  # asked more than once
+    return out
+
+
+def nearest_index(times_sec: Float[np.ndarray, " frames"], time_sec: float) -> int:
+    """Return the index of the frame nearest to a time; the earlier of two."""
+    after = int(np.clip(np.searchsorted(times_sec, time_sec), 1, max(len(times_sec) - 1, 1)))
+    before = after - 1
+    if after == len(times_sec):
+        return before
+    return after if times_sec[after] - time_sec < time_sec - times_sec[before] else before
 
 
 def part_settings(config: FramesConfig) -> dict[str, float]:
