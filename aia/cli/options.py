@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from aia.config import build_section, parse_run, read_sections
+from aia.config import build_section, parse_run, read_sections, settings_folder
 from aia.files import file_digest, write_text
 
 REPOSITORY = Path(__file__).parents[2]
@@ -109,8 +109,8 @@ def _digests(files: Iterable[Path | str | None]) -> str:
 
 
 def whole_settings(given: str) -> Any:
-    """Read config.yaml of the working directory or, where there is none, of the repository."""
-    own = REPOSITORY / "config.yaml"
+    """Read config.yaml of the working directory or, where there is none, the published one."""
+    own = settings_folder() / "config.yaml"
     return read_sections(str(own) if given == "config.yaml" and not Path(given).exists() else given)
 
 

@@ -37,10 +37,12 @@ from aia.config.reading import (
     dump_yaml,
     load_settings,
     overlay,
+    packaged_settings,
     read_sections,
     read_yaml,
     run_settings,
     section,
+    settings_folder,
 )
 from aia.config.runs import (
     ENSEMBLE_PATTERN,
@@ -109,6 +111,7 @@ __all__ = [
     "build_section",
     "load_settings",
     "overlay",
+    "packaged_settings",
     "parse_row",
     "parse_run",
     "read_sections",
@@ -116,6 +119,7 @@ __all__ = [
     "read_yaml",
     "run_settings",
     "section",
+    "settings_folder",
     "suggestion",
     "with_seed",
 ]

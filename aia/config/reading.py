@@ -227,6 +227,20 @@ def read_sections(text_or_path: str) -> dict[str, Any]:
         raise InputError(f"--settings: not a JSON object: {error}") from None
 
 
+def settings_folder() -> Path:
+    """Return the folder of config.yaml and config/: the repository, or that inside a wheel."""
+    repository, packaged = Path(__file__).parents[2], Path(__file__).parent / "packaged"
+    return repository if (repository / "Snakefile").is_file() else packaged
+
+
+def packaged_settings(name: str) -> dict[str, Any]:
+    """Read config.yaml as it was published, with an overlay such as config/ava_v22.yaml."""
+    base = read_yaml(settings_folder() / "config.yaml")
+    if name == "config.yaml":
+        return base
+    return overlay(base, read_yaml(settings_folder() / name))
+
+
 def run_settings(raw: Mapping[str, Any], run: RunName) -> dict[str, Any]:
     """Return the sections that a run depends on, its variant applied, as plain values."""
     sections = ["backbones", "network", "loss", "train"]

@@ -22,7 +22,7 @@ from aia.boxes import flip
 from aia.clip import Batch, ClipSample, clip_indices, clip_offsets
 from aia.errors import InputError
 from aia.ranks import SINGLE_PROCESS, Ranks
-from aia.video.store import FrameStore
+from aia.video.store import Frames
 from aia.video.transforms import (
     AS_KEPT,
     View,
@@ -118,7 +118,7 @@ class ClipFrames(Dataset):
         self,
         *,
         clips: Sequence[ClipSample],
-        stores: Mapping[str, FrameStore],
+        stores: Mapping[str, Frames],
         span: int,
         strides: Sequence[int],
         jitter: bool = False,

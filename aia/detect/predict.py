@@ -8,7 +8,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -32,7 +32,7 @@ from aia.tables import (
 )
 from aia.tables.parquet import read_description
 from aia.video.layout import skipped_reason
-from aia.video.store import FrameStore
+from aia.video.store import Frames, FrameStore
 
 
 class VideoBoxes(NamedTuple):
@@ -157,18 +157,6 @@ def detect_frames(detector: Detector, frames: UInt8[np.ndarray, "frames h w 3"])
     with torch.inference_mode():
         found = detector.eval()(list(torch.from_numpy(frames).to(device)))
         return [Boxes(*(part.cpu() for part in result)) for result in found]
-
-
-@runtime_checkable
-class Frames(Protocol):
-    """Frames of a video by time: a frame store, or those that are held in memory."""
-
-    @property
-    def video(self) -> str:
-        """Id of the video."""
-
-    def at(self, times_sec: Float[np.ndarray, " frames"]) -> UInt8[np.ndarray, "frames h w 3"]:
-        """Read the frames nearest to some times."""
 
 
 def detect_video(

@@ -7,7 +7,8 @@ filled in the first pass by the network's frozen backbone; all else is from the 
 memory of objects (§6.1) is read from the detector's features.
 """
 
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections import ChainMap
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -110,7 +111,9 @@ def score_clips(
     for features in passed:
         found, M = passes.second(features)
         scores.append(found)
-        rows += passes.attention(features, M, wanted=attention_of, clips=by_key)
+        keys = features.batch.keys
+        wanted = {n: by_key[key] for n, key in enumerate(keys) if key in attention_of}
+        rows += passes.attention(features, M, of=wanted, clips=by_key)
     attention_table = pd.concat(rows) if rows else pd.DataFrame()
     return ScoredBoxes(_boxes_of(clips), np.concatenate(scores)), attention_table
 
@@ -132,14 +135,23 @@ class Passes:
         self.precision, self.device = precision, device
 
     @torch.inference_mode()
-    def first(self, batch: Batch) -> ClipFeatures:
-        """Compute the features of a batch of clips, and fill the memory with them."""
+    def first(self, batch: Batch, remember: Sequence[int] | None = None) -> ClipFeatures:
+        """Compute the features of a batch of clips, and fill the memory with them.
+
+        Args:
+            batch: The clips.
+            remember: Places of those that are remembered; None: all of them.
+        """
         network = self.model.network
         batch = batch.to(self.device)
         with arithmetic(self.device, self.precision):
             P, O, H = network.features(batch)
             remembered = network.persons_to_remember(batch, P)
-        self.memory.fill(batch, remembered)
+        if remember is None or len(remember) == len(batch.keys):
+            self.memory.fill(batch, remembered)
+        elif remember:
+            chosen = Slots(*(part[list(remember)] for part in remembered))
+            self.memory.fill(batch._replace(keys=[batch.keys[n] for n in remember]), chosen)
         return ClipFeatures(batch._replace(frames=batch.frames.new_empty(0)), P, O, H)
 
     @torch.inference_mode()
@@ -160,33 +172,32 @@ class Passes:
         features: ClipFeatures,
         M: Slots | None,
         *,
-        wanted: Container[ClipKey],
+        of: Mapping[int, ClipSample],
         clips: Mapping[ClipKey, ClipSample],
     ) -> list[pd.DataFrame]:
-        """Build the rows of attention of the wanted clips of a batch.
+        """Build the rows of attention of some clips of a batch.
 
         Args:
             features: The batch.
             M: The memory that it read.
-            wanted: Clips whose attention is kept.
-            clips: All clips that are remembered, and those of the batch.
+            of: The clips, by their place in the batch.
+            clips: All clips that are remembered.
         """
-        batch, P, O, H = features
+        _, P, O, H = features
         interaction, memory = self.model.network.interaction, self.model.run.memory
-        places = [place for place, key in enumerate(batch.keys) if key in wanted]
-        if interaction is None or not places:
+        if interaction is None or not of:
             return []
         slots = (P, O, M) if H is None else (P, O, M, H)
         attention = interaction.forward_with_attention(*slots).attention
         return [
             attention_rows(
-                clips[batch.keys[place]],
+                clip,
                 {block: weights[place].cpu().numpy() for block, weights in attention.items()},
-                clips=clips,
+                clips=ChainMap({clip.key: clip}, dict(clips)),
                 reach=memory.reach if memory else 0,
                 persons_per_clip=memory.persons_per_clip if memory else 1,
             )
-            for place in places
+            for place, clip in of.items()
         ]
 
 

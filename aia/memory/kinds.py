@@ -2,7 +2,8 @@
 
 Asynchronous   Ω holds features that the network computed some steps ago (AMU, §3.3)
 FrozenBank     Ω is filled once and then only read: in training by a second, frozen backbone
-               (LFB; "w/o AMU" in Table 1e), at inference by the trained network
+               (LFB; "w/o AMU" in Table 1e), at inference by the trained network, of whole videos
+               or of the last clips of a stream
 ObjectBank     features of a detector in the seconds around (§6.1; objects.py)
 NoMemory       for networks without M-Blocks
 """
@@ -18,7 +19,7 @@ from aia.clip import Batch, Slots
 from aia.config import MemoryConfig, RunName
 from aia.errors import InputError
 from aia.memory.choice import PersonDraws, remembered_persons
-from aia.memory.pool import FeaturePool, Mean, mean_age, recall
+from aia.memory.pool import FeaturePool, Mean, StreamPool, mean_age, recall
 from aia.memory.shared import pool_for
 from aia.ranks import SINGLE_PROCESS, Ranks
 
@@ -163,6 +164,7 @@ def build_memory(
     device: torch.device,
     draws: PersonDraws | None = None,
     objects: Memory | None = None,
+    stream: int | None = None,
     ranks: Ranks = SINGLE_PROCESS,
 ) -> Memory:
     """Build the memory of a run, empty.
@@ -175,6 +177,7 @@ def build_memory(
         device: Device of the network; several processes share a pool on the host.
         draws: Choice of persons in training; None at inference, where Ω is always a bank.
         objects: The bank of a run that remembers objects, which is read from files.
+        stream: Number of clips that are held, of a single video whose `seconds` are unknown.
         ranks: The processes that train together.
 
     Raises:
@@ -190,14 +193,15 @@ def build_memory(
     if name.memory == "none":
         return NoMemory()
     assert config is not None, "an M-Block needs the memory section"
-    pool = pool_for(
-        ranks,
-        device=device,
-        seconds=seconds,
-        persons_per_clip=config.persons_per_clip,
-        d=d,
-        dtype=getattr(torch, config.dtype),
-    )
+    form = {
+        "persons_per_clip": config.persons_per_clip,
+        "d": d,
+        "dtype": getattr(torch, config.dtype),
+        "device": device,
+    }
+    if stream is not None:
+        return FrozenBank(StreamPool(stream, **form), reach=config.reach)
+    pool = pool_for(ranks, seconds=seconds, **form)
     if name.memory == "amu" and draws is not None:
         return Asynchronous(pool, reach=config.reach, penalty=config.penalty, draws=draws)
     return FrozenBank(pool, reach=config.reach, draws=draws)

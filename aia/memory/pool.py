@@ -230,6 +230,48 @@ class FeaturePool:
         return _to_device_async(torch.from_numpy(index.astype(np.int64)), self.device)
 
 
+class StreamPool(FeaturePool):
+    """Ω of one video of unknown length: the last `size` clips, so that memory is bounded.
+
+    A clip that is written takes the row of the one `size` before it.
+
+    Args:
+        size: Number of clips that are held.
+        persons_per_clip, d, dtype, device: As of `FeaturePool`.
+    """
+
+    def __init__(
+        self,
+        size: int,
+        *,
+        persons_per_clip: int,
+        d: int,
+        dtype: torch.dtype = torch.float32,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        super().__init__(
+            seconds={"": (0, size - 1)},
+            persons_per_clip=persons_per_clip,
+            d=d,
+            dtype=dtype,
+            device=device,
+        )
+        self._held = np.full(size, -1, np.int64)
+
+    def rows(
+        self, keys: Sequence[ClipKey], offsets: Int[np.ndarray, " n"]
+    ) -> Int[Tensor, "clips n"]:
+        """Look up the row of each clip t + offset; 0, the empty one, of those not held."""
+        t = np.array([key.t for key in keys], np.int64)[:, None] + offsets
+        place = t % len(self._held)
+        return self._to_device(np.where(self._held[place] == t, place + 1, 0))
+
+    def check_places(self, keys: Iterable[ClipKey]) -> None:
+        """Take the rows of these clips, which are about to be written."""
+        for _, t in keys:
+            self._held[t % len(self._held)] = t
+
+
 @torch.no_grad()
 def recall(
     pool: FeaturePool,

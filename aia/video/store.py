@@ -10,7 +10,7 @@ import tempfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import av
 import numpy as np
@@ -190,6 +190,34 @@ def readable_stores(paths: Iterable[Path | str]) -> dict[str, "FrameStore"]:
     if not stores:
         raise InputError("no video is left: all of them were skipped, see above")
     return stores
+
+
+@runtime_checkable
+class Frames(Protocol):
+    """Frames of a video with random access: stored ones, or the last ones of a stream."""
+
+    @property
+    def video(self) -> str:
+        """Id of the video."""
+
+    @property
+    def size_hw(self) -> tuple[int, int]:
+        """Height and width of every frame."""
+
+    def __len__(self) -> int: ...
+
+    def nearest(self, time_sec: float) -> int:
+        """Return the index of the frame nearest to a time; the earlier of two."""
+
+    def read(
+        self, indices: Sequence[int] | Int[np.ndarray, " frames"]
+    ) -> UInt8[np.ndarray, "frames height width 3"]:
+        """Read the frames at `indices`, in this order; indices may repeat."""
+
+    def at(
+        self, times_sec: Sequence[float] | Shaped[np.ndarray, " frames"]
+    ) -> UInt8[np.ndarray, "frames height width 3"]:
+        """Read the frames nearest to some times, such as key frames."""
 
 
 class FrameStore:

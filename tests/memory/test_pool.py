@@ -14,6 +14,7 @@ from numpy.testing import assert_allclose
 from aia.clip import ClipKey, Slots
 from aia.errors import InputError
 from aia.memory import FeaturePool, mean_age, recall, trust
+from aia.memory.pool import StreamPool
 
 D = 7
 SECONDS = {"kitchen": (902, 912), "street": (5, 5), "attic": (0, 6)}
@@ -384,3 +385,28 @@ def test_what_a_host_lends_stays_until_a_slow_device_has_taken_it():
     pool.features.fill_(2.0)
     recall(pool, keys, P, err=1.0, reach=2, penalty=False, reuse=True)
     assert not (found == 2.0).any()
+
+
+def test_a_stream_reads_what_a_pool_of_the_whole_video_would():
+    reach, batch, gap = 3, 2, 2
+    size = 2 * (reach + batch + gap) + 2
+    whole = FeaturePool(seconds={"a": (0, 59)}, persons_per_clip=2, d=D)
+    stream = StreamPool(size, persons_per_clip=2, d=D)
+    seconds = [t for t in range(60) if t % 7 not in (2, 3)]  # nobody is there now and then
+    ready: list[list[ClipKey]] = []
+    for start in range(0, len(seconds), batch):
+        keys = [ClipKey("a", t) for t in seconds[start : start + batch]]
+        P = persons([1 + t % 2 for _, t in keys], most=2, seed=start)
+        for pool in (whole, stream):
+            pool.write(keys, P, loss_tag=1.0, step=0)
+        ready.append(keys)
+        while ready and ready[0][-1].t + reach < keys[0].t:
+            keys = ready.pop(0)
+            found, expected = (
+                recall(pool, keys, None, err=1.0, reach=reach, penalty=False).slots
+                for pool in (stream, whole)
+            )
+            assert torch.equal(found.filled, expected.filled)
+            assert torch.equal(found.features, expected.features)
+    assert len(stream.features) == size + 1
+    assert len(ready) < 5, "else nothing was read"
