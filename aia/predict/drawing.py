@@ -118,6 +118,7 @@ def annotate(
         if sides is not None and person.track is not None:
             sides[person.track] = side
         h, w = label.adds.shape[:2]
+        _join((x, y, x + w, y + h), corners[number], rgb, colour=colour, thick=thick, reach=size)
         under = rgb[y : y + h, x : x + w]
         under[:] = cv2.add(cv2.multiply(under, label.keeps, scale=1 / 255), label.adds)
         taken = np.concatenate([taken, [[x, y, x + w, y + h]]])
@@ -165,21 +166,40 @@ def _place(
             (x2 - w, y2),
             (x2, y1),  # at its right
             (x1 - w, y1),
-            (x1, y1 - 2 * h),  # above or below another label
-            (x1, y2 + h),
+            (x1, y1 - 2 * h - h // 3),  # above or below another label
+            (x1, y2 + h + h // 3),
             (x2, y2 - h),
             (x1 - w, y2 - h),
         ]
     ).clip(0, (width - w, height - h))
     places = np.concatenate([corners, corners + (w, h)], axis=1)
     cost = 0.03 * np.arange(len(places))
-    cost += 8 * _covered(places, taken) + _covered(places, others)
+    cost += 20 * _covered(places, taken) + _covered(places, others)
     cost += 0.5 * _covered(places, box[None])
     if before is not None:
         cost[before] -= 0.15
     side = int(cost.argmin())
     x, y = corners[side].tolist()
     return side, (x, y)
+
+
+def _join(
+    label: tuple[int, int, int, int],
+    box: tuple[tuple[int, int], tuple[int, int]],
+    rgb: UInt8[np.ndarray, "h w 3"],
+    *,
+    colour: RGB,
+    thick: int,
+    reach: int,
+) -> None:
+    """Draw a line from a label to its box where they are more than `reach` pixels apart."""
+    (x1, y1), (x2, y2) = box
+    centre = (label[0] + reach, (label[1] + label[3]) // 2)
+    end = min(max(centre[0], x1), x2), min(max(centre[1], y1), y2)
+    start = min(max(end[0], label[0]), label[2]), min(max(end[1], label[1]), label[3])
+    if max(abs(end[0] - start[0]), abs(end[1] - start[1])) > reach:
+        cv2.line(rgb, start, end, (0, 0, 0), thick + 2)
+        cv2.line(rgb, start, end, colour, thick)
 
 
 def _covered(

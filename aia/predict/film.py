@@ -268,7 +268,7 @@ def _sound(path: Path, output: Any, *, zero_sec: float) -> Iterator[Iterator[_Pa
 
 def _can_be_copied(stream: Any) -> bool:
     """Test if an mp4 takes a stream as it is."""
-    if stream.codec_context.name not in COPIED:
+    if stream.codec_context.codec.canonical_name not in COPIED:
         return False
     try:
         with av.open(io.BytesIO(), "w", format="mp4") as trial:
