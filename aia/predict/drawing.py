@@ -85,7 +85,7 @@ def annotate(
     rgb = rgb.copy()
     height, width = rgb.shape[:2]
     short = min(height, width)
-    thick = max(round(short / 240 * scale), 1)
+    thick = max(round(short / 240 * scale), 2)  # one pixel's colour is lost in a video
     size = max(round(FONT_SHARE * short * scale), SMALLEST_FONT)
     boxes = np.array([_pixels(person.xyxy, (height, width)) for person in persons], dtype=int)
     boxes = boxes.reshape(-1, 4)
@@ -225,12 +225,14 @@ def _label(
     font, pad = _font(size), max(size // 4, 2)
     bar = max(size // 6, 2)
     row = size + 2 * pad + bar
-    actions = actions[: max(most_hw[0] // row, 1)]
+    actions = actions[: max(most_hw[0] // (2 * row), 1)]  # at most half of the frame
     number = "" if track is None else str(track)
     chip = round(font.getlength(number)) + 2 * pad if number else 0
     chip = min(chip, most_hw[1])
     scores = [f"{percent / 100:.2f}" for _, percent, _ in actions]
-    beside = max((round(font.getlength(score)) for score in scores), default=0) + 3 * pad
+    beside = (
+        max((round(font.getlength(score)) for score in scores), default=0) + 2 * pad + size // 2
+    )
     room = most_hw[1] - chip - beside
     if room < 2 * size:  # a tiny frame: the score's bar must do
         beside, scores = 2 * pad, [""] * len(actions)

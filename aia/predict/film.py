@@ -211,24 +211,32 @@ def film_rate(video: VideoFile) -> Fraction:
 @contextlib.contextmanager
 def _writer(path: Path, rate: Fraction, size_hw: tuple[int, int]) -> Iterator[tuple[Any, Any]]:
     """Open an mp4 for writing, with a video stream of even sides."""
-    with av.open(
-        f"file:{path}", "w", format="mp4", options={"movflags": "+faststart"}
-    ) as container:
-        if "libx264" in av.codecs_available:
-            options = {"crf": "23", "preset": "fast", "bf": "0", "g": str(math.ceil(2 * rate))}
-            stream = container.add_stream("libx264", rate=rate, options=options)
-        else:
-            say(
-                f"{path}: PyAV has no libx264 here; encoded as MPEG-4 part 2, which browsers refuse"
-            )
-            stream = container.add_stream("mpeg4", rate=rate, options={"qscale": "3", "bf": "0"})
-        stream.height, stream.width = (side + side % 2 for side in size_hw)
-        stream.pix_fmt = "yuv420p"
-        context = stream.codec_context
-        context.time_base = 1 / rate
-        context.colorspace, context.color_range = 6, 1  # BT.601: what OpenCV converts to
-        context.thread_count = min(len(os.sched_getaffinity(0)), 8)
-        yield container, stream
+    options = {"movflags": "+faststart"}
+    try:
+        # else a colon in a relative name would end a protocol's name
+        with av.open(f"file:{path}", "w", format="mp4", options=options) as container:
+            yield container, _add_picture(container, rate, size_hw)
+    except OSError as error:
+        if isinstance(error, av.FFmpegError):  # it names the file with its protocol
+            raise OSError(error.errno, error.strerror, str(path)) from error
+        raise
+
+
+def _add_picture(container: Any, rate: Fraction, size_hw: tuple[int, int]) -> Any:
+    """Add a video stream to an mp4."""
+    if "libx264" in av.codecs_available:
+        options = {"crf": "23", "preset": "fast", "bf": "0", "g": str(math.ceil(2 * rate))}
+        stream = container.add_stream("libx264", rate=rate, options=options)
+    else:
+        say("PyAV has no libx264 here: the video is MPEG-4 part 2, which browsers do not play")
+        stream = container.add_stream("mpeg4", rate=rate, options={"qscale": "3", "bf": "0"})
+    stream.height, stream.width = (side + side % 2 for side in size_hw)
+    stream.pix_fmt = "yuv420p"
+    context = stream.codec_context
+    context.time_base = 1 / rate
+    context.colorspace, context.color_range = 6, 1  # BT.601: what OpenCV converts to
+    context.thread_count = min(len(os.sched_getaffinity(0)), 8)
+    return stream
 
 
 def _encodable(rgb: UInt8[np.ndarray, "h w 3"], number: int, rate: Fraction) -> av.VideoFrame:
