@@ -22,7 +22,7 @@ def videos_of(listed: Path | None, annotations: Sequence[Path] | None) -> list[s
 def key_frames(options: argparse.Namespace, labels: Any) -> list[Any]:
     """Read the key frames that are scored: annotated ones, or a list of seconds of each video."""
     from aia.datasets.ava import annotated_clips, listed_clips
-    from aia.tables import read_seconds
+    from aia.tables import read_seconds_by_video, seconds_for
 
     more = {"labels": labels, "excluded": options.excluded, "per_sec": options.clips_per_sec}
     if options.seconds is None and options.films is None:
@@ -34,8 +34,8 @@ def key_frames(options: argparse.Namespace, labels: Any) -> list[Any]:
     if options.attention:
         raise InputError("--attention: is kept of annotated key frames, leave --seconds out")
     videos = videos_of(options.films, [options.annotations])
-    seconds = read_seconds(options.seconds)
-    return listed_clips(videos, seconds, **more)
+    seconds = read_seconds_by_video(options.seconds)
+    return listed_clips({video: seconds_for(video, seconds) for video in videos}, **more)
 
 
 def readable_clips(

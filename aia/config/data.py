@@ -173,8 +173,8 @@ class DataConfig:
     """Person boxes on every frame (frame,id,x1,y1,x2,y2) of the only video, on which the detector
     is trained; null: none."""
     seconds: str | None
-    """Seconds of every video at which detected persons are scored, one a line (AVA's included
-    timestamps); null: the annotated ones."""
+    """Seconds at which detected persons are scored, one a line (AVA's included timestamps), or
+    lines of video,second where videos have their own; null: the annotated ones."""
     clips_per_sec: float
     """Key frames per second that have a slot of their own in the memory, at least 0.01: 1 on AVA,
     the frame rate where every frame is labelled."""

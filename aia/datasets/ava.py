@@ -5,7 +5,7 @@ may have more clips a second, up to one for each frame. Persons come from the an
 training, and scoring on ground-truth boxes) or from the detector (§4.1).
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -72,18 +72,17 @@ def annotated_clips(
 
 
 def listed_clips(
-    videos: Iterable[str],
-    times_sec: Iterable[float],
+    times_sec: Mapping[str, Iterable[float]],
     *,
     labels: ClassList,
     excluded: Path | str | None = None,
     per_sec: float = 1.0,
 ) -> list[ClipSample]:
-    """List the same key frames for each video, without persons; they need no annotation.
+    """List key frames of each video, without persons; they need no annotation.
 
     Seconds listed in `excluded` are left out.
     """
-    left_out, times_sec = read_excluded(excluded), sorted(times_sec)
+    left_out = read_excluded(excluded)
     return [
         ClipSample(
             key=clip_key(video, time_sec, per_sec=per_sec),
@@ -92,8 +91,8 @@ def listed_clips(
             persons_score=np.zeros(0, np.float32),
             labels=np.zeros((0, len(labels)), np.uint8),
         )
-        for video in sorted(videos)
-        for time_sec in times_sec
+        for video in sorted(times_sec)
+        for time_sec in sorted(times_sec[video])
         if (video, round(time_sec)) not in left_out
     ]
 

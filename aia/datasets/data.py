@@ -22,7 +22,6 @@ import pandas as pd
 from aia.config import DataConfig, EpicSourceConfig, JhmdbSourceConfig, SourceConfig
 from aia.datasets import epic55, sources
 from aia.datasets.tubes import key_frames_of, scored_tubes
-from aia.files import write_text
 from aia.labels import ClassList, read_labels, write_labels
 from aia.log import say
 from aia.tables import (
@@ -30,12 +29,13 @@ from aia.tables import (
     read_actions,
     read_excluded,
     read_objects,
-    read_seconds,
+    read_seconds_by_video,
     read_segments,
     write_annotations,
     write_excluded_table,
     write_frame_boxes,
     write_object_table,
+    write_seconds,
     write_segment_table,
     write_video_table,
 )
@@ -83,8 +83,8 @@ def write_data(
         objects = getattr(config.objects, split)
         found_objects = {split: read_objects(objects)} if objects else {}
         write_object_table(output / f"{split}_objects.parquet", found_objects)
-    seconds = read_seconds(config.seconds) if config.seconds else []
-    write_text(output / "seconds.txt", "".join(f"{second!r}\n" for second in seconds))
+    seconds = read_seconds_by_video(config.seconds) if config.seconds else {}
+    write_seconds(output / "seconds.txt", seconds)
     counts = ", ".join(f"{len(table)} of {split}" for split, table in found.rows.items())
     say(f"{output}: {len(rows)} videos, {len(labels)} classes, rows: {counts}")
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from aia.config import CheckConfig, FramesConfig
 from aia.files import write_text
 from aia.log import say
-from aia.tables import read_actions, read_seconds
+from aia.tables import read_actions, read_seconds_by_video, seconds_for
 from aia.video.check import faults, stop_or_say
 from aia.video.store import FrameStore, readable_stores
 
@@ -39,14 +39,14 @@ def check_videos(
         InputError: Videos fail the check; one message lists all of them.
     """
     needed = _seconds_of(annotations)
-    scored = read_seconds(seconds) if seconds else []
+    listed = read_seconds_by_video(seconds) if seconds else {}
     problems, rows = [], [COLUMNS]
     for video, store in sorted(readable_stores(stores).items()):
         store.check_settings(frames)
         words = faults(video, store.about, len(store), check=check)
         if video in needed:
             words += _outside(store, needed[video], "is annotated")
-        elif scored:
+        elif scored := seconds_for(video, listed):
             words += _outside(store, (scored[0], scored[-1]), "is to be scored")
         if check.as_annotated:
             words += _other_count(store, needed.get(video))

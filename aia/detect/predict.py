@@ -26,8 +26,9 @@ from aia.log import progress, say
 from aia.tables import (
     BOX_COLUMNS,
     read_actions,
-    read_seconds,
+    read_seconds_by_video,
     read_segments,
+    seconds_for,
     write_boxes,
 )
 from aia.tables.parquet import read_description
@@ -62,13 +63,13 @@ def detect_to_files(
         weights: A file of `save_detector`.
         annotations: AVA CSVs of all splits that the videos are in; their seconds are key frames.
         segments: Tables of segments; the times of their clips are key frames.
-        seconds: A list of more key frames, which need no annotation.
+        seconds: A list of more key frames (of all videos, or video,second), without annotation.
         config: Only `max_objects` is read; the network is that of the weights.
         threads: Threads on a CPU, at most the number of its cores.
     """
     device = compute_on(threads=threads)
     sources = [*map(_annotated_times, annotations), *map(key_times, segments)]
-    listed = [] if seconds is None else read_seconds(seconds)
+    listed = {} if seconds is None else read_seconds_by_video(seconds)
     detector: Detector | None = None
     weights_digest = file_digest(weights)
     for store, persons, objects in stores:
@@ -82,7 +83,8 @@ def detect_to_files(
             continue
         video = FrameStore(store)
         times_sec = [time for times in sources for time in times.get(video.video, ())]
-        key_frames = np.unique(np.array([*times_sec, *listed], np.float64))
+        times_sec += seconds_for(video.video, listed)
+        key_frames = np.unique(np.array(times_sec, np.float64))
         if not len(key_frames):
             names = ", ".join(map(str, [*annotations, *segments]))
             raise InputError(

@@ -41,7 +41,14 @@ from aia.tables.frame_boxes import (
     tubes_of,
     write_frame_boxes,
 )
-from aia.tables.lists import read_films, read_seconds, read_videos
+from aia.tables.lists import (
+    read_films,
+    read_seconds,
+    read_seconds_by_video,
+    read_videos,
+    seconds_for,
+    write_seconds,
+)
 from aia.tables.metrics import read_metrics, write_metrics
 from aia.tables.object_features import (
     ObjectFeatures,
@@ -91,11 +98,13 @@ __all__ = [
     "read_predicted_boxes",
     "read_scores",
     "read_seconds",
+    "read_seconds_by_video",
     "read_segment_table",
     "read_segments",
     "read_tracks",
     "read_video_table",
     "read_videos",
+    "seconds_for",
     "tubes_of",
     "write_annotations",
     "write_boxes",
@@ -105,6 +114,7 @@ __all__ = [
     "write_object_features",
     "write_object_table",
     "write_scores",
+    "write_seconds",
     "write_segment_table",
     "write_segments",
     "write_video_table",

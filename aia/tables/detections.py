@@ -1,29 +1,37 @@
 """Detections of actions as a stream of column blocks, from AVA's CSV or from a table of scores.
 
+`aia predict` writes AVA's columns with a header, and the class's name and the track after them.
+
 A validation split has millions of rows; the evaluator looks at each once, so they never have to
 be in memory as text or as a DataFrame.
 """
 
 from collections.abc import Collection, Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 from jaxtyping import Float, Int
+from pyarrow import csv as pa_csv
 
+from aia import lines
 from aia.errors import InputError
+from aia.files import atomic_path
+from aia.labels import ClassList
 from aia.tables import csv
 from aia.tables.annotations import ACTIONS
-from aia.tables.schema import SIDES, Cells, Data, Rows, Table, expect
-from aia.tables.scores import read_scores
+from aia.tables.schema import SIDES, TEXT, Cells, Data, Rows, Table, expect
+from aia.tables.scores import ScoreTable, read_scores
 
 _SCORE = expect(
     lambda score: (score >= 0) & (score < np.inf),
     "a number from 0 on; is it a logit, before the sigmoid?",
 )
 _DETECTIONS = Table("detections", {**ACTIONS.columns, "score": Cells(pa.float64(), _SCORE)})
+_PREDICTED = replace(_DETECTIONS, header=True).extended({"name": TEXT, "track": TEXT})
 _BOXES = 4096  # of a table of scores at once
 
 
@@ -54,6 +62,33 @@ def read_detections(
     return _from_csv(path, actions)
 
 
+def write_predictions(path: Path | str, table: ScoreTable, classes: ClassList) -> None:
+    """Write every score as a line: AVA's columns, the class's name and the track.
+
+    Numbers are as exact as in the Parquet table, so that both evaluate alike.
+    """
+    count = len(table.class_ids)
+    boxes, each = table.boxes, np.repeat(np.arange(len(table.boxes)), count)
+    names = [classes.names[classes.index[class_id]] for class_id in table.class_ids]
+    quoted = any(set(name) & set(',"\r\n') for name in names)
+    track = boxes.get("track", pd.Series(pd.NA, index=boxes.index, dtype="Int32"))
+    columns: dict[str, Any] = {
+        "video": boxes["video"].to_numpy(dtype=object)[each],
+        "second": boxes["time_sec"].to_numpy(np.float64)[each],
+        **{side: boxes[side].to_numpy(np.float32)[each] for side in SIDES},
+        "action": np.tile(np.array(table.class_ids, np.int64), len(boxes)),
+        "score": table.scores.astype(np.float32).ravel(),
+        "name": np.tile(np.array(names, dtype=object), len(boxes)),
+        "track": pa.Array.from_pandas(track.to_numpy(dtype=object)[each], type=pa.int32()),
+    }
+    options = pa_csv.WriteOptions(
+        include_header=False, quoting_style="needed" if quoted else "none"
+    )
+    with atomic_path(path) as temporary, open(temporary, "wb") as file:
+        file.write(f"{_PREDICTED.form}\n".encode())
+        pa_csv.write_csv(pa.table(columns), file, options)
+
+
 def _from_csv(path: Path | str, actions: Collection[int] | None) -> Iterator[DetectionBlock]:
     def check_actions(data: Data, rows: Rows) -> None:
         if actions:
@@ -61,7 +96,9 @@ def _from_csv(path: Path | str, actions: Collection[int] | None) -> Iterator[Det
             beyond = (action < min(actions)) | (action > max(actions))
             rows.refuse(beyond, f"action {{}} {_beyond(actions)}", action)
 
-    for batch in csv.read_blocks(path, _DETECTIONS.extended({}, check_actions)):
+    first = next(lines.rows(path), (0, []))[1] if Path(path).is_file() else []
+    form = _PREDICTED if first == list(_PREDICTED.columns) else _DETECTIONS
+    for batch in csv.read_blocks(path, form.extended({}, check_actions)):
         video = batch["video"]
         yield DetectionBlock(
             videos=tuple(video.dictionary.to_pylist()),

@@ -5,9 +5,12 @@ ava_included_timestamps_v2.2.txt.
 """
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 from aia.errors import InputError
+from aia.files import write_text
+from aia.tables.annotations import read_key_times
 from aia.tables.csv import check_file
 from aia.tables.schema import LONGEST_SEC, check_video_id
 
@@ -54,6 +57,35 @@ def read_seconds(path: Path | str) -> list[float]:
             )
         seconds.add(second)
     return sorted(seconds)
+
+
+def read_seconds_by_video(path: Path | str) -> dict[str, list[float]]:
+    """Read seconds of each video, rising: lines of `video,second`, or of seconds for all videos.
+
+    Returns:
+        The seconds of each video that is named; those for all videos under "".
+
+    Raises:
+        InputError: As of `read_seconds`.
+    """
+    if "," in _lines(path, "a list of seconds")[0][1]:
+        return read_key_times(path)
+    return {"": read_seconds(path)}
+
+
+def seconds_for(video: str, seconds: Mapping[str, list[float]]) -> list[float]:
+    """Return the seconds of one video; [] if the list has none for it."""
+    return seconds.get(video, seconds.get("", []))
+
+
+def write_seconds(path: Path | str, seconds: Mapping[str, list[float]]) -> None:
+    """Write what `read_seconds_by_video` reads; an empty file where there are none."""
+    lines = [
+        f"{video},{second!r}\n" if video else f"{second!r}\n"
+        for video, listed in seconds.items()
+        for second in listed
+    ]
+    write_text(path, "".join(lines))
 
 
 def _lines(path: Path | str, what: str) -> list[tuple[int, str]]:

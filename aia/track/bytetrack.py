@@ -1,7 +1,8 @@
 """Temporary."""
 
-import numpy as np
 from typing import Any
+
+import numpy as np
 
 
 class Tracker:

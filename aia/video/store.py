@@ -220,7 +220,7 @@ class Frames(Protocol):
         """Read the frames nearest to some times, such as key frames."""
 
 
-class FrameStore:
+class FrameStore(Frames):
     """Stored frames of a video, read on access.
 
     Raises:

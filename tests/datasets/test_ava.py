@@ -85,8 +85,8 @@ def test_an_empty_frame_is_a_clip_without_persons(tmp_path):
 def test_listed_seconds_of_listed_videos_are_clips_without_persons(tmp_path):
     (tmp_path / "excluded.csv").write_text("b,0007\nc,0005\n")
     excluded = tmp_path / "excluded.csv"
-    assert listed_clips([], [5.0], labels=LABELS) == []
-    clips = listed_clips(["b", "a"], [7.0, 5.0], labels=LABELS, excluded=excluded)
+    assert listed_clips({}, labels=LABELS) == []
+    clips = listed_clips({"b": [7.0, 5.0], "a": [7.0, 5.0]}, labels=LABELS, excluded=excluded)
     assert [clip.key for clip in clips] == [ClipKey("a", 5), ClipKey("a", 7), ClipKey("b", 5)]
     assert {clip.labels.shape for clip in clips} == {(0, 3)}
 

@@ -87,7 +87,7 @@ def assert_same_objects(ours, theirs):
 
 def test_scoring_has_the_authors_samples_with_their_boxes(golden, imported):
     """All seconds of all films are asked for, as theirs are; one sure box makes a sample."""
-    clips = listed_clips(SIZES, SECONDS, labels=LABELS)
+    clips = listed_clips(dict.fromkeys(SIZES, SECONDS), labels=LABELS)
     assert len(clips) == 1794
     clips = detected_clips(clips, files(imported / "persons"), threshold=0.8)
     clips = with_objects(clips, detected=files(imported / "objects"), threshold=0.0, most=5)
@@ -104,7 +104,7 @@ def test_scoring_has_the_authors_samples_with_their_boxes(golden, imported):
 
 def test_samples_are_in_the_authors_order_within_a_film(golden, imported):
     """Films are in the order of their list there, of their names here."""
-    clips = listed_clips(SIZES, SECONDS, labels=LABELS)
+    clips = listed_clips(dict.fromkeys(SIZES, SECONDS), labels=LABELS)
     clips = detected_clips(clips, files(imported / "persons"), threshold=0.8)
     ours = [clip.key for clip in sorted(clips, key=lambda clip: list(SIZES).index(clip.key.video))]
     assert ours == list(expected_of(golden, "val"))
@@ -140,7 +140,7 @@ def test_the_papers_threshold_of_objects_leaves_the_sure_ones(golden, imported):
 def test_frames_are_of_the_authors_seconds(golden, part):
     """They load 100 frames and keep the 64 in the middle, from the 18th on."""
     expected = expected_of(golden, part)
-    clips = listed_clips(SIZES, SECONDS, labels=LABELS)
+    clips = listed_clips(dict.fromkeys(SIZES, SECONDS), labels=LABELS)
     clips = [clip for clip in clips if clip.key in expected]
     stores = {film: FilmOfSeconds() for film in SIZES}
     frames = ClipFrames(clips=clips, stores=stores, span=64, strides=(1,))

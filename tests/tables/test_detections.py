@@ -3,7 +3,10 @@ import pandas as pd
 import pytest
 
 from aia.errors import InputError
+from aia.labels import ClassList
 from aia.tables import csv, read_detections, write_scores
+from aia.tables.detections import write_predictions
+from aia.tables.scores import ScoreTable
 
 ROW = "film,902,0.1,0.2,0.5,0.75,7,0.25\n"
 
@@ -86,3 +89,39 @@ def test_scores_of_no_box_are_refused(tmp_path):
     write_scores(path, boxes=boxes, scores=empty, class_ids=(7, 2, 5), provenance={})
     with pytest.raises(InputError, match="holds no box; did the detector find none"):
         list(read_detections(path))
+
+
+@pytest.mark.parametrize("name", ["walk", 'talk to ("self", a group)'])
+def test_predictions_are_read_as_what_their_parquet_table_is(tmp_path, name):
+    generator = np.random.default_rng(3)
+    sides = np.sort(generator.random((7, 2, 2)), axis=1).reshape(7, 4).astype(np.float32)
+    boxes = pd.DataFrame(sides, columns=["x1", "y1", "x2", "y2"]).assign(
+        video="film", time_sec=np.arange(7) / 3, score=np.float32(0.9),
+        track=pd.array([1, 2, None, 1, 2, 3, None], dtype="Int32"),
+    )  # fmt: skip
+    scores = generator.random((7, 2)).astype(np.float32) ** 9
+    classes = ClassList(ids=(7, 2), names=(name, "sit"), groups=("", ""))
+    table = ScoreTable(boxes, scores, (7, 2), {})
+    write_predictions(tmp_path / "film.csv", table, classes)
+    write_scores(
+        tmp_path / "film.parquet", boxes=boxes, scores=scores, class_ids=(7, 2), provenance={}
+    )
+    (text,), (packed,) = (
+        list(read_detections(tmp_path / f"film.{ending}")) for ending in ("csv", "parquet")
+    )
+    assert text.videos == packed.videos
+    for part in ("video", "time_sec", "action"):
+        assert getattr(text, part).tolist() == getattr(packed, part).tolist()
+    for part in ("xyxy", "score"):
+        found, expected = getattr(text, part), getattr(packed, part)
+        assert found.astype(np.float32).tolist() == expected.astype(np.float32).tolist()
+    first = (tmp_path / "film.csv").read_text().splitlines()[:2]
+    assert first[0] == "video,second,x1,y1,x2,y2,action,score,name,track"
+    assert first[1].endswith(",1")
+
+
+def test_predictions_of_nobody_are_a_header(tmp_path):
+    boxes = pd.DataFrame({n: np.zeros(0) for n in ("time_sec", "x1", "y1", "x2", "y2", "score")})
+    table = ScoreTable(boxes.assign(video=""), np.zeros((0, 1), np.float32), (7,), {})
+    write_predictions(tmp_path / "film.csv", table, ClassList((7,), ("walk",), ("",)))
+    assert len((tmp_path / "film.csv").read_text().splitlines()) == 1

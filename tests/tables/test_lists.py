@@ -1,7 +1,14 @@
 import pytest
 
 from aia.errors import InputError
-from aia.tables import read_films, read_seconds, read_videos
+from aia.tables import (
+    read_films,
+    read_seconds,
+    read_seconds_by_video,
+    read_videos,
+    seconds_for,
+    write_seconds,
+)
 
 
 def test_films_are_ids_with_or_without_an_ending_in_file_order(tmp_path):
@@ -31,6 +38,20 @@ def test_seconds_rise_and_are_each_listed_once(tmp_path):
     path = tmp_path / "seconds.txt"
     path.write_text("0904\n0902\n0904\n902.5\n")
     assert read_seconds(path) == [902, 902.5, 904]
+
+
+def test_seconds_may_be_of_all_videos_or_of_each(tmp_path):
+    path, again = tmp_path / "seconds.txt", tmp_path / "again.txt"
+    path.write_text("0904\n902.5\n")
+    assert read_seconds_by_video(path) == {"": [902.5, 904]}
+    path.write_text("b,7\na,0904\nb,2.5\nb,7\n")
+    found = read_seconds_by_video(path)
+    assert found == {"b": [2.5, 7], "a": [904]}
+    write_seconds(again, found)
+    assert read_seconds_by_video(again) == found
+    assert seconds_for("b", found) == [2.5, 7]
+    assert seconds_for("c", found) == []
+    assert seconds_for("c", {"": [1.0]}) == [1.0]
 
 
 @pytest.mark.parametrize("line", ["-1", "nan", "1e3", "9.0.2", "film,0902", "99999999"])
