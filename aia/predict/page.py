@@ -94,7 +94,8 @@ def write_page(
     boxes, track, scores = boxes.iloc[order], track[order], table.scores[order]
     time_sec, xyxy = boxes["time_sec"].to_numpy(float), _sides(boxes[list(SIDES)])
     key_times, counts = np.unique(time_sec, return_counts=True)
-    labels = _labels(track, time_sec, scores, table.class_ids, spans, least)
+    mine = spans[spans["video"].astype(str) == video_id]
+    labels = _labels(track, time_sec, scores, table.class_ids, mine, least)
     data: dict[str, Any] = {
         "video": {
             "id": video_id,
@@ -193,7 +194,8 @@ def _tracks(boxes: pd.DataFrame) -> Integer[np.ndarray, " boxes"]:
 
 def _sides(xyxy: pd.DataFrame) -> Integer[np.ndarray, "boxes 4"]:
     """Sides as whole numbers of 1/65535 frame; no box loses its area."""
-    sides = np.rint(xyxy.to_numpy(float).clip(0, 1) * _SIDE).astype(np.int64)
+    exact = xyxy.to_numpy(np.float32).astype(float)  # tables have 32 bits, attention perhaps 64
+    sides = np.rint(exact.clip(0, 1) * _SIDE).astype(np.int64)
     sides[:, :2] = sides[:, :2].clip(max=_SIDE - 1)
     sides[:, 2:] = np.maximum(sides[:, 2:], sides[:, :2] + 1)
     return sides
