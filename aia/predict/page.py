@@ -213,10 +213,12 @@ def _labels(
     labels = (scores >= least) & (track < 0)[:, None]
     position = {class_id: k for k, class_id in enumerate(class_ids)}
     rows_of = pd.Series(np.arange(len(track))).groupby(track).indices
-    for span in spans.dropna(subset=["track"]).itertuples(index=False):
-        rows = rows_of.get(int(span.track), np.zeros(0, int))
-        first, last = np.searchsorted(time_sec[rows], [span.start_sec, span.stop_sec])
-        labels[rows[first:last], position[int(span.action)]] = True
+    known = spans.dropna(subset=["track"])
+    columns = (known[name].to_numpy(float) for name in ("track", "action", "start_sec", "stop_sec"))
+    for of, action, start, stop in zip(*columns, strict=True):
+        rows = rows_of.get(int(of), np.zeros(0, int))
+        first, last = np.searchsorted(time_sec[rows], [start, stop])
+        labels[rows[first:last], position[int(action)]] = True
     return labels
 
 
@@ -253,7 +255,9 @@ def _attention(
         best["time_sec"].to_numpy(float), _sides(best[[f"target_{side}" for side in SIDES]])
     )
     best = best.assign(box=[known.get(place, -1) for place in target])
-    best = best[best["box"] >= 0].sort_values(["box", "block", "weight"], ascending=[1, 1, 0])
+    best = best[best["box"] >= 0].sort_values(
+        ["box", "block", "weight"], ascending=[True, True, False]
+    )
     slots = _places(best["slot_sec"].to_numpy(float), _sides(best[list(SIDES)]))
     more = list(dict.fromkeys(place for place in slots if place not in known))
     known |= {place: row for row, place in enumerate(more, len(time_sec))}
