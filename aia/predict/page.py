@@ -247,7 +247,8 @@ def _attention(
     A slot is a place: one of the boxes, by its row, or one of the places that are listed after
     them. Rows of persons that have no box here are left out: nobody can choose them.
     """
-    rows = rows[rows["video"].astype(str) == video_id].reset_index(drop=True)
+    heavy = rows["weight"] * _SCORE >= 0.5
+    rows = rows[heavy & (rows["video"] == video_id)].reset_index(drop=True)
     order = rows.sort_values("weight", ascending=False, kind="stable").index
     best = rows.loc[order].groupby(["time_sec", "target", "block"], observed=True).head(ATTENDED)
     known = {place: row for row, place in enumerate(_places(time_sec, xyxy))}
