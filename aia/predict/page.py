@@ -94,7 +94,8 @@ def write_page(
     boxes, track, scores = boxes.iloc[order], track[order], table.scores[order]
     time_sec, xyxy = boxes["time_sec"].to_numpy(float), _sides(boxes[list(SIDES)])
     key_times, counts = np.unique(time_sec, return_counts=True)
-    labels = _labels(track, time_sec, scores, table.class_ids, spans, least)
+    mine = spans[spans["video"].astype(str) == video_id]
+    labels = _labels(track, time_sec, scores, table.class_ids, mine, least)
     data: dict[str, Any] = {
         "video": {
             "id": video_id,
@@ -193,7 +194,8 @@ def _tracks(boxes: pd.DataFrame) -> Integer[np.ndarray, " boxes"]:
 
 def _sides(xyxy: pd.DataFrame) -> Integer[np.ndarray, "boxes 4"]:
     """Sides as whole numbers of 1/65535 frame; no box loses its area."""
-    sides = np.rint(xyxy.to_numpy(float).clip(0, 1) * _SIDE).astype(np.int64)
+    exact = xyxy.to_numpy(np.float32).astype(float)  # tables have 32 bits, attention perhaps 64
+    sides = np.rint(exact.clip(0, 1) * _SIDE).astype(np.int64)
     sides[:, :2] = sides[:, :2].clip(max=_SIDE - 1)
     sides[:, 2:] = np.maximum(sides[:, 2:], sides[:, :2] + 1)
     return sides
@@ -211,10 +213,12 @@ def _labels(
     labels = (scores >= least) & (track < 0)[:, None]
     position = {class_id: k for k, class_id in enumerate(class_ids)}
     rows_of = pd.Series(np.arange(len(track))).groupby(track).indices
-    for span in spans.dropna(subset=["track"]).itertuples(index=False):
-        rows = rows_of.get(int(span.track), np.zeros(0, int))
-        first, last = np.searchsorted(time_sec[rows], [span.start_sec, span.stop_sec])
-        labels[rows[first:last], position[int(span.action)]] = True
+    known = spans.dropna(subset=["track"])
+    columns = (known[name].to_numpy(float) for name in ("track", "action", "start_sec", "stop_sec"))
+    for of, action, start, stop in zip(*columns, strict=True):
+        rows = rows_of.get(int(of), np.zeros(0, int))
+        first, last = np.searchsorted(time_sec[rows], [start, stop])
+        labels[rows[first:last], position[int(action)]] = True
     return labels
 
 
@@ -243,7 +247,8 @@ def _attention(
     A slot is a place: one of the boxes, by its row, or one of the places that are listed after
     them. Rows of persons that have no box here are left out: nobody can choose them.
     """
-    rows = rows[rows["video"].astype(str) == video_id].reset_index(drop=True)
+    heavy = rows["weight"] * _SCORE >= 0.5
+    rows = rows[heavy & (rows["video"] == video_id)].reset_index(drop=True)
     order = rows.sort_values("weight", ascending=False, kind="stable").index
     best = rows.loc[order].groupby(["time_sec", "target", "block"], observed=True).head(ATTENDED)
     known = {place: row for row, place in enumerate(_places(time_sec, xyxy))}
@@ -251,7 +256,9 @@ def _attention(
         best["time_sec"].to_numpy(float), _sides(best[[f"target_{side}" for side in SIDES]])
     )
     best = best.assign(box=[known.get(place, -1) for place in target])
-    best = best[best["box"] >= 0].sort_values(["box", "block", "weight"], ascending=[1, 1, 0])
+    best = best[best["box"] >= 0].sort_values(
+        ["box", "block", "weight"], ascending=[True, True, False]
+    )
     slots = _places(best["slot_sec"].to_numpy(float), _sides(best[list(SIDES)]))
     more = list(dict.fromkeys(place for place in slots if place not in known))
     known |= {place: row for row, place in enumerate(more, len(time_sec))}

@@ -161,8 +161,8 @@ class Page:
         """Press a key."""
         about: dict[str, Any] = {"key": key, "modifiers": 2 * control}
         about["windowsVirtualKeyCode"] = _CODES.get(key, ord(key.upper()[0]))
-        if len(key) == 1 and not control:
-            about["text"] = key
+        if not control and (len(key) == 1 or key == "Enter"):
+            about["text"] = "\r" if key == "Enter" else key
         self.call("Input.dispatchKeyEvent", type="keyDown", **about)
         self.call("Input.dispatchKeyEvent", type="keyUp", **about)
         self.settle()
@@ -208,10 +208,8 @@ class Page:
 
     def requests(self) -> list[str]:
         """Return the addresses that the page asked for."""
-        sent = [
-            one["params"] for one in self.events if one["method"] == "Network.requestWillBeSent"
-        ]
-        return [one["request"]["url"] for one in sent]
+        sent = (one for one in self.events if one["method"] == "Network.requestWillBeSent")
+        return [one["params"]["request"]["url"] for one in sent]
 
 
 @contextmanager
