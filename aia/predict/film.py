@@ -77,7 +77,8 @@ def draw_film(
     if lacking:
         say(f"{output}: the labels' font lacks {lacking[:20]}; they are drawn as empty boxes")
     source = VideoFile(video)
-    rate = film_rate(source)
+    average_fps = source.stated_frames / source.stated_sec if source.stated_sec else 0.0
+    rate = film_rate(source.stated_fps, average_fps)
     sides: dict[int, int] = {}
     with (
         atomic_path(output) as temporary,
@@ -124,6 +125,7 @@ class Persons:
         self._tracks: list[int | None] = [None] * len(boxes)
         if "track" in boxes:
             self._tracks = [None if one < 0 else one for one in boxes["track"].fillna(-1).tolist()]
+        self._numbers = [math.inf if one is None else one for one in self._tracks]
         self._interval_sec = 1 / per_sec if per_sec else _interval_sec(self._times_sec)
         self._steps = self._make_steps()
         self._longest_sec = max((step.stop_sec - step.start_sec for step in self._steps), default=0)
@@ -134,7 +136,7 @@ class Persons:
         first = np.searchsorted(self._starts_sec, time_sec - self._longest_sec, side="left")
         last = np.searchsorted(self._starts_sec, time_sec, side="right")
         found = [step for step in self._steps[first:last] if time_sec < step.stop_sec]
-        found.sort(key=lambda step: (self._tracks[step.row] or math.inf, step.row))
+        found.sort(key=lambda step: (self._numbers[step.row], step.row))
         return [
             Person(self._box(step, time_sec), self._tracks[step.row], self._label(step, time_sec))
             for step in found
@@ -198,12 +200,15 @@ def _interval_sec(times_sec: Float[np.ndarray, " boxes"]) -> float:
     return float(apart_sec.min()) if len(apart_sec) else 1.0
 
 
-def film_rate(video: VideoFile) -> Fraction:
-    """Choose the constant rate at which a video is shown: its own one where it has one."""
-    average = video.stated_frames / video.stated_sec if video.stated_sec else 0.0
-    fps = video.stated_fps or average or 25.0
-    if fps > FASTEST_FPS and not 0.9 < average / fps < 1.1:
-        fps = min(max(average, 30.0), FASTEST_FPS)
+def film_rate(stated_fps: float, average_fps: float) -> Fraction:
+    """Choose the constant rate at which a video is shown, its own where it has one; 0: not known.
+
+    >>> film_rate(29.97002997, 29.6), film_rate(90000.0, 24.0), film_rate(2.0, 2.0)
+    (Fraction(30000, 1001), Fraction(30, 1), Fraction(6, 1))
+    """
+    fps = stated_fps or average_fps or 25.0
+    if fps > FASTEST_FPS and not 0.9 < average_fps / fps < 1.1:
+        fps = min(max(average_fps, 30.0), FASTEST_FPS)
     fps *= max(math.ceil(SLOWEST_FPS / fps - 1e-6), 1)
     return Fraction(fps).limit_denominator(1001)
 

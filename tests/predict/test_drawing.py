@@ -84,7 +84,7 @@ def test_letters_are_light_on_dark_on_any_picture(level: int) -> None:
     drawn = annotate(grey(level), [person((0.4, 0.4, 0.6, 0.9), None, names=["WWWWWWWW"])])
     label = drawn[68:76, 130:170]  # above the box
     assert label.min() < 80
-    assert label.max() > 240
+    assert label.max() > 230
 
 
 def test_a_bar_is_as_long_as_its_score() -> None:
@@ -101,10 +101,10 @@ def test_a_bar_is_as_long_as_its_score() -> None:
 def test_letters_grow_with_the_frame() -> None:
     def label_height(size_hw: tuple[int, int]) -> int:
         drawn = annotate(grey(128, size_hw), [person((0.4, 0.5, 0.6, 0.9), 7, RED)])
-        above = drawn[: round(0.49 * size_hw[0])]
+        above = drawn[: size_hw[0] // 2 - 3]  # without the box
         return int((above == RED).all(axis=2).any(axis=1).sum())
 
-    assert label_height((1080, 1920)) / label_height((540, 960)) == pytest.approx(2, abs=0.1)
+    assert label_height((1080, 1920)) / label_height((540, 960)) == pytest.approx(2, abs=0.2)
     assert label_height((1920, 1080)) == label_height((1080, 1920))
 
 
