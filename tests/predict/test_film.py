@@ -134,7 +134,9 @@ def source(tmp_path: Path) -> Path:
 
 
 def test_a_video_without_persons_shows_the_same_pictures(source: Path, tmp_path: Path) -> None:
-    draw_film(source, NOBODY, CLASSES, tmp_path / "film.mp4")
+    done_sec: list[float] = []
+    draw_film(source, NOBODY, CLASSES, tmp_path / "film.mp4", progress=done_sec.append)
+    assert done_sec == pytest.approx([k / 10 for k in range(30)])
     frames = decoded(tmp_path / "film.mp4")
     assert [number_of(rgb) for rgb in frames] == list(range(30))
     assert {rgb.shape for rgb in frames} == {(*SIZE_HW, 3)}
