@@ -34,7 +34,8 @@ CLASSES = ClassList(
 def made_up(persons: int, seconds: int) -> ScoreTable:
     """Persons who walk about, each with a key frame every second."""
     rng = np.random.default_rng(0)
-    corner = rng.uniform(0, 0.7, (seconds, persons, 2))
+    steps = rng.normal(0, 0.04, (seconds, persons, 2))
+    corner = (rng.uniform(0.1, 0.6, (persons, 2)) + steps.cumsum(axis=0)).clip(0, 0.7)
     boxes = pd.DataFrame({"video": ["film"] * (seconds * persons)})
     boxes["time_sec"] = np.repeat(np.arange(seconds, dtype=float), persons)
     for name, side in zip(("x1", "y1"), np.moveaxis(corner, 2, 0), strict=True):

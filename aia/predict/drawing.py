@@ -96,7 +96,7 @@ def annotate(
     for (first, second), colour in zip(corners, colours, strict=True):
         cv2.rectangle(rgb, first, second, colour, thick)
 
-    taken = np.empty((0, 4), dtype=int)
+    labels, taken = [], np.empty((0, 4), dtype=int)
     for number, (person, colour) in enumerate(zip(persons, colours, strict=True)):
         if person.track is None and not person.actions:
             continue
@@ -104,24 +104,25 @@ def annotate(
             (" ".join(a.name.split()), round(100 * a.score), a.rgb) for a in person.actions
         )
         label = _label(person.track, shown, colour, size, (height, width))
+        h, w = label.adds.shape[:2]
         before = None if sides is None or person.track is None else sides.get(person.track)
-        others = np.delete(boxes, number, axis=0)
         side, (x, y) = _place(
-            label.adds.shape[:2],
+            (h, w),
             boxes[number],
             (height, width),
             margin=thick // 2 + 1,
             taken=taken,
-            others=others,
+            others=np.delete(boxes, number, axis=0),
             before=before,
         )
         if sides is not None and person.track is not None:
             sides[person.track] = side
-        h, w = label.adds.shape[:2]
         _join((x, y, x + w, y + h), corners[number], rgb, colour=colour, thick=thick, reach=size)
-        under = rgb[y : y + h, x : x + w]
-        under[:] = cv2.add(cv2.multiply(under, label.keeps, scale=1 / 255), label.adds)
+        labels.append((x, y, label))
         taken = np.concatenate([taken, [[x, y, x + w, y + h]]])
+    for x, y, label in labels:  # above the lines
+        under = rgb[y : y + label.adds.shape[0], x : x + label.adds.shape[1]]
+        under[:] = cv2.add(cv2.multiply(under, label.keeps, scale=1 / 255), label.adds)
     return rgb
 
 
@@ -177,7 +178,7 @@ def _place(
     cost += 20 * _covered(places, taken) + _covered(places, others)
     cost += 0.5 * _covered(places, box[None])
     if before is not None:
-        cost[before] -= 0.15
+        cost[before] -= 0.3
     side = int(cost.argmin())
     x, y = corners[side].tolist()
     return side, (x, y)

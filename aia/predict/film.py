@@ -6,7 +6,6 @@ is copied where an mp4 can hold it.
 """
 
 import contextlib
-import io
 import math
 import os
 from collections.abc import Callable, Iterator
@@ -26,17 +25,12 @@ from aia.files import atomic_path
 from aia.labels import ClassList
 from aia.log import say
 from aia.predict.drawing import Action, Person, annotate, class_colours, missing_letters
+from aia.predict.sound import add_sound
 from aia.tables.scores import ScoreTable
-from aia.video.decode import VideoFile, open_container
+from aia.video.decode import VideoFile
 
 LONGEST_STEP = 1.5
 """A box moves between two key frames of its track that are at most so many intervals apart."""
-
-COPIED = ("aac", "mp3", "opus", "ac3", "eac3", "alac")
-"""Codecs of sound that mp4 players know; others are encoded as AAC."""
-
-AAC_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
-"""Samples a second that any AAC decoder takes."""
 
 SLOWEST_FPS = 5
 """Videos of fewer frames a second repeat each, so that boxes move and appear in time."""
@@ -77,12 +71,13 @@ def draw_film(
     if lacking:
         say(f"{output}: the labels' font lacks {lacking[:20]}; they are drawn as empty boxes")
     source = VideoFile(video)
-    rate = film_rate(source)
+    average_fps = source.stated_frames / source.stated_sec if source.stated_sec else 0.0
+    rate = film_rate(source.stated_fps, average_fps)
     sides: dict[int, int] = {}
     with (
         atomic_path(output) as temporary,
         _writer(temporary, rate, source.size_hw) as (container, stream),
-        _sound(video, container, zero_sec=source.zero_sec or 0.0) as sound,
+        add_sound(video, container, zero_sec=source.zero_sec or 0.0) as sound,
     ):
         waiting = next(sound, None)
         frames = source.frames(fps=float(rate), short_side=min(source.size_hw))
@@ -124,6 +119,7 @@ class Persons:
         self._tracks: list[int | None] = [None] * len(boxes)
         if "track" in boxes:
             self._tracks = [None if one < 0 else one for one in boxes["track"].fillna(-1).tolist()]
+        self._numbers = [math.inf if one is None else one for one in self._tracks]
         self._interval_sec = 1 / per_sec if per_sec else _interval_sec(self._times_sec)
         self._steps = self._make_steps()
         self._longest_sec = max((step.stop_sec - step.start_sec for step in self._steps), default=0)
@@ -134,7 +130,7 @@ class Persons:
         first = np.searchsorted(self._starts_sec, time_sec - self._longest_sec, side="left")
         last = np.searchsorted(self._starts_sec, time_sec, side="right")
         found = [step for step in self._steps[first:last] if time_sec < step.stop_sec]
-        found.sort(key=lambda step: (self._tracks[step.row] or math.inf, step.row))
+        found.sort(key=lambda step: (self._numbers[step.row], step.row))
         return [
             Person(self._box(step, time_sec), self._tracks[step.row], self._label(step, time_sec))
             for step in found
@@ -198,12 +194,15 @@ def _interval_sec(times_sec: Float[np.ndarray, " boxes"]) -> float:
     return float(apart_sec.min()) if len(apart_sec) else 1.0
 
 
-def film_rate(video: VideoFile) -> Fraction:
-    """Choose the constant rate at which a video is shown: its own one where it has one."""
-    average = video.stated_frames / video.stated_sec if video.stated_sec else 0.0
-    fps = video.stated_fps or average or 25.0
-    if fps > FASTEST_FPS and not 0.9 < average / fps < 1.1:
-        fps = min(max(average, 30.0), FASTEST_FPS)
+def film_rate(stated_fps: float, average_fps: float) -> Fraction:
+    """Choose the constant rate at which a video is shown, its own where it has one; 0: not known.
+
+    >>> film_rate(29.97002997, 29.6), film_rate(90000.0, 24.0), film_rate(2.0, 2.0)
+    (Fraction(30000, 1001), Fraction(30, 1), Fraction(6, 1))
+    """
+    fps = stated_fps or average_fps or 25.0
+    if fps > FASTEST_FPS and not 0.9 < average_fps / fps < 1.1:
+        fps = min(max(average_fps, 30.0), FASTEST_FPS)
     fps *= max(math.ceil(SLOWEST_FPS / fps - 1e-6), 1)
     return Fraction(fps).limit_denominator(1001)
 
@@ -247,123 +246,6 @@ def _encodable(rgb: UInt8[np.ndarray, "h w 3"], number: int, rate: Fraction) -> 
     frame = av.VideoFrame.from_ndarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2YUV_I420), format="yuv420p")
     frame.pts, frame.time_base = number, 1 / rate
     return frame
-
-
-class _Packet(NamedTuple):
-    time_sec: float
-    packet: Any
-
-
-@contextlib.contextmanager
-def _sound(path: Path, output: Any, *, zero_sec: float) -> Iterator[Iterator[_Packet]]:
-    """Add a video's best audio stream to an mp4, and yield an iterator over its packets."""
-    with open_container(path) as source:
-        stream = source.streams.best("audio")
-        if stream is None:
-            yield iter(())
-        elif stream.codec_context is None or not stream.codec_context.sample_rate:
-            say(f"{path}: its sound cannot be decoded; the annotated video has none")
-            yield iter(())
-        elif _can_be_copied(stream):
-            target = output.add_stream_from_template(stream)
-            yield _copied(source, stream, target, zero_sec=zero_sec)
-        else:
-            rate = stream.codec_context.sample_rate
-            target = output.add_stream("aac", rate=rate if rate in AAC_RATES else 48000)
-            target.layout = "mono" if stream.codec_context.channels == 1 else "stereo"
-            yield _encoded(source, stream, target, zero_sec=zero_sec)
-
-
-def _can_be_copied(stream: Any) -> bool:
-    """Test if an mp4 takes a stream as it is."""
-    if stream.codec_context.codec.canonical_name not in COPIED:
-        return False
-    try:
-        with av.open(io.BytesIO(), "w", format="mp4") as trial:
-            trial.add_stream_from_template(stream)
-            trial.start_encoding()
-    except (av.FFmpegError, ValueError):  # such as mp3 of 8 kHz
-        return False
-    return True
-
-
-def _copied(source: Any, stream: Any, target: Any, *, zero_sec: float) -> Iterator[_Packet]:
-    """Yield the packets of a stream, on the clock whose 0 is the file's start."""
-    shift = round(zero_sec / stream.time_base)
-    last = -math.inf
-    for packet in _packets(source, stream):
-        if packet.dts is None or packet.dts <= last:  # the last one is empty
-            continue
-        last = packet.dts
-        packet.pts = (packet.dts if packet.pts is None else packet.pts) - shift
-        packet.dts -= shift
-        packet.stream = target
-        yield _Packet(float(packet.dts * stream.time_base), packet)
-
-
-def _encoded(source: Any, stream: Any, target: Any, *, zero_sec: float) -> Iterator[_Packet]:
-    """Yield a stream as AAC, from the file's start on; silence fills its gaps."""
-    graph: Any = None
-    for frame in _sound_frames(source, stream):
-        if graph is None:
-            graph = _resampler(frame, target)
-        tick = Fraction(1, frame.sample_rate)
-        if frame.time is not None:
-            frame.pts = round((frame.time - zero_sec) / tick)
-        frame.time_base = tick
-        graph.push(frame)
-        yield from _drained(graph, target)
-    if graph is not None:
-        graph.push(None)
-        yield from _drained(graph, target)
-        yield from _timed(target.encode(None))
-
-
-def _resampler(frame: Any, target: Any) -> Any:
-    """Make a filter that converts sound to what an encoder takes, continuous from time 0 on."""
-    graph = av.filter.Graph()
-    begin = graph.add_abuffer(
-        sample_rate=frame.sample_rate,
-        format=frame.format.name,
-        layout=frame.layout.name,
-        time_base=Fraction(1, frame.sample_rate),
-    )
-    fill = graph.add("aresample", f"{target.rate}:async=1:first_pts=0")
-    to = f"sample_fmts=fltp:channel_layouts={target.layout.name}"
-    graph.link_nodes(begin, fill, graph.add("aformat", to), graph.add("abuffersink")).configure()
-    return graph
-
-
-def _drained(graph: Any, target: Any) -> Iterator[_Packet]:
-    """Encode what a filter has ready."""
-    while True:
-        try:
-            frame = graph.pull()
-        except (av.BlockingIOError, av.EOFError):
-            return
-        yield from _timed(target.encode(frame))
-
-
-def _timed(packets: list[Any]) -> Iterator[_Packet]:
-    for packet in packets:
-        yield _Packet(float(packet.dts * packet.time_base), packet)
-
-
-def _sound_frames(source: Any, stream: Any) -> Iterator[Any]:
-    """Yield the frames of sound that can be decoded."""
-    for packet in _packets(source, stream):
-        try:
-            yield from packet.decode()
-        except av.EOFError:
-            return
-        except av.FFmpegError:
-            continue
-
-
-def _packets(source: Any, stream: Any) -> Iterator[Any]:
-    """Yield a stream's packets up to the end, or up to where the file is damaged."""
-    with contextlib.suppress(av.FFmpegError, IndexError):
-        yield from source.demux(stream)
 
 
 def moving_picture(
