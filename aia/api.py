@@ -26,6 +26,7 @@ from aia.predict.folder import predict_video
 from aia.predict.model import ActionDetector, load_action_detector
 from aia.predict.prediction import Prediction
 from aia.predict.sources import video_id
+from aia.video.decode import VideoFile
 from aia.video.transforms import extend_boxes, resize, resize_size_hw
 
 Boxes = Float[np.ndarray, "boxes 4"]
@@ -85,6 +86,7 @@ class Predictor:
         *,
         per_sec: float = 1.0,
         times_sec: Sequence[float] | None = None,
+        track_per_sec: float | None = None,
         attention: bool = False,
     ) -> Prediction:
         """Predict a video: an iterable of moments, each with all persons of a key frame.
@@ -93,6 +95,8 @@ class Predictor:
             video: A video file.
             per_sec: Key frames of a second.
             times_sec: Times of the key frames, instead.
+            track_per_sec: Frames of a second in which persons are followed; None: 5, or 0 where
+                the detector is slow.
             attention: Keep what each person attended to, for `Prediction.attention`.
 
         Raises:
@@ -100,10 +104,11 @@ class Predictor:
         """
         return predict_video(
             self.who,
-            video,
+            VideoFile(video),
             name=video_id(Path(video)),
             per_sec=per_sec,
             times_sec=times_sec,
+            track_per_sec=track_per_sec,
             attention=attention,
         )
 

@@ -2,6 +2,7 @@
 
 Exit status: 0 done, 2 bad arguments or input (one clear message), 1 anything else.
 
+    predict.py      videos to what each person does
     sources.py      embedded data set, downloads, annotations, frames
     boxes.py        persons and objects
     training.py     training
@@ -27,7 +28,18 @@ from collections.abc import Sequence
 from typing import Any
 
 from aia import log
-from aia.cli import boxes, costs, figures, numbers, scores, sources, training, upkeep, weights
+from aia.cli import (
+    boxes,
+    costs,
+    figures,
+    numbers,
+    predict,
+    scores,
+    sources,
+    training,
+    upkeep,
+    weights,
+)
 from aia.errors import InputError
 from aia.files import VanishedError
 
@@ -98,6 +110,7 @@ def _refusal(error: BaseException) -> Any:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="aia", description=__doc__.split("\n")[0])
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for part in (sources, boxes, training, scores, numbers, costs, weights, upkeep, figures):
+    parts = (sources, boxes, training, scores, predict, numbers, costs, weights, upkeep, figures)
+    for part in parts:
         part.add_parsers(commands)
     return parser

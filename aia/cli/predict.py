@@ -33,6 +33,8 @@ def add_parsers(commands: Any) -> None:
     seen.add_argument(
         "--per-second", type=float, default=1.0, help="key frames a second (default: 1)"
     )
+    track = "frames a second in which persons are followed (default: 5; 0: key frames alone)"
+    seen.add_argument("--track-per-second", type=float, metavar="N", help=track)
     seconds = "key frames instead: a second a line for all videos, or video,second"
     seen.add_argument("--seconds", type=Path, metavar="FILE", help=seconds)
     persons = "least score of a person (without: the model's, mostly 0.8)"
@@ -101,6 +103,7 @@ def predict(options: argparse.Namespace) -> int:
         PredictOptions(
             per_sec=options.per_second,
             times_sec=read_seconds_by_video(options.seconds) if options.seconds else {},
+            track_per_sec=options.track_per_second,
             start_at=options.action_threshold,
             stop_below=options.stop_below,
             gap_sec=options.gap,
@@ -131,6 +134,8 @@ def _check(options: argparse.Namespace) -> None:
         )
     if not 0 < options.per_second <= 60:
         raise InputError(f"--per-second: {options.per_second:g}, expected more than 0, at most 60")
+    if not 0 <= (options.track_per_second or 0) <= 60:
+        raise InputError(f"--track-per-second: {options.track_per_second:g}, expected 0 to 60")
     for name in ("gap", "smooth"):
         if not 0 <= getattr(options, name) < float("inf"):
             raise InputError(f"--{name}: {getattr(options, name):g}, expected seconds, 0 or more")

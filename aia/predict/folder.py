@@ -32,6 +32,8 @@ from aia.video.transforms import resize_size_hw
 
 PLAYED = {"h264", "vp8", "vp9", "av1"}
 """Codecs that browsers play, in 8 bits."""
+LARGE_SIDE = 400
+"""Pixels of a detector's shorter side from which on a frame takes long on a CPU."""
 _FREQUENT = 3  # actions of a video that the index names
 
 
@@ -43,6 +45,8 @@ class PredictOptions:
     """Key frames of a second."""
     times_sec: Mapping[str, Sequence[float]] = field(default_factory=dict)
     """Key frames of single videos instead, rising; those of "" hold for all others."""
+    track_per_sec: float | None = None
+    """Frames of a second in which persons are followed; None: `usual_track_rate`."""
     start_at: float = 0.5
     """Score from which on an action begins, and is shown."""
     stop_below: float = 0.3
@@ -65,34 +69,36 @@ class Predicted(NamedTuple):
     duration_sec: float
 
 
-def predict_video(
-    who: ActionDetector,
-    video: Path | str,
-    *,
-    name: str,
-    per_sec: float = 1.0,
-    times_sec: Sequence[float] | None = None,
-    attention: bool = False,
-) -> Prediction:
-    """Predict one video; moments are computed as they are asked for.
+def usual_track_rate(who: ActionDetector) -> float:
+    """Return how often a second persons are looked for between key frames: 5 times, if cheap.
 
-    Raises:
-        InputError: The video is missing, cannot be read, or ends before its key frames.
+    A large detector on a CPU takes seconds for a frame: there, key frames alone follow them.
     """
-    return _predicted(
-        who, VideoFile(video), name=name, per_sec=per_sec, times_sec=times_sec, attention=attention
-    )
+    cheap = who.device.type != "cpu" or who.detector.short_side < LARGE_SIDE
+    return 5.0 if cheap else 0.0
 
 
-def _predicted(
+def predict_video(
     who: ActionDetector,
     file: VideoFile,
     *,
     name: str,
-    per_sec: float,
-    times_sec: Sequence[float] | None,
-    attention: bool,
+    per_sec: float = 1.0,
+    times_sec: Sequence[float] | None = None,
+    track_per_sec: float | None = None,
+    attention: bool = False,
 ) -> Prediction:
+    """Predict one video; moments are computed as they are asked for.
+
+    Args:
+        who: Network, detector and rules.
+        file: The video.
+        name: Its id.
+        per_sec: Key frames of a second.
+        times_sec: Times of the key frames, rising, instead.
+        track_per_sec: Frames of a second in which persons are followed; None: `usual_track_rate`.
+        attention: Keep what each person attended to.
+    """
     sees, span_sec = who.perception, who.model.run.backbone.span / who.perception.fps
     if 0 < file.stated_sec < span_sec:
         say(
@@ -106,6 +112,7 @@ def _predicted(
         size_hw=resize_size_hw(file.size_hw, sees.short_side),
         per_sec=per_sec,
         times_sec=times_sec,
+        track_per_sec=usual_track_rate(who) if track_per_sec is None else track_per_sec,
         attention=attention,
     )
     return Prediction(scorer, video=name, classes=who.model.run.classes, provenance=who.provenance)
@@ -159,15 +166,20 @@ def _one(who: ActionDetector, source: Source, output: Path, options: PredictOpti
     times = options.times_sec.get(source.id, options.times_sec.get(""))
     provenance = dict(who.provenance) | {
         "source": video.name,
-        "made_of": _made_of(who, video, options.per_sec, times),
+        "made_of": _made_of(who, video, options, times),
     }
     found = _existing(paths["scores"], provenance["made_of"], overwrite=options.overwrite)
     fresh = found is None
     if found is None:
-        prediction = _predicted(
-            who, file, name=source.id, per_sec=options.per_sec, times_sec=times,
+        prediction = predict_video(
+            who,
+            file,
+            name=source.id,
+            per_sec=options.per_sec,
+            times_sec=times,
+            track_per_sec=options.track_per_sec,
             attention=options.page,
-        )  # fmt: skip
+        )
         _told(prediction, file)
         found = prediction.table()
         attention = prediction.attention()
@@ -239,13 +251,14 @@ def _paths(output: Path, name: str) -> dict[str, Path]:
 
 
 def _made_of(
-    who: ActionDetector, video: Path, per_sec: float, times_sec: Sequence[float] | None
+    who: ActionDetector, video: Path, options: PredictOptions, times_sec: Sequence[float] | None
 ) -> str:
     """Hash what the scores of a video depend on."""
     what = {
         "video": file_digest(video),
         "by": dict(who.provenance),
-        "key frames": per_sec if times_sec is None else list(times_sec),
+        "key frames": options.per_sec if times_sec is None else list(times_sec),
+        "tracks": options.track_per_sec,
         "precision": who.precision,
     }
     return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()

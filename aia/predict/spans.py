@@ -110,7 +110,8 @@ def write_spans(path: Path | str, spans: pd.DataFrame) -> None:
 
 def read_spans(path: Path | str) -> pd.DataFrame:
     """Read what `write_spans` wrote."""
-    return pd.read_csv(path, dtype={"video": str, "name": str, "track": "Int32"})
+    spans = pd.read_csv(path, dtype={"video": str, "name": str})
+    return spans.astype({"track": "Int32"})
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ so that its scores are those of the whole video. Live, it is scored with the pas
 """
 
 import itertools
+import math
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -86,6 +87,8 @@ class VideoScorer:
         size_hw: Their size.
         per_sec: Key frames of a second.
         times_sec: Times of the key frames, rising, instead of `per_sec`.
+        track_per_sec: Frames of a second in which persons are detected to follow them from one
+            key frame to the next; 0: in key frames alone.
         batch: Key frames that are computed together.
         live: Score at once, with the past alone.
         attention: Keep what each person attended to.
@@ -100,6 +103,7 @@ class VideoScorer:
         size_hw: tuple[int, int],
         per_sec: float = 1.0,
         times_sec: Sequence[float] | None = None,
+        track_per_sec: float = 0.0,
         batch: int = BATCH,
         live: bool = False,
         attention: bool = False,
@@ -126,6 +130,7 @@ class VideoScorer:
         )
         self.passes = Passes(who.model, memory, precision=who.precision, device=who.device)
         self.tracker = Tracker(high=sees.person_threshold)
+        self.track_per_sec, self.tracked_sec = track_per_sec, 0.0
         self.waiting: deque[_Chunk] = deque()
         self.held: dict[ClipKey, ClipSample] = {}
 
@@ -200,19 +205,22 @@ class VideoScorer:
 
     def _detect(self, times_sec: Sequence[float]) -> _Chunk:
         sees, run = self.who.perception, self.who.model.run
+        looked_at = sorted([*times_sec, *self._between(times_sec)])
         found = detect_video(
             self.window,
             self.who.detector,
-            np.array(times_sec, np.float64),
+            np.array(looked_at, np.float64),
             max_objects=sees.detector_max_objects,
             tell=False,
         )
         chunk = _Chunk([], [], [])
-        for place, time_sec in enumerate(times_sec):
+        for time_sec in looked_at:
             persons = found.persons[found.persons["time_sec"] == time_sec]
             xyxy = persons[list(SIDES)].to_numpy(np.float32)
             score = persons["score"].to_numpy(np.float32)
             tracks = self.tracker.update(time_sec, xyxy, score)
+            if time_sec not in times_sec:
+                continue
             kept = score >= sees.person_threshold
             objects = found.objects[found.objects["time_sec"] == time_sec]
             objects = objects[objects["score"] >= sees.object_threshold]
@@ -231,8 +239,20 @@ class VideoScorer:
             )
             chunk.tracks.append(tracks[kept])
             if kept.any():
-                chunk.asked.append(place)
+                chunk.asked.append(len(chunk.clips) - 1)
         return chunk
+
+    def _between(self, times_sec: Sequence[float]) -> list[float]:
+        """List the times before some key frames, and after the last ones, that help to track."""
+        if not self.track_per_sec:
+            return []
+        step_sec, keys = 1 / self.track_per_sec, np.array(times_sec)
+        first = math.floor(self.tracked_sec * self.track_per_sec + 1e-6) + 1
+        stop = math.ceil(keys[-1] * self.track_per_sec - 1e-6)
+        grid = np.arange(first, max(stop, first)) * step_sec
+        self.tracked_sec = float(keys[-1])
+        away = np.abs(grid[:, None] - keys).min(axis=1, initial=np.inf) > 0.4 * step_sec
+        return grid[away].tolist()
 
     def _scored(self, until: int | None) -> Iterator[Moment]:
         """Score the chunks whose memory is there; `until` is its newest clip, None: the end."""

@@ -12,10 +12,10 @@ from jaxtyping import Int, Shaped, UInt8
 
 from aia.video.codecs import GROUP, H264Codec, JpegCodec
 from aia.video.decode import TimedFrame
-from aia.video.store import Frames, decoded, nearest_index
+from aia.video.store import decoded, nearest_index
 
 
-class FrameWindow(Frames):
+class FrameWindow:
     """Frames of a video from the first that is needed to the last that was read.
 
     Indices count from the video's first frame, as in a frame store.

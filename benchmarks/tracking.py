@@ -1,0 +1,69 @@
+"""IDF1 and switches of the tracker on persons whose boxes and identities are known.
+
+    python -m benchmarks.tracking ../shared/data/pets09/tracks.csv --fps 10
+
+prints a line for each number of key frames a second and each disturbance of the boxes.
+"""
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from aia.tables.annotations import read_tracks
+from aia.track.bytetrack import Tracker
+from aia.track.score import identity_of
+
+SIDES = ["x1", "y1", "x2", "y2"]
+
+
+def disturbed(tracks: pd.DataFrame, *, seed: int) -> pd.DataFrame:
+    """Move the boxes, leave out a tenth, lower some scores, add false ones, from a seed."""
+    rng = np.random.default_rng(seed)
+    boxes = tracks[rng.random(len(tracks)) > 0.1].reset_index(drop=True)
+    size = (boxes[["x2", "y2"]].to_numpy() - boxes[["x1", "y1"]].to_numpy()).repeat(2, axis=0)
+    moved = boxes[SIDES] + rng.normal(0, 0.04, (len(boxes), 4)) * size.reshape(-1, 4)
+    boxes[SIDES] = moved
+    boxes["score"] = np.where(rng.random(len(boxes)) < 0.15, 0.3, 0.9)
+    false = boxes.sample(len(boxes) // 20, random_state=seed).assign(id=-1, score=0.6)
+    false[["x1", "x2"]] += 0.3
+    return pd.concat([boxes, false]).sort_values("frame", kind="stable", ignore_index=True)
+
+
+def track(boxes: pd.DataFrame, *, fps: float, make: Callable[[], Tracker] = Tracker) -> np.ndarray:
+    """Number the boxes of a video, frame after frame."""
+    tracker, numbers = make(), np.full(len(boxes), -1)
+    for frame, rows in boxes.groupby("frame", sort=True):
+        found = tracker.update(
+            float(frame) / fps, rows[SIDES].to_numpy(float), rows["score"].to_numpy(float)
+        )
+        numbers[rows.index] = found
+    return numbers
+
+
+def cases(path: Path, *, fps: float) -> dict[str, pd.DataFrame]:
+    """Key frames at several rates, with exact and with disturbed boxes."""
+    exact = read_tracks(path).assign(score=0.9)
+    exact = exact.sort_values("frame", kind="stable", ignore_index=True)
+    found = {}
+    for name, boxes in (("exact", exact), ("disturbed", disturbed(exact, seed=0))):
+        for rate in (10, 5, 2, 1):
+            kept = boxes[boxes["frame"] % round(fps / rate) == 0]
+            found[f"{name}, {rate} a second"] = kept.reset_index(drop=True)
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("tracks", type=Path)
+    parser.add_argument("--fps", type=float, default=10.0)
+    options = parser.parse_args()
+    for name, boxes in cases(options.tracks, fps=options.fps).items():
+        found = identity_of(boxes["id"].to_numpy(), track(boxes, fps=options.fps))
+        print(f"{name:26} {len(boxes):5} boxes  IDF1 {found.idf1:.3f}  switches {found.switches}")
+
+
+if __name__ == "__main__":
+    main()
