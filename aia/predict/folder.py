@@ -208,6 +208,7 @@ def _one(who: ActionDetector, source: Source, output: Path, options: PredictOpti
         write_predictions(paths["csv"], found, classes)
     if options.film and (fresh or not paths["film"].exists()):
         pace = Pace(total=max(1, round(duration_sec)))
+        pace.due()
 
         def drawn(done_sec: float) -> None:
             if pace.due():
