@@ -23,7 +23,7 @@ CONFIG = read_yaml(REPOSITORY / "config.yaml")
 
 
 class Seeing(Detector):
-    """A detector whose boxes follow from a frame's pixels alone: up to four persons, six objects."""
+    """A detector whose boxes follow from a frame's pixels alone."""
 
     def __init__(self) -> None:
         nn.Module.__init__(self)
