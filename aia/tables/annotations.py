@@ -66,6 +66,29 @@ def read_actions(path: Path | str, *, labels: ClassList | None = None) -> pd.Dat
         frame without any action: its box is NaN, its action -1; these rows come last. Person is
         -1 where the file has no such column.
     """
+    data, marked, table = _checked_actions(path, labels)
+    frame = csv.frame_of(data, ACTION_COLUMNS[: data.num_columns])
+    if "person" in frame:
+        frame["person"] = _one_a_box(frame, csv.rows_of(path, table))
+    else:
+        frame["person"] = -1
+    if not marked.num_rows:
+        return frame
+    rows = csv.frame_of(marked, ("video", "time_sec")).reindex(columns=list(ACTION_COLUMNS))
+    rows = rows.fillna({"action": -1, "person": -1}).astype(frame.dtypes)
+    return pd.concat([frame, rows], ignore_index=True) if len(frame) else rows
+
+
+def read_annotated_videos(path: Path | str) -> set[str]:
+    """Read the ids of videos, with all checks of `read_actions` and nothing logged."""
+    data, marked, _ = _checked_actions(path, None)
+    return {*data["video"].unique().to_pylist(), *marked["video"].to_pylist()}
+
+
+def _checked_actions(
+    path: Path | str, labels: ClassList | None
+) -> tuple[pa.Table, pa.Table, Table]:
+    """Return the boxes, the key frames without one, and the form of the file."""
     csv.check_file(path, ACTIONS.what)
     table = ACTIONS
     if len(csv.first_cells(path)) != len(table.columns):
@@ -74,20 +97,14 @@ def read_actions(path: Path | str, *, labels: ClassList | None = None) -> pd.Dat
         table = table.extended({}, among(labels, "action", " AVA counts from 1"))
     markers: list[list[str]] = []
     data = csv.read_table(path, table, markers)
-    frame = csv.frame_of(data, ACTION_COLUMNS[: data.num_columns])
-    if "person" in frame:
-        frame["person"] = _one_a_box(frame, csv.rows_of(path, table))
-    else:
-        frame["person"] = -1
-    if not markers:
-        return frame
-    empty = pa.table(
-        {"video": [video for video, _ in markers], "second": [float(text) for _, text in markers]}
+    marked = pa.table(
+        {
+            "video": pa.array([video for video, _ in markers], pa.string()),
+            "second": pa.array([float(text) for _, text in markers], pa.float64()),
+        }
     )
-    KEY_TIMES.check(empty, csv.rows_of(path, table, markers=True))
-    rows = csv.frame_of(empty, ("video", "time_sec")).reindex(columns=list(ACTION_COLUMNS))
-    rows = rows.fillna({"action": -1, "person": -1}).astype(frame.dtypes)
-    return pd.concat([frame, rows], ignore_index=True) if len(frame) else rows
+    KEY_TIMES.check(marked, csv.rows_of(path, table, markers=True))
+    return data, marked, table
 
 
 def _one_a_box(frame: pd.DataFrame, rows: Rows) -> pd.Series:

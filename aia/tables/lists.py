@@ -7,11 +7,10 @@ ava_included_timestamps_v2.2.txt.
 import re
 from pathlib import Path
 
+from aia.config import is_video_name
 from aia.errors import InputError
 from aia.tables.csv import check_file
 from aia.tables.schema import LONGEST_SEC, check_video_id
-
-_ENDING = re.compile(r"\.(mp4|mkv|webm|avi|mov|m4v|mpe?g)$", re.IGNORECASE)
 
 
 def read_videos(path: Path | str) -> list[str]:
@@ -22,7 +21,7 @@ def read_videos(path: Path | str) -> list[str]:
     """
     videos: dict[str, int] = {}
     for number, line in _lines(path, "a list of videos"):
-        video = _ENDING.sub("", line)
+        video = line.rpartition(".")[0] if is_video_name(line) else line
         check_video_id(video, f"{path}, line {number}")
         if video in videos:
             raise InputError(
