@@ -44,6 +44,14 @@ class Matches(NamedTuple):
     dropped: int
     """Number of detections of classes that are not evaluated."""
 
+    def repeated(self) -> int:
+        """Count detections with the key frame, box and class of an earlier one."""
+        boxes = pd.DataFrame(self.shapes_xyxy)
+        box = boxes.groupby(list(boxes), sort=False).ngroup().to_numpy(np.int64)
+        key = self.frame.astype(np.int64) * (len(boxes) + 1) + box[self.shape]
+        key = key * len(self.class_ids) + self.class_index
+        return int(pd.Series(key).duplicated().sum())
+
 
 class _Part(NamedTuple):
     """Part of `Matches` from one block of detections."""

@@ -164,7 +164,7 @@ def test_a_view_in_the_size_as_kept_is_the_score_that_there_is_anyway() -> None:
         (
             "val.csv",
             "films/a.mp4,1,0,0,1,1,1,0\n",
-            "val.csv, line 1: video id is 'films/a.mp4', expected",
+            "line 1: video id is 'films/a.mp4', expected",
         ),
         ("val.csv", f"{'a' * 200},1,0,0,1,1,7,0\n", "200 characters, expected at most 180"),
         ("test.txt", None, "test.txt"),
