@@ -26,9 +26,14 @@ def read_proposals(path: Path | str) -> tuple[pd.DataFrame, int]:
     Raises:
         InputError: It is another pickle, or a row is wrong.
     """
-    found = read_pickle(Path(path))
+    found = read_pickle(Path(path), encoding="latin1")
     if not isinstance(found, dict):
         raise InputError(f"{path}: a pickle of a {type(found).__name__}, expected a dictionary")
+    if not found:
+        raise InputError(
+            f"{path}: an empty dictionary, expected 'video,second' and its rows as mmaction2's "
+            "proposals have them"
+        )
     videos: list[str] = []
     times, blocks, scoreless = [], [], 0
     for key, value in found.items():

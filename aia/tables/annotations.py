@@ -114,25 +114,27 @@ def _one_a_box(frame: pd.DataFrame, rows: Rows) -> pd.Series:
     and boxes contradict each other is logged.
     """
     key = ["video", "time_sec"]
-    pairs = frame.reset_index(names="row").drop_duplicates([*key, *BOX, "person"])
+    pairs = frame[frame["person"] >= 0]  # -1: not known, which contradicts nothing
+    pairs = pairs.reset_index(names="row").drop_duplicates([*key, *BOX, "person"])
     for what, same, means in (
         ("one box with several ids", [*key, *BOX], "it is one person"),
         ("one id with several boxes", [*key, "person"], "each box is a person of its own"),
     ):
-        of_one = pairs if "person" not in same else pairs[pairs["person"] >= 0]
-        again = of_one[of_one.duplicated(same)]
+        again = pairs[pairs.duplicated(same)]
         if again.empty:
             continue
-        alike = (of_one[same] == again.iloc[0][same]).all(axis=1)
-        first, second = of_one.loc[alike, "row"].iloc[:2]
+        alike = (pairs[same] == again.iloc[0][same]).all(axis=1)
+        first, second = pairs.loc[alike, "row"].iloc[:2]
         where = rows.where(int(first)), rows.where(int(second)).rpartition(", ")[2]
-        more = again[key].drop_duplicates()
+        others = len(again[key].drop_duplicates()) - 1
+        more = f", and on {others} more key frame{'s' if others > 1 else ''}" if others else ""
         say(
             f"{where[0]} and {where[1]}: {what} at second {again.iloc[0]['time_sec']:g} of "
-            f"{again.iloc[0]['video']}, and so on {len(more)} key frames; {means}, whatever the "
-            "column of persons says"
+            f"{again.iloc[0]['video']}{more}; {means}, whatever the column of persons says"
         )
-    return frame.groupby([*key, *BOX], sort=False, observed=True)["person"].transform("first")
+    known = frame["person"].where(frame["person"] >= 0)
+    one = known.groupby([frame[name] for name in (*key, *BOX)], sort=False, observed=True)
+    return one.transform("first").fillna(-1).astype(frame["person"].dtype)
 
 
 def read_excluded(path: Path | str | None) -> set[tuple[str, int]]:

@@ -1,6 +1,7 @@
 """Case 013: mmaction2's proposals are read, and nothing of the pickle is executed."""
 
 import pickle
+from collections import OrderedDict
 from pathlib import Path
 from typing import Any
 
@@ -26,14 +27,15 @@ def imported(value: Any, protocol: int = 4) -> int:
     return main(["boxes", "import", "proposals.pkl", *options])
 
 
-@pytest.mark.parametrize("protocol", [2, 3, 4, 5])
+@pytest.mark.parametrize("protocol", range(6))
 @pytest.mark.parametrize("kind", ["array", "float32", "list"])
+@pytest.mark.parametrize("dictionary", [dict, OrderedDict])
 def test_case_013_proposals_are_read(
-    kind: str, protocol: int, capsys: pytest.CaptureFixture[str]
+    dictionary: type, kind: str, protocol: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     make = {"array": np.array, "float32": np.float32, "list": list}[kind]
     found = {"c,0001": make(ROWS), "c,0002": make(ROWS[:1]), "e,0001": make(ROWS[:1])}
-    assert imported(found, protocol) == 0
+    assert imported(dictionary(found), protocol) == 0
     said = capsys.readouterr().err
     assert "mmaction2's proposals, 3 persons of 1 of 2 videos; 1 video (e) skipped" in said
     assert "proposals.pkl: 2 of 4 key frames have no box" in said
@@ -68,6 +70,7 @@ class Harmful:
         ({"c,0001": [[0.1] * 4, [0.1] * 5]}, "c,0001: expected rows of x1, y1, x2, y2"),
         ({"c,0001": "text"}, "c,0001: expected rows of x1, y1, x2, y2"),
         ({"c,0001": [[10, 20, 30, 40, 0.9]]}, "are these pixels?"),
+        ({}, "proposals.pkl: an empty dictionary, expected 'video,second' and its rows"),
         ({"c,0901": ROWS}, "go from 901 to 901, the key frames from 1 to 2, none in common"),
     ],
 )
@@ -78,3 +81,27 @@ def test_other_pickles_are_refused(
     assert said in capsys.readouterr().err
     assert not Path("executed").exists()
     assert not Path("out").exists()
+
+
+@pytest.mark.parametrize("protocol", range(6))
+def test_a_list_is_known_as_epic_kitchens_in_every_protocol(
+    protocol: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert imported([1.5], protocol) == 2
+    said = "is a pickle of a list of other things, expected a list of a video's frames as epic-"
+    assert said in capsys.readouterr().err
+
+
+def test_texts_and_arrays_of_python_2_are_read() -> None:
+    rows = np.array(ROWS)
+    raw = "".join(f"\\x{byte:02x}" for byte in rows.tobytes())
+    Path("proposals.pkl").write_bytes(
+        b"(dp0\nS'c,0001'\np1\ncnumpy.core.multiarray\n_reconstruct\np2\n(cnumpy\nndarray\np3\n"
+        b"(I0\ntp4\nS'b'\np5\ntp6\nRp7\n(I1\n(I2\nI5\ntp8\ncnumpy\ndtype\np9\n"
+        b"(S'f8'\np10\nI0\nI1\ntp11\nRp12\n(I3\nS'<'\np13\nNNNI-1\nI-1\nI0\ntp14\nbI00\n"
+        b"S'" + raw.encode() + b"'\np15\ntp16\nbs."
+    )
+    options = ("--kind", "persons", "--annotations", "val.csv", "--output-dir", "out")
+    assert main(["boxes", "import", "proposals.pkl", *options]) == 0
+    found = read_boxes("out/c.parquet")[["x1", "y1", "x2", "y2", "score"]]
+    np.testing.assert_allclose(found, ROWS, rtol=1e-6)
