@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from aia.cli import main
-from aia.tables import read_boxes
+from aia.tables import read_boxes, read_metrics
 
 ROWS = [[0.124, 0.241, 0.424, 0.841, 0.95], [0.516, 0.236, 0.816, 0.836, 0.9]]
 
@@ -105,3 +105,29 @@ def test_texts_and_arrays_of_python_2_are_read() -> None:
     assert main(["boxes", "import", "proposals.pkl", *options]) == 0
     found = read_boxes("out/c.parquet")[["x1", "y1", "x2", "y2", "score"]]
     np.testing.assert_allclose(found, ROWS, rtol=1e-6)
+
+
+RESULTS = {
+    # "%s,%.03f,%.03f,%.03f,%.03f,%d,%.04f", key "%s,%04d"
+    "pyslowfast": "c,0001,0.124,0.241,0.424,0.841,1,0.9000\n"
+    "c,0002,0.100,0.200,0.400,0.800,1,0.8000\n",
+    # each number as f"{item:.4f}", the rest as it is; the second is a text
+    "mmaction2": "c,0001,0.1240,0.2410,0.4240,0.8410,1,0.9000\n"
+    "c,0002,0.1000,0.2000,0.4000,0.8000,1,0.8000\n",
+}
+
+
+@pytest.mark.parametrize("program", RESULTS)
+def test_case_013_result_files_are_evaluated_and_taken_as_boxes(program: str) -> None:
+    Path("results.csv").write_text(RESULTS[program])
+    Path("val.csv").write_text("".join(f"c,{second},0.1,0.2,0.4,0.8,1,0\n" for second in (1, 2)))
+    found = ("--groundtruth", "val.csv", "--detections", "results.csv", "--output", "map.csv")
+    assert main(["evaluate", "ava", *found]) == 0
+    # overlaps are .74 and 1: of these the first is a hit at .7, not at .75
+    assert read_metrics("map.csv")["value"].tolist() == [1.0, 1.0]
+    assert main(["evaluate", "ava", *found, "--iou", "0.75"]) == 0
+    assert read_metrics("map.csv")["value"].tolist() == [0.25, 0.25]
+    options = ("--kind", "persons", "--annotations", "val.csv", "--output-dir", "out")
+    assert main(["boxes", "import", "results.csv", *options]) == 0
+    boxes = read_boxes("out/c.parquet")
+    np.testing.assert_allclose(boxes["score"], [0.9, 0.8], rtol=1e-6)
