@@ -12,6 +12,7 @@ import pandas as pd
 
 from aia.errors import InputError
 from aia.pickles import read_pickle
+from aia.tables import check_video_id
 
 _SIDES = ["x1", "y1", "x2", "y2"]
 
@@ -64,6 +65,7 @@ def _frame_of(path: Path | str, key: Any) -> tuple[str, float]:
             f"{path}: {str(key)[:80]!r} is a key of its dictionary, expected 'video,second' as "
             "mmaction2's proposals have it"
         )
+    check_video_id(video, f"{path}, key {key[:80]!r}")
     return video, time_sec
 
 

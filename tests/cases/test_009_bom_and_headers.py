@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from aia.cli import main
 from aia.errors import InputError
 from aia.plan import DataSet
 from aia.tables import read_actions
@@ -171,6 +172,31 @@ def test_case_009_is_told_before_any_job_as_by_the_commands(
         read_actions("val.csv")
     joint = ": " if said.startswith("is ") else ", "
     assert str(early.value) == str(late.value) == f"val.csv{joint}{said}"
+
+
+@pytest.mark.parametrize("table", ["annotations", "detections", "boxes"])
+def test_case_009_an_id_with_an_ending_is_told_by_each_command(
+    table: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    texts = {
+        "annotations": ROWS[0],
+        "detections": ROWS[0] + ".9",
+        "boxes": ROWS[0] + ".9",
+    }
+    for name, text in texts.items():
+        id_ = "c.mp4," if name == table else "c,"
+        Path(f"{name}.csv").write_text(text.replace("c,", id_, 1))
+    evaluate = ("--groundtruth", "annotations.csv", "--detections", "detections.csv")
+    given = ("--kind", "persons", "--annotations", "annotations.csv", "--output-dir", "out")
+    assert (
+        main(["boxes", "import", "boxes.csv", *given])
+        if table == "boxes"
+        else main(["evaluate", "ava", *evaluate, "--output", "map.csv"])
+    ) == 2
+    assert (
+        f"{table}.csv, line 1: 'c.mp4' has the ending of a file; an id names the video without it, "
+        "expected 'c'\n"
+    ) in capsys.readouterr().err
 
 
 def test_plain_annotations_are_planned_without_the_readers_of_tables() -> None:

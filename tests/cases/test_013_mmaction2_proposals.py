@@ -64,6 +64,11 @@ class Harmful:
     [
         ({"c,0001": Harmful()}, "this pickle would run"),
         ({"c": ROWS}, "'c' is a key of its dictionary, expected 'video,second'"),
+        (
+            {"c.mp4,0001": ROWS},
+            "proposals.pkl, key 'c.mp4,0001': 'c.mp4' has the ending of a file; an id names the "
+            "video without it, expected 'c'",
+        ),
         ({"c,one": ROWS}, "'c,one' is a key of its dictionary"),
         ({"c,-1": ROWS}, "'c,-1' is a key of its dictionary"),
         ({"c,0001": [[1, 2, 3]]}, "c,0001: expected rows of x1, y1, x2, y2 and perhaps a score"),
