@@ -381,3 +381,21 @@ def test_repeated_rows_count_as_in_avas_evaluator_and_are_told(score, capsys):
     assert f"/det.csv{told}" in capsys.readouterr().err
     assert score([*truth, truth[0]], [first, second]).mean == pytest.approx(2 / 3)
     assert f"/gt.csv{told}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("boxes", [3, 400])
+def test_repeated_detections_are_those_of_pandas(score, capsys, boxes):
+    rng = np.random.default_rng(boxes)
+    rows = pd.DataFrame(
+        {
+            "video": rng.choice(["a", "b"], 500),
+            "second": rng.integers(1, 4, 500),
+            "x1": rng.integers(0, boxes, 500) / 1000,
+            "action": rng.integers(1, 12, 500),
+        }
+    )
+    lines = [f"{r.video},{r.second},{r.x1},0,1,1,{r.action},0.5" for r in rows.itertuples()]
+    score([f"a,1,0,0,1,1,{action}" for action in range(1, 12)], lines)
+    repeated = rows.duplicated().sum()
+    assert repeated > 0
+    assert f"/det.csv: {repeated} rows have the video, time" in capsys.readouterr().err
