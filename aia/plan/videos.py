@@ -260,7 +260,9 @@ def _first_column(path: str, setting: str) -> dict[str, int]:
         if video in line_of:
             continue
         if not line_of and lines.is_header(cells):
-            raise InputError(f"{path}, line {line}: {lines.header_problem(cells, form)}")
+            # the reader's words: it takes the form by the number of columns
+            its_form = form.replace("[,person]", ",person" if len(cells) > 7 else "")
+            raise InputError(f"{path}, line {line}: {lines.header_problem(cells, its_form)}")
         if not re.fullmatch(VIDEO_ID, video):
             hint = lines.form_hint(cells) or (
                 " (letters, digits, _ - ., no . in front, at most 180 characters); the first "

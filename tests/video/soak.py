@@ -187,8 +187,9 @@ def as_played(path: Path) -> Shown:
             zero_sec = begins_sec = first_sec
         if -0.1 < zero_sec < 0:  # the run-up of a sound's decoder
             zero_sec = min(begins_sec, 0.0)
-        frames = []
+        frames, video_packets = [], 0
         for packet in container.demux(video):
+            video_packets += packet.size > 0
             with contextlib.suppress(av.FFmpegError):
                 for frame in packet.decode():
                     if not (frames or frame.key_frame):
@@ -200,6 +201,8 @@ def as_played(path: Path) -> Shown:
                         at = float(frame.dts * frame.time_base)
                     frames.append((at, number_of(frame.to_ndarray(format="rgb24"))))
     first_sec = frames[0][0]
+    if len(frames) == video_packets == 1:  # FFmpeg guesses the start of a stream of one frame
+        begins_sec = first_sec
     if avi:
         return Shown(first_sec, frames, 0.0)
     return Shown(min(zero_sec, first_sec), frames, max(first_sec - begins_sec, 0.0))
