@@ -54,6 +54,17 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+@contextlib.contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Name `path` in an error of the disk that names no file, as that of an unnamed one."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is not None and error.filename is None:
+            error.filename = str(path)
+        raise
+
+
 def is_temporary(path: Path) -> bool:
     """Test if a name is one that `atomic_path` gives: an unfinished or abandoned file."""
     return re.fullmatch(r"\..+\.\w*-\d+-[a-z0-9_]{8}(\.[^.]*)?", path.name) is not None

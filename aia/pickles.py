@@ -1,4 +1,4 @@
-"""A restricted unpickler: numbers, texts and numpy arrays in plain containers.
+"""A restricted unpickler: numbers, texts, numpy arrays and tensors in plain containers.
 
 Unpickling calls whatever a file names, and published checkpoints are the files of strangers. Here
 only a few names are accepted, and each stands for a function of ours: what a file says of an array
@@ -12,8 +12,10 @@ while it is read.
 
 import io
 import itertools
+import math
 import pickle
 import struct
+import warnings
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, ClassVar, NoReturn
@@ -45,7 +47,7 @@ def read_pickle(path: Path, *, encoding: str = "ASCII") -> Any:
         encoding: Of texts in files that Python 2 wrote (`latin1` where they hold arrays).
 
     Returns:
-        Dictionaries, lists, tuples, sets, numbers, texts, bytes and numpy arrays.
+        Dictionaries, lists, tuples, sets, numbers, texts, bytes and numpy arrays, also for tensors.
 
     Raises:
         InputError: The file names anything else, or is no pickle.
@@ -65,7 +67,7 @@ def read_pickle(path: Path, *, encoding: str = "ASCII") -> Any:
         ) from None
     except _RefusedError as error:
         raise InputError(
-            f"{path}: this pickle would run {error}; only numbers, texts and numpy arrays in plain "
+            f"{path}: this pickle would run {error}; only numbers, texts and arrays in plain "
             "containers are read. Is it a checkpoint of this kind, from a source that you trust?"
         ) from None
     except OSError as error:
@@ -137,6 +139,8 @@ class _Unpickler(_PythonUnpickler):
             "numpy.dtype": _Dtype,
             "_codecs.encode": self._encode,
             "collections.OrderedDict": self._dictionary,
+            "torch.storage._load_from_bytes": self._storage,
+            "torch._utils._rebuild_tensor_v2": self._tensor,
         }
         for module in ("builtins", "__builtin__"):
             self._allowed |= {
@@ -177,6 +181,31 @@ class _Unpickler(_PythonUnpickler):
         if order in "<>":
             made.value = made.value.newbyteorder(order)
         return made
+
+    def _storage(self, raw: bytes) -> np.ndarray:
+        """Read the numbers of a tensor, which are a checkpoint inside the pickle."""
+        import torch
+
+        self._spend(len(raw))
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "TypedStorage is deprecated")
+            storage = torch.load(io.BytesIO(raw), map_location="cpu", weights_only=True)
+            if not isinstance(storage, torch.storage.TypedStorage):
+                raise _RefusedError("torch.load of something else than a tensor's numbers")
+            flat = torch.empty(0, dtype=storage.dtype).set_(storage.untyped())
+        return (flat.float() if flat.dtype == torch.bfloat16 else flat).numpy()
+
+    def _tensor(self, flat: Any, offset: int, size: Any, stride: Any, *_: Any) -> np.ndarray:
+        """Make the array of a tensor from its numbers, of which there must be as many as it has."""
+        if not isinstance(flat, np.ndarray) or flat.ndim != 1:
+            raise _RefusedError("torch._utils._rebuild_tensor_v2 of something else than numbers")
+        count = math.prod(size)
+        last = offset + sum((n - 1) * step for n, step in zip(size, stride, strict=True))
+        if min([offset, *size, *stride]) < 0 or count > len(flat) or (count and last >= len(flat)):
+            raise ValueError(f"a tensor of {size} in {len(flat)} numbers")
+        self._spend(count * flat.itemsize)
+        steps = [step * flat.itemsize for step in stride]
+        return np.lib.stride_tricks.as_strided(flat[offset:], size, steps).copy()
 
     def _spend(self, size: int) -> None:
         """Account for what is copied: a file may name the same bytes again and again."""

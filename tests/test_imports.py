@@ -27,6 +27,12 @@ def test_the_command_line_and_the_plan_load_no_tables_and_no_torch() -> None:
     assert {"torch", "pandas", "pyarrow", "numpy", "av", "cv2", "h5py"}.isdisjoint(loaded)
 
 
+def test_pictures_of_tables_and_frames_need_no_torch() -> None:
+    loaded = run("import aia.report.attention, aia.report.keyframes, sys; print(*sys.modules)")
+    assert "matplotlib" in loaded.split()
+    assert "torch" not in loaded.split()
+
+
 def test_the_network_needs_no_reader_of_videos_or_tables() -> None:
     loaded = run("import aia.network, sys; print(*sys.modules)").split()
     assert "torch" in loaded

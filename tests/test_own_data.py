@@ -64,7 +64,7 @@ def test_boxes_on_key_frames_are_planned_by_the_overlay_of_the_page(tmp_path: Pa
     assert expected in PAGE
     assert refusal("results/street.csv") == expected
     (data / "val.csv").write_text("films/c.avi,1,0.1,0.2,0.3,0.5,1,0\n")
-    expected = "data/street/val.csv, line 1: 'films/b.mp4' is not a video's id"
+    expected = "data/street/val.csv, line 1: video id is 'films/b.mp4', expected letters, digits"
     assert expected in PAGE
     assert expected.replace("b.mp4", "c.avi") in refusal("results/street.csv")
 

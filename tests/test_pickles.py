@@ -1,6 +1,7 @@
 """Only plain values come out of a pickle, and nothing of it is run."""
 
 import collections
+import io
 import os
 import pickle
 import re
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from aia.errors import InputError
 from aia.pickles import read_pickle
@@ -227,3 +229,35 @@ def test_the_ucf_annotations_are_what_numpy_makes_of_them(shared_data):
         for tube, wanted in zip(found[video]["annotations"], entry["annotations"], strict=True):
             np.testing.assert_array_equal(tube["boxes"], wanted["boxes"])
             assert (tube["sf"], tube["ef"]) == (wanted["sf"], wanted["ef"])
+
+
+@pytest.mark.filterwarnings("ignore:TypedStorage is deprecated")  # torch's own, as it is pickled
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize("dtype", ["float32", "float64", "float16", "bfloat16", "int64", "bool"])
+def test_tensors_come_back_as_arrays(tmp_path, dtype, protocol):
+    whole = torch.arange(24).reshape(2, 3, 4).to(getattr(torch, dtype))
+    for tensor in (whole, whole[1, 1:, ::2].T, whole[:0], whole[0, 0, 3]):
+        found = read_pickle(written(tmp_path, [tensor], protocol))[0]
+        np.testing.assert_array_equal(found, tensor.float() if dtype == "bfloat16" else tensor)
+
+
+@pytest.mark.filterwarnings("ignore:TypedStorage is deprecated")
+def test_a_tensor_is_refused_that_runs_something_or_has_more_than_its_numbers(tmp_path):
+    class Evil:
+        def __reduce__(self):
+            return torch.storage._load_from_bytes, (evil,)
+
+    evil = io.BytesIO()
+    torch.save(Runs(os.system, f"touch {tmp_path / 'executed'}"), evil)
+    evil = evil.getvalue()
+    with pytest.raises(InputError, match=r"not a whole pickle .*[Ww]eights.only|would run"):
+        read_pickle(written(tmp_path, Evil()))
+    assert not (tmp_path / "executed").exists()
+    flat = torch.arange(6.0)
+    for offset, size, stride in ((0, (7,), (1,)), (1, (2, 3), (3, 1)), (-1, (1,), (1,)),
+                                 (0, (6, 6), (0, 0)), (5, (2,), (-1,))):  # fmt: skip
+        call = Runs(
+            torch._utils._rebuild_tensor_v2, flat.storage(), offset, size, stride, False, {}
+        )
+        with pytest.raises(InputError, match="a tensor of .* in 6 numbers"):
+            read_pickle(written(tmp_path, call))

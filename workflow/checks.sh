@@ -11,6 +11,7 @@ step snakefmt --check --compact-diff Snakefile workflow
 step snakemake --lint
 step lint-imports
 step mypy
-# A file's tests stay together, since they share what they have made; one core for each of them.
+# A file's tests stay together, since they share what they have made; one core for each of them. The
+# order of files is that of tests/conftest.py, not by their number of tests.
 export OMP_NUM_THREADS=1
-step pytest --numprocesses auto --maxprocesses 8 --dist loadfile "$@"
+step pytest --numprocesses auto --maxprocesses 8 --dist loadfile --no-loadscope-reorder "$@"

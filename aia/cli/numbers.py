@@ -33,7 +33,7 @@ def add_parsers(commands: Any) -> None:
     command = add_command(kinds, "ucf24", evaluate_ucf24, "--iou", "--labels", "--fps")
     truth = "pyannot.pkl, finalAnnots.mat, or CSV of boxes by frame"
     add_options(command, "--groundtruth", required=True, help=truth)
-    found = "CSV of boxes by frame, or scores (.parquet)"
+    found = "CSV of boxes by frame, scores (.parquet), or a folder of YOWO's detections"
     add_options(command, "--detections", required=True, help=found)
     add_options(command, "--split", help="list of the videos that are evaluated")
     command.add_argument("--frames", choices=("all", "annotated"), help="that count in frame mAP")

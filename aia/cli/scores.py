@@ -76,9 +76,9 @@ def score(options: argparse.Namespace) -> None:
     """Score every person of the key frames, in two passes."""
     import torch
 
+    from aia.evaluate.attention import choose_clips
     from aia.evaluate.score import score_clips
     from aia.labels import read_labels
-    from aia.report.choice import choose_clips
     from aia.run import Model
     from aia.tables import write_scores
     from aia.tables.attention import write_attention

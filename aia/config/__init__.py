@@ -21,7 +21,13 @@ from aia.config.backbones import (
     SlowFastConfig,
     TorchvisionConfig,
 )
-from aia.config.checks import LONGEST_NAME, VIDEO_ID, suggestion
+from aia.config.checks import (
+    LONGEST_NAME,
+    VIDEO_ENDINGS,
+    VIDEO_ID,
+    is_video_name,
+    suggestion,
+)
 from aia.config.data import (
     DataConfig,
     EpicSourceConfig,
@@ -107,8 +113,10 @@ __all__ = [
     "TableRow",
     "TorchvisionConfig",
     "TrainConfig",
+    "VIDEO_ENDINGS",
     "VIDEO_ID",
     "build_section",
+    "is_video_name",
     "load_settings",
     "overlay",
     "packaged_settings",

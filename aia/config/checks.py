@@ -12,6 +12,24 @@ the host's name and more."""
 VIDEO_ID = rf"[A-Za-z0-9_-][A-Za-z0-9_.-]{{0,{LONGEST_NAME - 1}}}"
 """Pattern of a video's id; it becomes a file name, and with a leading dot that would be hidden."""
 
+VIDEO_ENDINGS = (
+    "mp4", "m4v", "mov", "qt", "mkv", "webm", "avi", "divx", "flv", "f4v", "3gp", "3g2", "wmv",
+    "asf", "ogv", "ogg", "ts", "mts", "m2ts", "m2t", "mpg", "mpeg", "mpe", "m2v", "mpv", "vob",
+    "mxf", "rm", "rmvb", "wtv", "dv", "nut", "dav", "gif", "ivf", "obu", "h264", "264", "hevc",
+    "265", "h265", "mjpeg", "mjpg", "y4m",
+)  # fmt: skip
+"""Endings of videos; whatever else lies beside one (subtitles, pictures, descriptions) is none."""
+
+
+def is_video_name(name: str) -> bool:
+    """Tell if a file's name ends as that of a video.
+
+    >>> is_video_name("c.MP4"), is_video_name("c.srt"), is_video_name("mp4")
+    (True, False, False)
+    """
+    stem, _, ending = name.rpartition(".")
+    return bool(stem) and ending.lower() in VIDEO_ENDINGS
+
 
 def at_least(section: Any, **least: int | float) -> None:
     """Check that each named number is at least its bound."""

@@ -21,7 +21,7 @@ from torch.utils.data import DataLoader, Dataset
 from aia.boxes import flip
 from aia.clip import Batch, ClipSample, clip_indices, clip_offsets
 from aia.errors import InputError
-from aia.ranks import SINGLE_PROCESS, Ranks
+from aia.ranks import SINGLE_PROCESS, Ranks, count_work
 from aia.video.store import Frames
 from aia.video.transforms import (
     AS_KEPT,
@@ -323,6 +323,7 @@ class Batches:
                 return
             except RuntimeError as error:
                 raise self._explained(error) from error
+            count_work()
             yield batch
 
     def _check_room(self) -> None:

@@ -248,6 +248,13 @@ _LAYOUTS = {
     "pickle": "a pickle of EPIC-Kitchens' hands and objects",
 }
 
+_PICKLE = re.compile(rb"\x80[\x02-\x05]|\(lp?[0-9]*\n|\]q")
+_PICKLED_DICT = re.compile(  # of any protocol; those before the second begin at once
+    rb"(?:\x80[\x02-\x05](?:\x95.{8})?)?"
+    rb"(?:\}|\(dp?[0-9]*\n|ccollections\n|\x8c\x0bcollections)",
+    re.DOTALL,
+)
+
 
 def layout_of(path: Path | str) -> Literal["json", "csv", "parquet", "pickle", "proposals"]:
     """Detect the layout of a file from its first bytes."""
@@ -261,8 +268,10 @@ def layout_of(path: Path | str) -> Literal["json", "csv", "parquet", "pickle", "
         return "parquet"
     if start.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] in (b"[", b"{"):
         return "json"
-    if re.match(rb"\x80[\x02-\x05]", start):  # of a dictionary, or of a list of frames
-        return "proposals" if re.match(rb"\x80.(?:\x95.{8})?}", start, re.DOTALL) else "pickle"
+    if _PICKLED_DICT.match(start):
+        return "proposals"
+    if _PICKLE.match(start):
+        return "pickle"
     if b"\0" in start or start.startswith(b"\x80"):
         raise InputError(f"{path}: is neither JSON, nor CSV, nor Parquet, nor a pickle")
     return "csv"

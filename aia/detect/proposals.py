@@ -12,6 +12,7 @@ import pandas as pd
 
 from aia.errors import InputError
 from aia.pickles import read_pickle
+from aia.tables import check_video_id
 
 _SIDES = ["x1", "y1", "x2", "y2"]
 
@@ -26,9 +27,14 @@ def read_proposals(path: Path | str) -> tuple[pd.DataFrame, int]:
     Raises:
         InputError: It is another pickle, or a row is wrong.
     """
-    found = read_pickle(Path(path))
+    found = read_pickle(Path(path), encoding="latin1")
     if not isinstance(found, dict):
         raise InputError(f"{path}: a pickle of a {type(found).__name__}, expected a dictionary")
+    if not found:
+        raise InputError(
+            f"{path}: an empty dictionary, expected 'video,second' and its rows as mmaction2's "
+            "proposals have them"
+        )
     videos: list[str] = []
     times, blocks, scoreless = [], [], 0
     for key, value in found.items():
@@ -59,6 +65,7 @@ def _frame_of(path: Path | str, key: Any) -> tuple[str, float]:
             f"{path}: {str(key)[:80]!r} is a key of its dictionary, expected 'video,second' as "
             "mmaction2's proposals have it"
         )
+    check_video_id(video, f"{path}, key {key[:80]!r}")
     return video, time_sec
 
 

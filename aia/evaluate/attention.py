@@ -1,6 +1,6 @@
 """Attention of each person to persons, objects and seconds, as rows of a table (Fig. 4)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -9,6 +9,24 @@ from jaxtyping import Float
 from aia.clip import ClipKey, ClipSample
 from aia.memory import sampled
 from aia.tables.attention import ATTENTION_COLUMNS
+
+
+def choose_clips(clips: Sequence[ClipSample], most: int) -> list[ClipKey]:
+    """Choose clips whose persons do the rarest actions, one clip for each action.
+
+    Runs can be compared on the same clips, as the choice does not depend on any run.
+    """
+    labelled = [clip for clip in clips if clip.queries]
+    if not labelled:
+        return []
+    marks = np.stack([clip.labels.max(axis=0) for clip in labelled])
+    counts = marks.sum(axis=0)
+    chosen: list[int] = []
+    for action in np.argsort(np.where(counts > 0, counts, np.iinfo(np.int64).max), kind="stable"):
+        candidates = [int(i) for i in np.flatnonzero(marks[:, action]) if i not in chosen]
+        if candidates and len(chosen) < most:  # the middle one: memory on both sides
+            chosen.append(candidates[len(candidates) // 2])
+    return [labelled[i].key for i in sorted(chosen)]
 
 
 def attention_rows(

@@ -22,6 +22,8 @@ from aia.labels import ClassList, read_labels
 from aia.log import say
 from aia.tables import read_actions, read_detections, read_excluded, write_metrics
 
+_ROW = ["video", "time_sec", "x1", "y1", "x2", "y2", "action"]
+
 
 class Ranked(NamedTuple):
     """Detections of one class, from the best score to the worst."""
@@ -90,12 +92,23 @@ def match_files(
     matches = match(truth, blocks, labels=classes, excluded=read_excluded(excluded), iou=iou)
     if matches.dropped:
         say(f"{detections}: {matches.dropped} detections of classes that are not evaluated")
+    _tell_repeated(groundtruth, int(truth[truth["action"] >= 0].duplicated(_ROW).sum()))
+    _tell_repeated(detections, matches.repeated())
     if len(matches.frame_listed) and not matches.frame_listed.any():
         say(
             f"{detections}: none of its {len(matches.frame_listed)} key frames is in {groundtruth};"
             " are these other videos, or times of another clock?"
         )
     return matches, classes
+
+
+def _tell_repeated(path: Path | str, rows: int) -> None:
+    """Log rows that are there again; AVA's own evaluator counts each, and so does `match`."""
+    if rows:
+        say(
+            f"{path}: {rows} rows have the video, time, box and action of an earlier row; each "
+            "counts, as in AVA's own evaluator, and changes the number. Were files joined?"
+        )
 
 
 def read_groundtruth(

@@ -18,6 +18,7 @@ from aia.labels import ClassList
 from aia.tables import DetectionBlock
 
 NOTHING, INVERTED = -1, -2  # in place of a ground-truth box
+_BLOCK_ROWS = 1 << 20
 _TIME_BITS = 42  # microseconds of 50 days
 
 
@@ -43,6 +44,35 @@ class Matches(NamedTuple):
     truth_excluded: Bool[np.ndarray, " boxes"]
     dropped: int
     """Number of detections of classes that are not evaluated."""
+
+    def repeated(self) -> int:
+        """Count detections with the key frame, box and class of an earlier one.
+
+        The distinct ones are marked in a table of boxes by classes, so many classes at once that
+        it takes at most four bytes a detection.
+        """
+        count = len(self.frame)
+        if not count:
+            return 0
+        begins = np.ones(count, bool)
+        begins[1:] = (self.frame[1:] != self.frame[:-1]) | (self.shape[1:] != self.shape[:-1])
+        start = np.flatnonzero(begins)
+        runs = pd.DataFrame(self.shapes_xyxy[self.shape[start]]).assign(frame=self.frame[start])
+        boxes, different = pd.factorize(pd.util.hash_pandas_object(runs, index=False))  # 64 bits
+        box = np.repeat(boxes.astype(np.int32), np.diff(np.append(start, count)))
+        rows = len(different)
+        classes = len(self.class_ids)
+        at_once = max(1, min(classes, 4 * count // rows))
+        distinct = 0
+        for first in range(0, classes, at_once):
+            seen = np.zeros((rows, at_once), bool)
+            for part in range(0, count, _BLOCK_ROWS):
+                block = slice(part, part + _BLOCK_ROWS)
+                place = self.class_index[block] - first
+                some = (place >= 0) & (place < at_once)
+                seen[box[block][some], place[some]] = True
+            distinct += int(np.count_nonzero(seen))
+        return count - distinct
 
 
 class _Part(NamedTuple):

@@ -14,6 +14,7 @@ from jaxtyping import Bool, Float, Int
 
 from aia.errors import InputError
 from aia.log import say
+from aia.pickles import read_pickle
 from aia.tables import is_score_table, read_scores, read_segments, write_metrics
 
 _BLOCK = 512  # segments whose pairs are ranked at once: 125 x 352 numbers each
@@ -41,8 +42,9 @@ def evaluate_epic(
         labels: CSV with columns verb and noun (class numbers), a line for each segment; for tables
             of `aia score` also segment, its number.
         verbs: Scores of the verbs, a line for each segment, a column for each class, without
-            names; .csv or .parquet. Logits, unless every line is a distribution already. Or a
-            table of `aia score`, in any order; segments that it lacks count as missed.
+            names; .csv, .parquet, or .pkl as PySlowFast saves its results. Logits, unless every
+            line is a distribution, or in a .pkl the sum of several views'. Or a table of
+            `aia score`, in any order; segments that it lacks count as missed.
         nouns: The same for the nouns.
         prior: CSV with columns verb and noun of the training segments; actions are then weighted
             by their p(noun|verb) (as in LFB; the paper does not say so).
@@ -50,7 +52,10 @@ def evaluate_epic(
     """
     truth = read_pairs(labels)
     p, scored = zip(
-        *(_read_scores(path, rows=len(truth), labels=labels) for path in (verbs, nouns)),
+        *(
+            _read_scores(path, truth=truth[:, column], labels=labels)
+            for column, path in enumerate((verbs, nouns))
+        ),
         strict=True,
     )
     shape = p[0].shape[1], p[1].shape[1]
@@ -167,19 +172,23 @@ def _labels(path: Path | str) -> pd.DataFrame:
 
 
 def _read_scores(
-    path: Path | str, *, rows: int, labels: Path | str
+    path: Path | str, *, truth: Int[np.ndarray, " n"], labels: Path | str
 ) -> tuple[Float[np.ndarray, "n c"], Bool[np.ndarray, " n"]]:
     """Read probabilities from a file of logits or probabilities, and a mask of scored segments."""
     path = Path(path)
     if path.suffix == ".parquet" and is_score_table(path):
         return _aligned(path, labels)
-    scores = _read_lines(path, rows=rows, name=labels)
-    if (scores >= 0).all() and np.allclose(scores.sum(axis=1), 1, atol=1e-3):
-        say(f"{path}: taken as probabilities, every line is a distribution")
+    scores = _read_lines(path, truth=truth, name=labels)
+    sums = scores.sum(axis=1, keepdims=True)
+    views = max(1, round(sums.mean())) if path.suffix == ".pkl" else 1
+    if (scores >= 0).all() and np.allclose(sums, views, rtol=1e-3, atol=1e-3):
+        what = "a distribution" if views == 1 else f"the sum of {views} views"
+        say(f"{path}: taken as probabilities, every line is {what}")
+        scores = scores / views
     else:
         shifted = np.exp(scores - scores.max(axis=1, keepdims=True))
         scores = shifted / shifted.sum(axis=1, keepdims=True)
-    return scores, np.ones(rows, bool)
+    return scores, np.ones(len(truth), bool)
 
 
 def _aligned(
@@ -216,13 +225,18 @@ def _aligned(
     return scores, scored
 
 
-def _read_lines(path: Path, *, rows: int, name: Path | str) -> Float[np.ndarray, "n c"]:
+def _read_lines(
+    path: Path, *, truth: Int[np.ndarray, " n"], name: Path | str
+) -> Float[np.ndarray, "n c"]:
     """Read plain numbers, a line for each segment."""
+    rows, scored_on = len(truth), None
     try:
-        table = (
-            pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path, header=None)
-        )
-        scores = table.to_numpy(float)
+        if path.suffix == ".pkl":
+            scores, scored_on = _pyslowfast_results(path)
+        elif path.suffix == ".parquet":
+            scores = pd.read_parquet(path).to_numpy(float)
+        else:
+            scores = pd.read_csv(path, header=None).to_numpy(float)
     except (OSError, ValueError) as error:
         raise InputError(
             f"{path}: cannot be read as scores ({error}); expected numbers alone, a line for each "
@@ -236,7 +250,33 @@ def _read_lines(path: Path, *, rows: int, name: Path | str) -> Float[np.ndarray,
     finite = np.isfinite(scores).all(axis=1)
     if not finite.all():
         raise InputError(f"{path}, line {int(finite.argmin()) + 1}: holds what is not a number")
+    if scored_on is not None and (scored_on != truth).any():
+        row = int((scored_on != truth).argmax())
+        raise InputError(
+            f"{path}: its label of row {row} (from 0) is {scored_on[row]}, that of {name} "
+            f"{truth[row]}; are they of the same split, in the same order, and both verbs or nouns?"
+        )
     return scores
+
+
+def _pyslowfast_results(
+    path: Path,
+) -> tuple[Float[np.ndarray, "n c"], Int[np.ndarray, " n"]]:
+    """Read TEST.SAVE_RESULTS_PATH: a pickle of [scores, labels], of which nothing is executed."""
+    found = read_pickle(path)
+    parts = [np.asarray(part) for part in found] if isinstance(found, list | tuple) else []
+    if not (
+        len(parts) == 2
+        and [part.ndim for part in parts] == [2, 1]
+        and len(parts[0]) == len(parts[1])
+        and parts[0].dtype.kind in "fiu"
+        and parts[1].dtype.kind in "iu"
+    ):
+        raise InputError(
+            f"{path}: a pickle of something else than [scores, labels], a row and a class number "
+            "for each segment, as PySlowFast saves its results (TEST.SAVE_RESULTS_PATH)"
+        )
+    return parts[0].astype(float), parts[1].astype(np.int64)
 
 
 def _check_classes(

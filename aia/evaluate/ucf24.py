@@ -21,6 +21,7 @@ from aia.tables import (
     boxes_of,
     read_frame_boxes,
     read_scores,
+    read_yowo,
     tubes_of,
     write_metrics,
 )
@@ -66,7 +67,8 @@ def evaluate_ucf24(
         groundtruth: `pyannot.pkl`, `finalAnnots.mat`, or a CSV with the columns video, frame,
             label, x1, y1, x2, y2 and perhaps tube; without it there is no video mAP.
         detections: A CSV with these columns and score, in the ground truth's pixels; if it has the
-            column tube, these are the tubes, scored by their boxes' mean. Or a file of `aia score`.
+            column tube, these are the tubes, scored by their boxes' mean. Or a file of `aia score`,
+            or a folder of YOWO's detections.
         split: List of videos; others are left out. None: all that are annotated.
         frames: `all`, or `annotated`: detections on frames without ground truth do not count in
             frame mAP. Both are published. None: the protocol's, `all` for voc and act.
@@ -139,7 +141,9 @@ def read_frame_detections(path: Path | str, truth: Truth, *, fps: float = FPS) -
 
     A file of `aia score` has fractions of the frame and seconds; `fps` turns them into frames.
     """
-    if Path(path).suffix == ".parquet":
+    if Path(path).is_dir():
+        found = _of_yowo(path, truth)
+    elif Path(path).suffix == ".parquet":
         found = _of_scores(path, fps)
     else:
         found = read_frame_boxes(path, needs="score")
@@ -191,6 +195,27 @@ def _thresholds(text: str) -> list[float]:
             f"video IoU '{text}', expected numbers over 0 up to 1 and {SWEEP}, such as 0.2,0.5"
         )
     return [value]
+
+
+def _of_yowo(folder: Path | str, truth: Truth) -> pd.DataFrame:
+    """Read YOWO's detections with the ground truth's names of videos and ids of classes.
+
+    A name there is that of the video's folder and the video's own, each of which may have `_`: the
+    longest end that is a video is meant.
+    """
+    found = read_yowo(folder)
+    first = min(1, *truth.labels.ids)  # YOWO's is 1
+    say(
+        f"{folder}: detections as YOWO writes them; its frame 1 is frame 0 here, its class 1 is "
+        f"class {first}"
+    )
+    known = {video_id(name): name for name in truth.boxes["video"].unique()}
+    called = {}
+    for name in found["video"].unique():
+        parts = name.split("_")
+        ends = (video_id("_".join(parts[start:])) for start in range(len(parts)))
+        called[name] = next((known[end] for end in ends if end in known), name)
+    return found.assign(video=found["video"].map(called), label=found["label"] - 1 + first)
 
 
 def _of_scores(path: Path | str, fps: float) -> pd.DataFrame:

@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Literal
 
-from aia.config import FetchConfig
+from aia.config import FetchConfig, is_video_name
 from aia.errors import InputError
 from aia.fetch.content import NOT_YET
 from aia.fetch.download import fetch, fetch_all, wanted_file
@@ -172,7 +172,6 @@ def _unpack_ava(archive: Path, folder: Path, version: str) -> None:
 # UCF101-24
 
 UCF101_24_TABLES = ("pyannot.pkl", "testlist01.txt")
-VIDEO_ENDINGS = (".avi", ".mp4", ".mkv", ".webm", ".mov", ".m4v")
 _NAMED = 5
 """Missing videos that are named."""
 
@@ -218,7 +217,7 @@ def fetch_ucf101_videos(
 
         def called(name: str) -> str | None:
             video, ending = Path(name).stem, Path(name).suffix.lower()
-            return f"{video}{ending}" if video in missing and ending in VIDEO_ENDINGS else None
+            return f"{video}{ending}" if video in missing and is_video_name(name) else None
 
         take_files(source, called, folder)
         there = _videos_in(folder)
@@ -240,7 +239,7 @@ def _videos_in(folder: Path) -> dict[str, Path]:
     """
     found: dict[str, Path] = {}
     for path in sorted(folder.iterdir()) if folder.is_dir() else []:
-        if path.suffix.lower() not in VIDEO_ENDINGS or path.name.endswith(NOT_YET):
+        if not is_video_name(path.name) or path.name.endswith(NOT_YET):
             continue
         if found.setdefault(path.stem, path) != path:
             raise InputError(f"{folder}: has {found[path.stem].name} and {path.name}; keep one")

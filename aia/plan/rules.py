@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-from aia.config import ENSEMBLE_PATTERN, RUN_PATTERN, parse_run
+from aia.config import ENSEMBLE_PATTERN, RUN_PATTERN, VIDEO_ENDINGS, parse_run
 from aia.errors import InputError
 from aia.plan.dataset import DataSet, Files
 from aia.plan.publishers import AVA, DETECTORS, EPIC, PUBLISHED, WEIGHTS
@@ -34,7 +34,7 @@ CONSTRAINTS = {
     "views": r"(?:@[1-9]\d*(?:-flip)?|-multiscale)?",  # the same, or the mean of several
     "table": "table1[a-f]",
     "version": r"2\.[12]",
-    "film": r"[A-Za-z0-9_-][A-Za-z0-9_.-]*\.(?:mkv|mp4|webm|avi|mov|m4v|flv|3gp)",
+    "film": rf"[A-Za-z0-9_-][A-Za-z0-9_.-]*\.(?:{'|'.join(VIDEO_ENDINGS)})",
     "weights": "|".join(WEIGHTS),
     "publisher": r"ava_v2\.[12]|ucf101_24|epic55",
     "detector": "|".join(map(re.escape, DETECTORS)),

@@ -3,25 +3,24 @@
 Readers of tables are imported where they are used: every job of the workflow loads this.
 """
 
+import codecs
 import functools
 import os
 import re
 from collections.abc import Iterable, Mapping
 
-from aia import lines
-from aia.config import VIDEO_ID, Settings
+from aia.config import VIDEO_ID, Settings, is_video_name
 from aia.errors import InputError
 from aia.fetch.sources import AVA_LISTS, read_ava_list
 from aia.plan.publishers import AVA, EPIC, PUBLISHED, UCF
 from aia.playhouse import video_names
 
-VIDEO_ENDINGS = (
-    "mp4", "m4v", "mov", "qt", "mkv", "webm", "avi", "divx", "flv", "f4v", "3gp", "3g2", "wmv",
-    "asf", "ogv", "ogg", "ts", "mts", "m2ts", "m2t", "mpg", "mpeg", "mpe", "m2v", "mpv", "vob",
-    "mxf", "rm", "rmvb", "wtv", "dv", "nut", "dav", "gif", "ivf", "obu", "h264", "264", "hevc",
-    "265", "h265", "mjpeg", "mjpg", "y4m",
-)  # fmt: skip
-"""Endings of videos; whatever else lies beside one (subtitles, pictures, descriptions) is none."""
+_SIDE = rb"(0\.[0-9]+|1\.0+|[01])"
+_PLAIN_LINE = re.compile(
+    rb"(%b),[0-9]{1,6}(?:\.[0-9]*)?(?:,%b,[0-9]{1,9}(,-?[0-9]{1,9})?)?\r?\n?"
+    % (VIDEO_ID.encode(), b",".join([_SIDE] * 4))
+)
+"""Annotations as programs write them: their values can be compared as text."""
 
 
 class NotFetchedError(Exception):
@@ -46,7 +45,6 @@ class Videos:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self._ids: dict[str, tuple[str, ...]] = {}
-        self._where: dict[str, str] = {}
         self._files: dict[str, Mapping[str, list[str]]] = {}
 
     @property
@@ -96,11 +94,6 @@ class Videos:
         if not found and self.settings.data.fetch == "epic55":
             return f"{EPIC}/films/{video}.MP4"
         if len(found) != 1:
-            if video in self._where and video.rpartition(".")[2].lower() in VIDEO_ENDINGS:
-                raise InputError(
-                    f"{self._where[video]}: '{video}' has the ending of a file; the first column "
-                    "names the video without its ending"
-                )
             raise InputError(
                 f"data.films: expected one video {path}, found {len(found)}"
                 f"{': ' + ', '.join(found) if found else ''}{_beside(name, self._listed(folder))}"
@@ -122,9 +115,7 @@ class Videos:
             from aia.tables import read_segments
 
             return tuple(sorted(set(read_segments(path)["video"])))
-        line_of = _first_column(path, f"data.annotations.{split}")
-        self._where |= {video: f"{path}, line {line}" for video, line in line_of.items()}
-        return tuple(line_of)
+        return _annotated_videos(path, f"data.annotations.{split}")
 
     def _test_list(self) -> str:
         path = self.settings.data.test.films
@@ -209,7 +200,7 @@ def meant_by(name: str, listed: Mapping[str, list[str]]) -> list[str]:
     start, end = name.split("*", 1)
     if not end:
         there = listed.get(start.removesuffix("."), [])
-        return [file for file in there if file.rpartition(".")[2].lower() in VIDEO_ENDINGS]
+        return [file for file in there if is_video_name(file)]
     return [
         file
         for files in listed.values()
@@ -223,7 +214,7 @@ def _beside(name: str, listed: Mapping[str, list[str]]) -> str:
     """Name the files beside it that are no videos by their endings."""
     start, end = name.split("*", 1)
     others = [] if end else listed.get(start.removesuffix("."), [])
-    others = [file for file in others if file.rpartition(".")[2].lower() not in VIDEO_ENDINGS]
+    others = [file for file in others if not is_video_name(file)]
     if not others:
         return ""
     return (
@@ -248,24 +239,46 @@ def published_address(name: str, base: str) -> str:
     )
 
 
-def _first_column(path: str, setting: str) -> dict[str, int]:
-    """Return the ids in the first column of annotations, sorted, with the first line of each."""
-    form = "video,second,x1,y1,x2,y2,action[,person]"
+def _annotated_videos(path: str, setting: str) -> tuple[str, ...]:
+    """Return the ids in the first column of annotations, sorted.
+
+    Plain lines are read here, without the reader of tables, which takes long to import. Where a
+    line is not plain, the reader decides, so that its message is that of the commands.
+
+    Raises:
+        InputError: There is no such file, or the reader refuses it.
+    """
     if not os.path.isfile(path):
-        raise InputError(f"{setting}: {path}: there is no such file; expected a CSV of {form}")
-    lines.check_utf8(path)
-    line_of: dict[str, int] = {}
-    for line, cells in lines.rows(path):
-        video = cells[0]
-        if video in line_of:
-            continue
-        if not line_of and lines.is_header(cells):
-            raise InputError(f"{path}, line {line}: {lines.header_problem(cells, form)}")
-        if not re.fullmatch(VIDEO_ID, video):
-            hint = lines.form_hint(cells) or (
-                " (letters, digits, _ - ., no . in front, at most 180 characters); the first "
-                "column names the video without its folder and ending"
-            )
-            raise InputError(f"{path}, line {line}: '{video[:200]}' is not a video's id{hint}")
-        line_of[video] = line
-    return dict(sorted(line_of.items()))
+        raise InputError(
+            f"{setting}: {path}: there is no such file; expected a CSV of "
+            "video,second,x1,y1,x2,y2,action[,person]"
+        )
+    videos: set[bytes] = set()
+    forms: set[bool] = set()
+    try:
+        with open(path, "rb") as file:
+            for number, line in enumerate(file):
+                line = line if number else line.removeprefix(codecs.BOM_UTF8)
+                plain = _PLAIN_LINE.fullmatch(line)
+                if plain is None:
+                    if line.isspace():
+                        continue
+                    return _read_videos(path)
+                video, x1, y1, x2, y2, person = plain.groups()
+                videos.add(video)
+                if x1 is not None:
+                    if x1 >= x2 or y1 >= y2:
+                        return _read_videos(path)
+                    forms.add(person is None)
+    except OSError as problem:
+        raise InputError(f"{path}: cannot be read ({problem})") from None
+    ids = sorted(video.decode() for video in videos)
+    if not ids or len(forms) > 1 or any(map(is_video_name, ids)):
+        return _read_videos(path)
+    return tuple(ids)
+
+
+def _read_videos(path: str) -> tuple[str, ...]:
+    from aia.tables.annotations import read_annotated_videos
+
+    return tuple(sorted(read_annotated_videos(path)))

@@ -160,7 +160,8 @@ def predict_folder(
 def _one(who: ActionDetector, source: Source, output: Path, options: PredictOptions) -> Predicted:
     """Predict one video as far as its files are not there yet, and write them."""
     video, paths = Path(source.address), _paths(output, source.id)
-    if paths["film"].exists() and video.exists() and paths["film"].samefile(video):
+    film = paths["film"]
+    if options.film and film.exists() and video.exists() and film.samefile(video):
         raise InputError(f"{video}: would be written over; give another --output than its folder")
     file = VideoFile(video)
     times = options.times_sec.get(source.id, options.times_sec.get(""))
@@ -182,6 +183,7 @@ def _one(who: ActionDetector, source: Source, output: Path, options: PredictOpti
         )
         _told(prediction, file)
         found = prediction.table()
+        found = found._replace(provenance=provenance | {"duration_sec": f"{file.end_sec:.3f}"})
         attention = prediction.attention()
         if attention is not None:
             write_attention(paths["attention"], attention)
@@ -190,9 +192,9 @@ def _one(who: ActionDetector, source: Source, output: Path, options: PredictOpti
             boxes=found.boxes,
             scores=found.scores,
             class_ids=found.class_ids,
-            provenance=provenance,
+            provenance=found.provenance,
         )
-    classes, duration_sec = who.model.run.classes, file.end_sec or file.stated_sec
+    classes, duration_sec = who.model.run.classes, float(found.provenance["duration_sec"])
     if options.smooth_sec:
         found = smoothed(found, window_sec=options.smooth_sec)
     per_sec = options.per_sec if times is None else _rate(times)

@@ -11,9 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from aia.config import LONGEST_NAME
+from aia.config import LONGEST_NAME, is_video_name
 from aia.errors import InputError
-from aia.plan.videos import VIDEO_ENDINGS
 
 STREAMS = ("rtsp://", "rtsps://", "http://", "https://")
 _SPELT = str.maketrans(
@@ -68,10 +67,7 @@ def video_id(path: Path) -> str:
     >>> video_id(Path("WhatsApp Video 2024-05-01 at 12.00.00 (1).mp4")), video_id(Path("Küche.mp4"))
     ('WhatsApp_Video_2024-05-01_at_12.00.00_1', 'Kueche')
     """
-    name = path.name
-    stem, point, ending = name.rpartition(".")
-    if point and stem and ending.lower() in VIDEO_ENDINGS:
-        name = stem
+    name = path.stem if is_video_name(path.name) else path.name
     plain = unicodedata.normalize("NFC", name).translate(_SPELT)
     plain = unicodedata.normalize("NFKD", plain).encode("ascii", "ignore").decode()
     plain = re.sub(r"[^A-Za-z0-9_.-]+", "_", plain).strip("_.")
@@ -129,8 +125,7 @@ def _files(given: str) -> list[Path]:
 
 
 def _is_video(path: Path) -> bool:
-    ending = path.suffix.lower().removeprefix(".")
-    return ending in VIDEO_ENDINGS and not path.name.startswith(".") and path.is_file()
+    return is_video_name(path.name) and not path.name.startswith(".") and path.is_file()
 
 
 def _listed(path: Path) -> list[Path]:

@@ -1,12 +1,10 @@
-"""Key frames and clips to show, chosen by the annotations alone: none is picked by its scores."""
+"""Key frames to show, chosen by the annotations alone: none is picked by its scores."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-
-from aia.clip import ClipKey, ClipSample
 
 
 class Second(NamedTuple):
@@ -65,21 +63,3 @@ def spread(seconds: list[Second], *, most: int) -> list[Second]:
     count = min(most, len(seconds))
     places = ((np.arange(count) + 0.5) * len(seconds) / count).astype(int)
     return [seconds[place] for place in places]
-
-
-def choose_clips(clips: Sequence[ClipSample], most: int) -> list[ClipKey]:
-    """Choose clips whose persons do the rarest actions, one clip for each action.
-
-    Runs can be compared on the same clips, as the choice does not depend on any run.
-    """
-    labelled = [clip for clip in clips if clip.queries]
-    if not labelled:
-        return []
-    marks = np.stack([clip.labels.max(axis=0) for clip in labelled])
-    counts = marks.sum(axis=0)
-    chosen: list[int] = []
-    for action in np.argsort(np.where(counts > 0, counts, np.iinfo(np.int64).max), kind="stable"):
-        candidates = [int(i) for i in np.flatnonzero(marks[:, action]) if i not in chosen]
-        if candidates and len(chosen) < most:  # the middle one: memory on both sides
-            chosen.append(candidates[len(candidates) // 2])
-    return [labelled[i].key for i in sorted(chosen)]

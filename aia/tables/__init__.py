@@ -7,7 +7,7 @@ that names the file and the line or row.
     schema.py    a table's columns and what is wrong with a value; csv.py, parquet.py: any table
     sealed.py    the checksum in a Parquet file
     data.py      the form in which all data sets are kept; annotations.py, segments.py, lists.py,
-                 coco_boxes.py, predicted_boxes.py: the forms in which people have them
+                 coco_boxes.py, predicted_boxes.py, yowo.py: the forms in which people have them
     boxes.py, object_features.py, scores.py, attention.py, metrics.py: what our programs make
 """
 
@@ -62,6 +62,7 @@ from aia.tables.predicted_boxes import read_predicted_boxes
 from aia.tables.schema import check_video_id
 from aia.tables.scores import ScoreTable, is_score_table, read_scores, write_scores
 from aia.tables.segments import SEGMENT_COLUMNS, write_segments
+from aia.tables.yowo import read_yowo
 
 __all__ = [
     "ACTION_COLUMNS",
@@ -104,6 +105,7 @@ __all__ = [
     "read_tracks",
     "read_video_table",
     "read_videos",
+    "read_yowo",
     "seconds_for",
     "tubes_of",
     "write_annotations",

@@ -66,6 +66,29 @@ def read_actions(path: Path | str, *, labels: ClassList | None = None) -> pd.Dat
         frame without any action: its box is NaN, its action -1; these rows come last. Person is
         -1 where the file has no such column.
     """
+    data, marked, table = _checked_actions(path, labels)
+    frame = csv.frame_of(data, ACTION_COLUMNS[: data.num_columns])
+    if "person" in frame:
+        frame["person"] = _one_a_box(frame, csv.rows_of(path, table))
+    else:
+        frame["person"] = -1
+    if not marked.num_rows:
+        return frame
+    rows = csv.frame_of(marked, ("video", "time_sec")).reindex(columns=list(ACTION_COLUMNS))
+    rows = rows.fillna({"action": -1, "person": -1}).astype(frame.dtypes)
+    return pd.concat([frame, rows], ignore_index=True) if len(frame) else rows
+
+
+def read_annotated_videos(path: Path | str) -> set[str]:
+    """Read the ids of videos, with all checks of `read_actions` and nothing logged."""
+    data, marked, _ = _checked_actions(path, None)
+    return {*data["video"].unique().to_pylist(), *marked["video"].to_pylist()}
+
+
+def _checked_actions(
+    path: Path | str, labels: ClassList | None
+) -> tuple[pa.Table, pa.Table, Table]:
+    """Return the boxes, the key frames without one, and the form of the file."""
     csv.check_file(path, ACTIONS.what)
     table = ACTIONS
     if len(csv.first_cells(path)) != len(table.columns):
@@ -74,20 +97,14 @@ def read_actions(path: Path | str, *, labels: ClassList | None = None) -> pd.Dat
         table = table.extended({}, among(labels, "action", " AVA counts from 1"))
     markers: list[list[str]] = []
     data = csv.read_table(path, table, markers)
-    frame = csv.frame_of(data, ACTION_COLUMNS[: data.num_columns])
-    if "person" in frame:
-        frame["person"] = _one_a_box(frame, csv.rows_of(path, table))
-    else:
-        frame["person"] = -1
-    if not markers:
-        return frame
-    empty = pa.table(
-        {"video": [video for video, _ in markers], "second": [float(text) for _, text in markers]}
+    marked = pa.table(
+        {
+            "video": pa.array([video for video, _ in markers], pa.string()),
+            "second": pa.array([float(text) for _, text in markers], pa.float64()),
+        }
     )
-    KEY_TIMES.check(empty, csv.rows_of(path, table, markers=True))
-    rows = csv.frame_of(empty, ("video", "time_sec")).reindex(columns=list(ACTION_COLUMNS))
-    rows = rows.fillna({"action": -1, "person": -1}).astype(frame.dtypes)
-    return pd.concat([frame, rows], ignore_index=True) if len(frame) else rows
+    KEY_TIMES.check(marked, csv.rows_of(path, table, markers=True))
+    return data, marked, table
 
 
 def _one_a_box(frame: pd.DataFrame, rows: Rows) -> pd.Series:
@@ -97,25 +114,27 @@ def _one_a_box(frame: pd.DataFrame, rows: Rows) -> pd.Series:
     and boxes contradict each other is logged.
     """
     key = ["video", "time_sec"]
-    pairs = frame.reset_index(names="row").drop_duplicates([*key, *BOX, "person"])
+    pairs = frame[frame["person"] >= 0]  # -1: not known, which contradicts nothing
+    pairs = pairs.reset_index(names="row").drop_duplicates([*key, *BOX, "person"])
     for what, same, means in (
         ("one box with several ids", [*key, *BOX], "it is one person"),
         ("one id with several boxes", [*key, "person"], "each box is a person of its own"),
     ):
-        of_one = pairs if "person" not in same else pairs[pairs["person"] >= 0]
-        again = of_one[of_one.duplicated(same)]
+        again = pairs[pairs.duplicated(same)]
         if again.empty:
             continue
-        alike = (of_one[same] == again.iloc[0][same]).all(axis=1)
-        first, second = of_one.loc[alike, "row"].iloc[:2]
+        alike = (pairs[same] == again.iloc[0][same]).all(axis=1)
+        first, second = pairs.loc[alike, "row"].iloc[:2]
         where = rows.where(int(first)), rows.where(int(second)).rpartition(", ")[2]
-        more = again[key].drop_duplicates()
+        others = len(again[key].drop_duplicates()) - 1
+        more = f", and on {others} more key frame{'s' if others > 1 else ''}" if others else ""
         say(
             f"{where[0]} and {where[1]}: {what} at second {again.iloc[0]['time_sec']:g} of "
-            f"{again.iloc[0]['video']}, and so on {len(more)} key frames; {means}, whatever the "
-            "column of persons says"
+            f"{again.iloc[0]['video']}{more}; {means}, whatever the column of persons says"
         )
-    return frame.groupby([*key, *BOX], sort=False, observed=True)["person"].transform("first")
+    known = frame["person"].where(frame["person"] >= 0)
+    one = known.groupby([frame[name] for name in (*key, *BOX)], sort=False, observed=True)
+    return one.transform("first").fillna(-1).astype(frame["person"].dtype)
 
 
 def read_excluded(path: Path | str | None) -> set[tuple[str, int]]:

@@ -167,30 +167,32 @@ def _explain(path: Path | str, table: Table, problem: Exception) -> NoReturn:
     check_utf8(path)
     if table.header:
         _check_header(path, table)
-    number = -1
-    for number, (line, cells) in enumerate(islice(lines.rows(path), int(table.header), None)):
-        may_be_header = number == 0 and not table.header
-        if wrong := _wrong_with(cells, table, may_be_header=may_be_header):
+    empty = True
+    for line, cells in islice(lines.rows(path), int(table.header), None):
+        empty = False
+        if wrong := _wrong_with(cells, table):
             raise InputError(f"{path}, line {line}: {wrong}")
-    if number < 0:
+    if empty:
         _refuse_empty(path, table)
     raise InputError(f"{path}: is not {table.what} of the form {table.form} ({problem})")
 
 
-def _wrong_with(cells: Sequence[str], table: Table, *, may_be_header: bool) -> str:
+def _wrong_with(cells: Sequence[str], table: Table) -> str:
     """Say what keeps a line from having the table's form; "" if nothing does."""
     marker = table.markers and len(cells) == 2
-    if len(cells) != len(table.columns) and not marker:
-        count = "1 column" if len(cells) == 1 else f"{len(cells)} columns"
-        return f"{count}, expected {len(table.columns)}: {table.form}{form_hint(cells)}"
+    count = "1 column" if len(cells) == 1 else f"{len(cells)} columns"
+    wrong = f"{count}, expected {len(table.columns)}: {table.form}{form_hint(cells)}"
     for (name, column), text in zip(table.columns.items(), cells, strict=False):
         if _is_of(column.kind, text):
             continue
-        if may_be_header and is_header(cells):
-            return header_problem(cells, table.form)
-        expected = "a whole number" if pa.types.is_integer(column.kind) else "a number"
-        return f"{name} is {text_of(text)}, expected {expected}{_line_hint(cells, text)}"
-    return ""
+        if is_header(cells) and not marker:
+            again = f"{','.join(cells)!r} is a header again; are these several tables in one file?"
+            return again if table.header else header_problem(cells, table.form)
+        if len(cells) == len(table.columns) or marker:
+            expected = "a whole number" if pa.types.is_integer(column.kind) else "a number"
+            hint = form_hint(cells) or f" (the line is {','.join(cells)[:80]!r})"
+            return f"{name} is {text_of(text)}, expected {expected}{hint}"
+    return "" if len(cells) == len(table.columns) or marker else wrong
 
 
 def _is_of(kind: pa.DataType, text: str) -> bool:
@@ -198,9 +200,3 @@ def _is_of(kind: pa.DataType, text: str) -> bool:
     if pa.types.is_integer(kind):
         return bool(re.fullmatch(r"-?[0-9]{1,18}", text.strip()))  # of int64
     return not pa.types.is_floating(kind) or number(text) is not None
-
-
-def _line_hint(cells: Sequence[str], text: str) -> str:
-    if "\n" in text:
-        return "; is a quotation mark never closed?"
-    return f" (the line is {','.join(cells)[:80]!r})"

@@ -57,6 +57,11 @@ def read_detections(
         actions: ids in use. A data set may list only some of its classes, so that an id between
             them is no mistake; one below or above all of them is an error.
     """
+    if Path(path).is_dir():
+        raise InputError(
+            f"{path}: is a folder; expected a CSV or a table of scores. YOWO's detections by frame "
+            "are for `aia evaluate ucf24`"
+        )
     if Path(path).suffix == ".parquet":
         return _from_parquet(path, actions)
     return _from_csv(path, actions)

@@ -27,6 +27,7 @@ _FORM = Table(
     header=True,
 )
 _MORE = {"score": FINITE, "tube": INTEGER}
+DETECTIONS_BY_FRAME = replace(_FORM.extended({"score": FINITE}), header=False)
 
 
 class Tube(NamedTuple):

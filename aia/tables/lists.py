@@ -8,13 +8,12 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from aia.config import is_video_name
 from aia.errors import InputError
 from aia.files import write_text
 from aia.tables.annotations import read_key_times
 from aia.tables.csv import check_file
 from aia.tables.schema import LONGEST_SEC, check_video_id
-
-_ENDING = re.compile(r"\.(mp4|mkv|webm|avi|mov|m4v|mpe?g)$", re.IGNORECASE)
 
 
 def read_videos(path: Path | str) -> list[str]:
@@ -25,7 +24,7 @@ def read_videos(path: Path | str) -> list[str]:
     """
     videos: dict[str, int] = {}
     for number, line in _lines(path, "a list of videos"):
-        video = _ENDING.sub("", line)
+        video = line.rpartition(".")[0] if is_video_name(line) else line
         check_video_id(video, f"{path}, line {number}")
         if video in videos:
             raise InputError(

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from aia.config import LONGEST_NAME, VIDEO_ID
+from aia.config import LONGEST_NAME, VIDEO_ID, is_video_name
 from aia.errors import InputError
 from aia.labels import ClassList
 
@@ -178,7 +178,15 @@ def check_videos(data: Data, name: str, rows: Rows) -> None:
 
 
 def check_video_id(video: str, where: object) -> None:
-    """Stop at a video id that could not be a file's name: it becomes one, under results/."""
+    """Stop at a video id that could not be a file's name, as which it stands under results/.
+
+    One with a video's ending is refused, too: it would mean c.mp4.mp4.
+    """
+    if is_video_name(video) and re.fullmatch(VIDEO_ID, video):
+        raise InputError(
+            f"{where}: '{video}' has the ending of a file; an id names the video without it, "
+            f"expected '{video.rpartition('.')[0]}'"
+        )
     if re.fullmatch(VIDEO_ID, video):
         return
     plain = re.fullmatch(r"[A-Za-z0-9_.-]+", video) and set(video) != {"."}
@@ -196,8 +204,15 @@ def check_video_id(video: str, where: object) -> None:
         found = repr(video[:LONGEST_NAME]) if video else "empty"
         raise InputError(
             f"{where}: video id is {found}, expected letters, digits, '_', '-' and '.' only; "
-            "is it a path? the folder belongs to the settings, not to the table"
+            f"{_id_hint(video)}"
         )
+
+
+def _id_hint(video: str) -> str:
+    """Guess why an id has other characters; those that look like others, or like none, by code."""
+    if "/" not in video and (other := [mark for mark in video if not mark.isascii()]):
+        return f"{other[0]!r} is U+{ord(other[0]):04X}"
+    return "is it a path? the folder belongs to the settings, not to the table"
 
 
 def is_probability(values: np.ndarray) -> np.ndarray:

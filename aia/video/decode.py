@@ -107,9 +107,12 @@ class VideoFile:
         zero_sec: Timestamp of the file's start, which is time 0.
         late_sec: Time at which the first frame that can be decoded begins.
         undecodable_sec: How much of that is video that cannot be decoded.
+        keyless: True if it has no key picture to begin with, so that its decoder guesses.
         source_frames: Number of frames decoded so far.
         starts_sec: Start of each frame that `frames` has used so far.
         bad_packets: Number of packets that could not be decoded.
+        unordered: Number of frames so far that state no later time than the frame before.
+        unordered_sec: The most by which one of them is earlier.
         end_sec: End of the last frame.
 
     Raises:
@@ -121,7 +124,7 @@ class VideoFile:
         self.starts_sec: list[float] = []
         self.clock_start_sec = 0.0
         self.zero_sec: float | None = None
-        self._broken = 0
+        self._broken, self.keyless = 0, False
         if not self._read_start():
             self._broken, self.zero_sec = self._count_broken(), None
             self._read_start()
@@ -220,14 +223,18 @@ class VideoFile:
 
     def _count_broken(self) -> int:
         """Count the frames before the first key picture; 0 if there is none, or it is hidden."""
-        if not self._before_key_sec():  # an edit list hides the key picture before the cut
-            return 0
+        with self._open() as (container, stream):
+            packet = next(container.demux(stream), None)
+            if packet is not None and packet.is_keyframe and packet.is_discard:
+                return 0  # an edit list hides the key picture before the cut
         with self._open() as (container, stream):
             frames = itertools.islice(self._decodable(container, stream), MOST_BROKEN)
-            return next((number for number, frame in enumerate(frames) if frame.key_frame), 0)
+            first = next((number for number, frame in enumerate(frames) if frame.key_frame), None)
+        self.keyless = first is None
+        return first or 0 if self._before_key_sec() else 0
 
-    def _before_key_sec(self) -> float:
-        """Return how long the packets before the first key picture last."""
+    def _before_key_sec(self) -> float | None:
+        """Return how long the packets before the first key picture last; None if there is none."""
         begins = None
         with self._open() as (container, stream), contextlib.suppress(av.FFmpegError):
             for packet in container.demux(stream):
@@ -235,7 +242,7 @@ class VideoFile:
                     begins = packet.dts if begins is None else begins
                     if packet.is_keyframe:
                         return float((packet.dts - begins) * stream.time_base)
-        return 0.0
+        return None
 
     def _source_frames(
         self, container: Any, stream: Any, *, part_sec: float = 0.0, numbered: bool = False
@@ -246,6 +253,7 @@ class VideoFile:
         decoders yield, are broken; they only count where frames are `numbered`.
         """
         self.source_frames, self.bad_packets, self.end_sec = 0, 0, 0.0
+        self.unordered, self.unordered_sec = 0, 0.0
         stream.codec_context.thread_count = 1  # the workflow decodes videos in parallel
         last_sec = None
         sought_sec = self._seek(container, stream, part_sec) if part_sec > SEEK_SEC else None
@@ -260,7 +268,7 @@ class VideoFile:
             if self.zero_sec is None:
                 self.clock_start_sec = time_sec
                 if container.format.name == "avi":  # it counts packets, not times
-                    self.zero_sec = time_sec - self._before_key_sec()
+                    self.zero_sec = time_sec - (self._before_key_sec() or 0.0)
                 else:
                     self.zero_sec = _zero_sec(container, first_sec=time_sec)
             start_sec = time_sec - self.zero_sec
@@ -274,6 +282,9 @@ class VideoFile:
                 lasts_sec = float(frame.duration * frame.time_base)
             elif last_sec is not None and start_sec > last_sec:
                 lasts_sec = start_sec - last_sec
+            if last_sec is not None and start_sec <= last_sec:
+                self.unordered += 1
+                self.unordered_sec = max(self.unordered_sec, last_sec - start_sec)
             self.source_frames += 1
             self.end_sec = max(self.end_sec, start_sec + lasts_sec)
             last_sec = start_sec

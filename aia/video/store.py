@@ -18,7 +18,7 @@ from jaxtyping import Float, Int, Shaped, UInt8
 
 from aia.config import STAGE_VERSIONS, CheckConfig, FramesConfig
 from aia.errors import InputError
-from aia.files import atomic_path, file_digest
+from aia.files import atomic_path, file_digest, naming
 from aia.log import say
 from aia.video.check import refuse_video, source_facts
 from aia.video.codecs import H264Codec, JpegCodec, build_codec
@@ -83,7 +83,7 @@ def make_store(
     codec = build_codec(config.codec, size_hw=size_hw, quality=config.quality)
     output.parent.mkdir(parents=True, exist_ok=True)
     # bytes go to an unnamed file first: HDF5 must know their number before it stores them
-    with tempfile.TemporaryFile(dir=output.parent) as spool:
+    with naming(output), tempfile.TemporaryFile(dir=output.parent) as spool:
         times_sec: list[float] = []
         lengths, checks = [0], []
         for piece in codec.encode(_noting(source, config, times_sec)):
@@ -97,6 +97,7 @@ def make_store(
             )
         about = _attributes(source, config, size_hw)
         _tell_late_start(source, config)
+        _tell_guesses(source, config)
         if about["ends_early_sec"] > 1:
             say(
                 f"{video}: breaks off at {source.end_sec:.2f} s of {source.stated_sec:.2f} s; "
@@ -452,6 +453,22 @@ def _tell_late_start(source: VideoFile, config: FramesConfig) -> None:
         f"{source.path}: its picture begins {source.late_sec:.2f} s after the file's start{why}; "
         "seconds count from the file's start, as players do; until then its first picture stands"
     )
+
+
+def _tell_guesses(source: VideoFile, config: FramesConfig) -> None:
+    """Log what is assumed of a video that lacks key pictures, or times in order."""
+    if source.keyless:
+        say(
+            f"{source.path}: no key picture at its beginning, so it shows what a decoder guesses; "
+            "was it cut between two key pictures?"
+        )
+    if source.unordered and not config.numbered:
+        say(
+            f"{source.path}: {source.unordered} of its frames are not later than the frame before, "
+            f"but up to {source.unordered_sec:.2f} s earlier; each is shown once it is decoded, so "
+            "pictures near them may be off by a few frames (a copy into another container, or "
+            "encoding again, gives it a whole clock)"
+        )
 
 
 def _too_short(source: VideoFile) -> str:

@@ -1,6 +1,5 @@
 """Case 003: rows with one box on one key frame are one person, whatever the person column says."""
 
-import re
 from pathlib import Path
 
 import numpy as np
@@ -45,26 +44,62 @@ def test_case_003_persons_are_those_of_right_ids(tmp_path: Path, persons: list[i
     assert (found.ap, found.persons) == (pytest.approx(1.0), 3)
 
 
+NEVER = ", whatever the column of persons says\n"
+
+
 @pytest.mark.parametrize(
     ("persons", "said"),
     [
-        (RIGHT, None),
-        (None, None),
-        ([-1, -1, -1, -1], None),
+        (RIGHT, ""),
+        (None, ""),
+        ([-1, -1, -1, -1], ""),
+        ([0, -1, 5, 0], ""),
         (
             [0, 1, 2, 3],
-            "lines? 2 and line 3: one box with several ids at second 1 of a, and so on 1 ",
+            "line 2 and line 3: one box with several ids at second 1 of a; it is one person"
+            + NEVER,
         ),
         (
             [0, 0, 0, 0],
-            "line 1 and line 2: one id with several boxes at second 1 of a, and so on 1 ",
+            "line 1 and line 2: one id with several boxes at second 1 of a; each box is a person "
+            "of its own" + NEVER,
         ),
-        ([1, 0, 1, 0], "line 1 and line 3: one id with several boxes"),
+        (
+            [1, 0, 1, 0],
+            "line 2 and line 3: one box with several ids at second 1 of a; it is one person"
+            + NEVER
+            + "PATH, line 1 and line 3: one id with several boxes at second 1 of a; each box is a "
+            "person of its own" + NEVER,
+        ),
     ],
 )
 def test_ids_that_contradict_are_told_with_their_lines(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], persons: list[int] | None, said: str | None
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], persons: list[int] | None, said: str
 ) -> None:
-    read_actions(table(tmp_path / "ids.csv", persons))
-    err = capsys.readouterr().err
-    assert not err if said is None else re.search(said.replace("lines?", "line"), err)
+    path = table(tmp_path / "ids.csv", persons)
+    read_actions(path)
+    expected = f"{path}, {said}".replace("PATH", str(path)) if said else ""
+    assert capsys.readouterr().err == expected
+
+
+@pytest.mark.parametrize(("others", "said"), [(1, "1 more key frame;"), (2, "2 more key frames;")])
+def test_further_key_frames_with_such_ids_are_counted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], others: int, said: str
+) -> None:
+    rows = (
+        f"a,{second},{box},1,7\n"
+        for second in range(1 + others)
+        for box in ("0.1,0.2,0.4,0.8", "0.5,0.2,0.8,0.8")
+    )
+    (tmp_path / "ids.csv").write_text("".join(rows))
+    read_actions(tmp_path / "ids.csv")
+    assert f"at second 0 of a, and on {said} each box is" in capsys.readouterr().err
+
+
+def test_a_known_id_stands_for_rows_of_the_box_without_one(tmp_path: Path) -> None:
+    assert read_actions(table(tmp_path / "ids.csv", [0, -1, 5, 0]))["person"].tolist() == [
+        0,
+        5,
+        5,
+        0,
+    ]

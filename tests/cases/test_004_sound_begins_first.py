@@ -90,6 +90,22 @@ def test_sound_of_a_decoders_run_up_moves_nothing(tmp_path: Path) -> None:
         assert film.late_sec == pytest.approx(0, abs=1e-3), ending
 
 
+def test_times_that_go_back_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A program stream states the time of some frames only; FFmpeg guesses the others."""
+    path = tmp_path / "video.mpg"
+    write(VIDEO._replace(ending="mpg", codec="mpeg2video", rate=24, frames=101, start_sec=1.338,
+                         sound_sec=1.338, options={"g": "5", "bf": "2"}), path)  # fmt: skip
+    back = VideoFile(path)
+    back.count_frames()
+    config = replace(SETTINGS, fps=24.0)
+    numbers(path, config, 0)
+    said = capsys.readouterr().err
+    assert (back.unordered > 0) == ("may be off by a few frames" in said)
+    assert f"{back.unordered} of its frames are not later than the frame before" in said
+    numbers(path, replace(config, numbered=True), 0)
+    assert "off by a few frames" not in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("seed", range(8))
 def test_pictures_of_random_videos_are_those_that_players_show(seed: int, tmp_path: Path) -> None:
     """The soak (tests/video/soak.py) in small."""

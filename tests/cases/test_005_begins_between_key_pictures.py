@@ -16,11 +16,13 @@ CUT = 3
 """Pictures that are cut off; the next key picture is number 12."""
 
 
-def cut(tmp_path: Path, ending: str, codec: str, *, hide: bool = False) -> Path:
+def cut(
+    tmp_path: Path, ending: str, codec: str, *, hide: bool = False, key_every: int = 12
+) -> Path:
     """Copy a video of ten frames a second from picture 3 on, or hide what comes before."""
     whole, path = tmp_path / f"whole.{ending}", tmp_path / f"cut.{ending}"
     never = "0" if codec == "libx264" else "1000000000"  # no key picture because of a new scene
-    options = {"g": "12", "bf": "0", "sc_threshold": never, "b": "8M"}
+    options = {"g": str(key_every), "bf": "0", "sc_threshold": never, "b": "8M"}
     times, tick = [Fraction(k, 10) for k in range(40)], Fraction(1, 10)
     pictures = [np.full((48, 64, 3), 20 + 5 * k, np.uint8) for k in range(40)]
     write_video(
@@ -62,6 +64,18 @@ def test_case_005_a_hidden_key_picture_costs_nothing(
     assert "begins" not in capsys.readouterr().err
     levels = FrameStore(tmp_path / "cut.h5").at([0.0, 0.5, 2.0]).mean((1, 2, 3))
     np.testing.assert_allclose(levels, 20 + 5 * np.array([3, 8, 23]), atol=2.4)
+
+
+@pytest.mark.parametrize(("ending", "codec"), [("mov", "mpeg4"), ("mkv", "mpeg4")])
+def test_case_005_a_guess_without_any_key_picture_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], ending: str, codec: str
+) -> None:
+    path = cut(tmp_path, ending, codec, key_every=40)
+    make_store(path, tmp_path / "cut.h5", config=JPEG)
+    said = capsys.readouterr().err
+    assert f"{path}: no key picture at its beginning, so it shows what a decoder guesses" in said
+    make_store(tmp_path / f"whole.{ending}", tmp_path / "whole.h5", config=JPEG)
+    assert "guesses" not in capsys.readouterr().err
 
 
 def test_a_whole_video_has_nothing_that_is_lost(tmp_path: Path) -> None:

@@ -365,3 +365,37 @@ def test_detections_of_other_classes_are_dropped_and_counted(score, capsys):
     result = score([f"a,1,{LEFT},2"], [f"a,1,{LEFT},2,1", f"a,1,{LEFT},3,1"])
     assert result.per_class == {2: 1.0}
     assert "1 detections of classes that are not evaluated" in capsys.readouterr().err
+
+
+def test_repeated_rows_count_as_in_avas_evaluator_and_are_told(score, capsys):
+    truth = [f"a,1,{LEFT},2", f"a,2,{LEFT},2"]
+    first, second = f"a,1,{LEFT},2,0.9", f"a,2,{LEFT},2,0.5"
+    assert score(truth, [first, second, "a,2,.1,.1,.2,.2,3,1"]).mean == 1.0
+    assert "of an earlier row" not in capsys.readouterr().err
+    told = (
+        ": 1 rows have the video, time, box and action of an earlier row; each counts, as in AVA's "
+        "own evaluator, and changes the number. Were files joined?"
+    )
+    # of equals the later row is first: the copy, which misses, then two hits
+    assert score(truth, [first, second, first]).mean == pytest.approx(2 / 3)
+    assert f"/det.csv{told}" in capsys.readouterr().err
+    assert score([*truth, truth[0]], [first, second]).mean == pytest.approx(2 / 3)
+    assert f"/gt.csv{told}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("boxes", [3, 400])
+def test_repeated_detections_are_those_of_pandas(score, capsys, boxes):
+    rng = np.random.default_rng(boxes)
+    rows = pd.DataFrame(
+        {
+            "video": rng.choice(["a", "b"], 500),
+            "second": rng.integers(1, 4, 500),
+            "x1": rng.integers(0, boxes, 500) / 1000,
+            "action": rng.integers(1, 12, 500),
+        }
+    )
+    lines = [f"{r.video},{r.second},{r.x1},0,1,1,{r.action},0.5" for r in rows.itertuples()]
+    score([f"a,1,0,0,1,1,{action}" for action in range(1, 12)], lines)
+    repeated = rows.duplicated().sum()
+    assert repeated > 0
+    assert f"/det.csv: {repeated} rows have the video, time" in capsys.readouterr().err

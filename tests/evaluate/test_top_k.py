@@ -1,12 +1,14 @@
 import json
+import pickle
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from aia.cli import main
 from aia.errors import InputError
-from aia.evaluate.top_k import evaluate_epic, top_k
+from aia.evaluate.top_k import _read_scores, evaluate_epic, top_k
 from aia.tables import read_metrics
 
 
@@ -167,3 +169,48 @@ def test_a_table_of_scores_needs_labels_with_numbers(tables):
     (tables / "labels.csv").write_text("verb,noun\n0,1\n1,0\n1,1\n")
     with pytest.raises(InputError, match=r"labels.csv: has no column segment"):
         evaluate_tables(tables)
+
+
+def saved(path, scores, labels):
+    """Save as PySlowFast does: two tensors of torch, by plain pickle."""
+    path.write_bytes(pickle.dumps([torch.tensor(scores), torch.tensor(labels)]))
+    return path
+
+
+@pytest.mark.filterwarnings("ignore:TypedStorage is deprecated")  # torch's own, as it is pickled
+def test_results_that_pyslowfast_pickles_are_read(files, capsys):
+    rows = [[2.0, 1.0], [0.0, 3.5]], [[0.0, 1.0, 2.0], [1.0, 0.0, 0.0]]
+    verbs = saved(files / "verbs.pkl", rows[0], [0, 1])
+    nouns = saved(files / "nouns.pkl", rows[1], [2, 0])
+    for name, numbers in zip(("verbs", "nouns"), rows, strict=True):
+        pd.DataFrame(numbers).to_csv(files / f"{name}.csv", header=False, index=False)
+    assert evaluate_epic(files / "labels.csv", verbs, nouns) == evaluate(files)
+    assert "probabilities" not in capsys.readouterr().err
+
+
+@pytest.mark.filterwarnings("ignore:TypedStorage is deprecated")
+def test_sums_of_the_probabilities_of_views_are_no_logits(files, capsys):
+    nouns = saved(files / "nouns.pkl", [[0.0, 1.0, 2.0], [3.0, 0.0, 0.0]], [2, 0])
+    found, scored = _read_scores(nouns, truth=np.array([2, 0]), labels="labels.csv")
+    np.testing.assert_allclose(found, [[0, 1 / 3, 2 / 3], [1, 0, 0]])
+    assert scored.all()
+    said = f"{nouns}: taken as probabilities, every line is the sum of 3 views\n"
+    assert capsys.readouterr().err == said
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ([np.eye(2), [0, 0]], "its label of row 1 (from 0) is 0, that of "),
+        ([np.eye(2), [0, 1, 1]], "a pickle of something else than [scores, labels]"),
+        ([np.eye(2)], "a pickle of something else than [scores, labels]"),
+        ({"preds": np.eye(2)}, "a pickle of something else than [scores, labels]"),
+        ([np.eye(3), [0, 1, 1]], "has 3 lines, but "),
+        (print, "this pickle would run builtins.print"),
+    ],
+)
+def test_other_pickles_are_no_scores(files, value, said):
+    (files / "verbs.pkl").write_bytes(pickle.dumps(value))
+    with pytest.raises(InputError) as refused:
+        evaluate_epic(files / "labels.csv", files / "verbs.pkl", files / "nouns.csv")
+    assert str(refused.value).startswith(f"{files / 'verbs.pkl'}: {said}")

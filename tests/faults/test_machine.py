@@ -94,7 +94,7 @@ def test_a_disk_that_is_full_is_named(films, settings, tmp_path, size) -> None:
     python = (sys.executable, "-m", "aia")
     done = on_a_disk_of(size, output.parent, *python, *words, "--min-frames", 1)
     assert done.returncode == 1, done.stderr
-    assert "No space left on device; free some room" in done.stderr
+    assert f"error: {output}: No space left on device; free some room" in done.stderr
     assert done.stderr.count("error: ") == 1
     assert "Traceback" not in done.stderr
 

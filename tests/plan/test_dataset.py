@@ -161,8 +161,12 @@ def test_a_view_in_the_size_as_kept_is_the_score_that_there_is_anyway() -> None:
     ("name", "text", "expected"),
     [
         ("val.csv", None, "data.annotations.val: val.csv: there is no such file"),
-        ("val.csv", "films/a.mp4,1,0,0,1,1,1,0\n", "val.csv, line 1: 'films/a.mp4' is not a video"),
-        ("val.csv", f"{'a' * 200},1,0,0,1,1,7,0\n", r"no \. in front, at most 180 characters\)"),
+        (
+            "val.csv",
+            "films/a.mp4,1,0,0,1,1,1,0\n",
+            "line 1: video id is 'films/a.mp4', expected",
+        ),
+        ("val.csv", f"{'a' * 200},1,0,0,1,1,7,0\n", "200 characters, expected at most 180"),
         ("test.txt", None, "test.txt"),
     ],
     ids=["no annotations", "a path for an id", "a long id", "no list"],

@@ -1,27 +1,13 @@
-"""Which key frames and clips are shown."""
+"""Which key frames are shown."""
 
-import numpy as np
 import pandas as pd
 
-from aia.clip import ClipKey, ClipSample
-from aia.report.choice import Second, by_second, choose_clips, choose_seconds
+from aia.report.choice import Second, by_second, choose_seconds
 
 
 def actions(*rows: tuple[float, int]) -> pd.DataFrame:
     table = pd.DataFrame(rows, columns=["time_sec", "action"])
     return table.assign(video="a")
-
-
-def clip(t: int, *labels: tuple[int, ...]) -> ClipSample:
-    boxes = np.tile(np.array([0.1, 0.1, 0.5, 0.9], np.float32), (len(labels), 1))
-    return ClipSample(
-        key=ClipKey("a", t),
-        time_sec=float(t),
-        persons_xyxy=boxes,
-        persons_score=np.ones(len(labels), np.float32),
-        labels=np.array(labels, np.uint8).reshape(-1, 2),
-        objects_xyxy=boxes[:0],
-    )
 
 
 def test_every_action_is_shown_before_any_video_is_shown_again(scene) -> None:
@@ -39,11 +25,3 @@ def test_each_frame_is_a_key_frame_of_its_own_where_every_frame_is_labelled() ->
 
 def test_no_more_key_frames_are_chosen_than_there_are() -> None:
     assert choose_seconds(by_second(actions((2.0, 3))), most=5) == [Second("a", 2)]
-
-
-def test_clips_show_the_rarest_action_first_and_none_without_persons() -> None:
-    assert choose_clips([], 3) == []
-    assert choose_clips([clip(1)], 3) == []
-    clips = [clip(1, (1, 0)), clip(2, (1, 0)), clip(3, (1, 0)), clip(5), clip(7, (0, 1), (1, 0))]
-    assert choose_clips(clips, 1) == [ClipKey("a", 7)]
-    assert choose_clips(clips, 2) == [ClipKey("a", 2), ClipKey("a", 7)]  # the middle one

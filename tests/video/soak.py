@@ -34,8 +34,9 @@ CODECS = {
     "ts": ("libx264", "mpeg2video"),
     "flv": ("libx264",),
     "avi": ("mpeg4", "mjpeg"),
+    "mpg": ("mpeg2video",),
 }
-SOUND = {"webm": "libopus", "ts": "mp2", "avi": "mp2"}
+SOUND = {"webm": "libopus", "ts": "mp2", "avi": "mp2", "mpg": "mp2"}
 
 
 class Kind(NamedTuple):
@@ -63,7 +64,7 @@ def draw(rng: random.Random) -> Kind:
     ending = rng.choice(list(CODECS))
     codec = rng.choice(CODECS[ending])
     options = {"g": str(rng.choice([1, 5, 12, 40]))}
-    if codec in ("libx264", "libx265", "mpeg2video"):
+    if codec in ("libx264", "libx265", "mpeg2video", "mpeg4"):
         options["bf"] = str(rng.choice([0, 2, 3]))
     if codec == "libx265":
         options["x265-params"] = "log-level=none"
@@ -186,15 +187,22 @@ def as_played(path: Path) -> Shown:
             zero_sec = begins_sec = first_sec
         if -0.1 < zero_sec < 0:  # the run-up of a sound's decoder
             zero_sec = min(begins_sec, 0.0)
-        frames = []
+        frames, video_packets = [], 0
         for packet in container.demux(video):
+            video_packets += packet.size > 0
             with contextlib.suppress(av.FFmpegError):
                 for frame in packet.decode():
                     if not (frames or frame.key_frame):
                         continue  # a guess of what is missing
-                    at = float(frame.dts * frame.time_base) if avi else frame.time
+                    at = frame.time
+                    if avi and frame.dts is None:  # from the decoder's end
+                        at = frames[-1][0] + 1 / float(video.average_rate)
+                    elif avi:
+                        at = float(frame.dts * frame.time_base)
                     frames.append((at, number_of(frame.to_ndarray(format="rgb24"))))
     first_sec = frames[0][0]
+    if len(frames) == video_packets == 1:  # FFmpeg guesses the start of a stream of one frame
+        begins_sec = first_sec
     if avi:
         return Shown(first_sec, frames, 0.0)
     return Shown(min(zero_sec, first_sec), frames, max(first_sec - begins_sec, 0.0))
@@ -234,7 +242,8 @@ def check(kind: Kind, folder: Path) -> str:
     except InputError as error:
         return "" if played is None else f"refused: {error}"
     if played is None:
-        return "was stored, but no picture can be decoded"
+        told = "no key picture at its beginning" in said.getvalue()
+        return "" if told else "was stored, but no picture can be decoded"
     late_sec = played.frames[0][0] - played.zero_sec
     if (late_sec > 0.1) != ("after the file's start" in said.getvalue()):
         return f"begins {late_sec:.2f} s late, said: {said.getvalue()!r}"
@@ -247,7 +256,7 @@ def check(kind: Kind, folder: Path) -> str:
         for place, time_sec in enumerate(store.times_sec):
             found = number_of(store.read(np.array([place]))[0])
             shown = shown_near(played, time_sec, half_sec)
-            if found not in shown:
+            if found not in shown and "may be off by a few frames" not in said.getvalue():
                 return f"at {time_sec:.2f} s frame {found}, a player shows {shown}"
     return ""
 
