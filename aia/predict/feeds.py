@@ -6,6 +6,7 @@ neither a redirection nor a playlist leads to a file of this machine.
 
 import platform
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -127,7 +128,6 @@ def stream(
         "protocol_whitelist": PROTOCOLS[kind],
         "format_whitelist": "rtsp" if kind == "rtsp" else ",".join((*KINDS, "mpjpeg")),
         "analyzeduration": "2000000",
-        "fflags": "nobuffer",
     }
     if kind == "rtsp":
         options["rtsp_flags"] = "prefer_tcp"  # UDP loses packets
@@ -170,9 +170,12 @@ def _decoded(name: str, opened: Callable[[], Any], timeout_sec: float) -> Iterat
         LostError: It cannot be opened now, hangs, or breaks off.
         InputError: It refuses, or is none of the formats that are read.
     """
+    begun_sec = time.monotonic()
     try:
         container = opened()
     except (av.FFmpegError, OSError, ValueError) as error:
+        if time.monotonic() - begun_sec >= timeout_sec:  # rtsp says that the data are invalid
+            raise LostError(f"nothing came for {timeout_sec:g} s") from None
         raise _refusal(name, error) or _broken(error, timeout_sec) from None
     with container:
         found = container.streams.best("video")

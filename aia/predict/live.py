@@ -153,7 +153,7 @@ class Capture:
         self._thread.start()
         while not self._begun.wait(0.1) and not self._hangs():
             pass
-        if self.failure is not None or not self.pictures:
+        if not self.pictures:
             self.stop()
             raise self.failure or InputError(f"{self.feed.name}: ended before its first picture")
         return self

@@ -15,7 +15,7 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import simplejpeg
@@ -70,6 +70,7 @@ class Status(NamedTuple):
         return json.dumps(numbers | {"persons": persons})
 
 
+@runtime_checkable
 class Viewer(Protocol):
     """A place where a watch is shown."""
 
