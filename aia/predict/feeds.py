@@ -32,6 +32,8 @@ BURST_SEC = 5.0
 
 CLOCKLESS = ("mpjpeg", "mjpeg", "h264", "hevc", "m4v", "mpegvideo", "vc1", "obu", "yuv4mpegpipe")
 """Formats whose times are made up from a rate: their pictures have the time of their arrival."""
+ENDLESS = ("rtsp", "mpjpeg")
+"""Formats of cameras: where such a stream ends, it broke off."""
 PROTOCOLS = {
     "http": "http,https,tcp,tls,httpproxy",
     "rtsp": "rtsp,rtp,srtp,udp,tcp,tls",
@@ -189,6 +191,8 @@ def _decoded(name: str, opened: Callable[[], Any], timeout_sec: float) -> Iterat
                 size_hw = shown_size_hw(frame, found.sample_aspect_ratio)
                 stated_sec = frame.time if clocked else None
                 yield Picture(stated_sec, size_hw, partial(upright_rgb, frame))
+        if container.format.name in ENDLESS:
+            raise LostError("the server closed it")
 
 
 def _packet(packets: Iterator[Any], timeout_sec: float) -> Any:

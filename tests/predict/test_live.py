@@ -28,6 +28,7 @@ from aia.tables.scores import read_scores
 from aia.video.decode import VideoFile
 from aia.video.transforms import resize
 from tests.predict.conftest import write_video
+from tests.predict.rtsp import rtsp_camera
 from tests.serving import Served, serving
 from tests.video.videos import grey, number_of
 
@@ -231,7 +232,10 @@ def test_pictures_of_an_mjpeg_camera_have_the_time_of_their_arrival(site):
     body = b"".join(head + one + b"\r\n" for head, one in zip(heads, jpegs, strict=True))
     kind = "multipart/x-mixed-replace; boundary=x"
     site.files["/cam"] = Served(body, content_type=kind)
-    found = list(stream(f"{site.address}/cam", timeout_sec=2.0).pictures())
+    found = []
+    with pytest.raises(LostError, match="the server closed it"):
+        for one in stream(f"{site.address}/cam", timeout_sec=2.0).pictures():
+            found.append(one)  # noqa: PERF402 (it breaks off)
     assert [number_of(one.rgb((64, 96))) for one in found] == list(range(6))
     assert {one.stated_sec for one in found} == {None}
 
@@ -283,7 +287,7 @@ def test_a_redirection_to_a_file_of_this_machine_is_refused(site, tmp_path):
     file = tmp_path / "own.ts"
     file.write_bytes(mpegts(9))
     site.files["/r"] = Served(b"", statuses=[302] * 9, headers={"Location": f"file://{file}"})
-    with pytest.raises((InputError, LostError)):
+    with pytest.raises(InputError, match="leads elsewhere than to http"):
         list(stream(f"{site.address}/r", timeout_sec=0.5).pictures())
     site.files["/there.ts"] = Served(mpegts(9))
     site.files["/r"] = Served(b"", statuses=[302], headers={"Location": "/there.ts"})
@@ -312,6 +316,25 @@ def test_a_server_that_is_not_there_or_says_nothing_is_told(kind):
         with pytest.raises(InputError, match=r"nothing came for 0.3 s"):
             capture_of(feed).__enter__()
     assert "secret" not in str(error.value)
+
+
+def test_a_camera_that_speaks_rtsp_is_read_and_connected_anew():
+    with rtsp_camera(mpegts(40)) as (address, methods):
+        feed = sent(stream(address, timeout_sec=2.0).pictures, retries=1, pause_sec=0.01)
+        with capture_of(feed, fps=10.0) as capture:
+            numbers = [number_of(frame.rgb) for frame in capture.frames()]
+    assert methods == ["OPTIONS", "DESCRIBE", "SETUP", "PLAY"] * 2
+    assert capture.reconnects == 1
+    assert set(range(1, 38)) <= set(numbers)
+    assert "1 times anew (the server closed it)" in str(capture.failure)
+
+
+def test_a_camera_that_speaks_rtsp_and_hangs_is_told():
+    with rtsp_camera(mpegts(40), ends=False) as (address, _):
+        feed = sent(stream(address, timeout_sec=0.5).pictures)
+        with capture_of(feed, fps=10.0) as capture:
+            assert len(list(capture.frames())) > 30
+    assert str(capture.failure).endswith("(nothing came for 0.5 s)")
 
 
 def test_a_camera_that_is_not_there_is_told():
