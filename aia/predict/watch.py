@@ -166,11 +166,10 @@ class _Loop:
         self.lags_sec: deque[float] = deque(maxlen=MOST_LAGS)
         self.moment: Moment | None = None
         self.persons: list[Person] = []
-        sees, span = who.perception, who.model.run.backbone.span
-        after, step = span - span // 2 - 1, 1 / options.per_sec
+        fps, step_sec = who.perception.fps, 1 / options.per_sec
 
         def late(time_sec: float) -> bool:
-            return capture.newest >= round((time_sec + step) * sees.fps) + after
+            return capture.newest >= round((time_sec + step_sec) * fps) + self.ahead
 
         track = options.track_per_sec
         self.scorer = VideoScorer(
@@ -183,6 +182,9 @@ class _Loop:
             live=True,
             late=late,
         )
+        span = who.model.run.backbone.span
+        self.ahead = span - span // 2 - 1 + self.scorer.window.delay
+        """Frames after a key frame's own that it waits for."""
         self.thread = threading.Thread(target=self._run, name="scores")
 
     def _run(self) -> None:
@@ -233,17 +235,17 @@ def watch(
     """
     options = options or WatchOptions()
     sees, span = who.perception, who.model.run.backbone.span
-    most = min(span + 2 * round(sees.fps / options.per_sec) + 2, MOST_WAITING)
+    most = min(span + 2 * round(sees.fps / options.per_sec) + 16, MOST_WAITING)
     with (
         _terminated_as_interrupted(),
         Capture(feed, fps=sees.fps, short_side=sees.short_side, most=most) as capture,
     ):
         record = Record(who, name, feed.name, output, options)
+        loop = _Loop(who, capture, name=name, record=record, options=options)
         say(
             f"{name}: {feed.name}, frames of {capture.size_hw[1]} x {capture.size_hw[0]}; a key "
-            f"frame waits {(span - span // 2 - 1) / sees.fps:.2f} s for the end of its clip"
+            f"frame waits {loop.ahead / sees.fps:.2f} s for the end of its clip"
         )
-        loop = _Loop(who, capture, name=name, record=record, options=options)
         _attend(loop, viewers)
         failure = loop.failure or capture.failure
     done = Watched(

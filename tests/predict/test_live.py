@@ -25,6 +25,7 @@ from aia.predict.stream import VideoScorer
 from aia.predict.viewers import MOST_CLIENTS, MjpegServer, Status
 from aia.predict.watch import WatchOptions, watch
 from aia.tables.scores import read_scores
+from aia.video.codecs import build_codec
 from aia.video.decode import VideoFile
 from aia.video.transforms import resize
 from tests.predict.conftest import write_video
@@ -232,10 +233,10 @@ def test_pictures_of_an_mjpeg_camera_have_the_time_of_their_arrival(site):
     body = b"".join(head + one + b"\r\n" for head, one in zip(heads, jpegs, strict=True))
     kind = "multipart/x-mixed-replace; boundary=x"
     site.files["/cam"] = Served(body, content_type=kind)
-    found = []
+    pictures = stream(f"{site.address}/cam", timeout_sec=2.0).pictures()
+    found = [next(pictures) for _ in jpegs]
     with pytest.raises(LostError, match="the server closed it"):
-        for one in stream(f"{site.address}/cam", timeout_sec=2.0).pictures():
-            found.append(one)  # noqa: PERF402 (it breaks off)
+        next(pictures)
     assert [number_of(one.rgb((64, 96))) for one in found] == list(range(6))
     assert {one.stated_sec for one in found} == {None}
 
@@ -384,6 +385,23 @@ def test_a_late_key_frame_is_dropped_and_not_remembered(who, tmp_path):
         times = [t for t in kept if t <= moment.time_sec]
         last = list(VideoScorer(model, "street", frames(), size_hw=(24, 34), times_sec=times))[-1]
         assert_allclose(last.scores, moment.scores, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["jpeg", "h264"])
+def test_a_codec_reads_as_far_ahead_as_it_says(name):
+    """So long a key frame waits, and is not late meanwhile."""
+    read: list[int] = []
+
+    def frames():
+        for number in range(40):
+            read.append(number)
+            yield grey(number, (48, 64))
+
+    codec = build_codec(name, size_hw=(48, 64), quality=90)
+    encoded = codec.encode(frames())
+    for number in range(20):
+        next(encoded)
+        assert len(read) == number + codec.delay + 1
 
 
 # Watching
