@@ -3,7 +3,7 @@
     python -m benchmarks.live VIDEO --model MODEL [--minutes 10] [--fps 10] [--view page]
 
 The video is repeated. With a page, a client reads the stream all the time. The memory at the start
-is that after half a minute, when everything is loaded.
+is that after half a minute, when all is loaded.
 """
 
 import argparse
@@ -79,15 +79,15 @@ def main() -> None:
             viewers=viewers,
         )
     lags = np.array(done.lags_sec)
-    start = float(np.interp(SETTLED_SEC, meter.times_sec, meter.resident_mb))
+    minutes = [SETTLED_SEC, *np.arange(1, options.minutes + 1) * 60]
+    memory = " ".join(f"{mb:.0f}" for mb in np.interp(minutes, meter.times_sec, meter.resident_mb))
     say(
         f"{meter.times_sec[-1]:.0f} s at {options.fps:g} fps, {torch.get_num_threads()} threads\n"
         f"lag          median {np.median(lags):.2f} s, 99 % {np.quantile(lags, 0.99):.2f} s, "
         f"last minute {np.median(lags[-60:]):.2f} s, first {np.median(lags[:60]):.2f} s\n"
         f"key frames   {done.key_frames} scored, {done.dropped_key_frames} dropped\n"
         f"pictures     {done.dropped_pictures} dropped\n"
-        f"memory       {start:.0f} MB after {SETTLED_SEC:g} s, {meter.resident_mb[-1]:.0f} MB at "
-        f"the end, at most {max(meter.resident_mb):.0f} MB\n"
+        f"memory       MB after {SETTLED_SEC:g} s, then each minute: {memory}\n"
         f"page         {read[0] / 2**20:.1f} MB read by a client"
     )
 

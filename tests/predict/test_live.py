@@ -513,7 +513,7 @@ def test_an_error_while_scoring_is_raised_and_what_was_scored_is_written(who, tm
 
 
 def test_key_frames_are_dropped_where_the_network_is_slower_than_the_stream(who, tmp_path):
-    """Each key frame is scored once the stream is five key frames further."""
+    """Each key frame is scored once the stream is ten seconds further."""
     model, go = who(), threading.Semaphore(0)
     forward = model.detector.forward
 
@@ -524,9 +524,9 @@ def test_key_frames_are_dropped_where_the_network_is_slower_than_the_stream(who,
     model.detector.forward = slow
 
     def pictures():
-        for number in range(160):
-            yield picture(number % 40, number / 8)
-            if number % 40 == 39:
+        for number in range(320):
+            yield picture(number % 60, number / 8)
+            if number % 80 == 79:
                 time.sleep(0.01)  # what was sent is in the queue
                 go.release()
                 while go._value:
@@ -535,8 +535,8 @@ def test_key_frames_are_dropped_where_the_network_is_slower_than_the_stream(who,
 
     options = WatchOptions(track_per_sec=0.0)
     done = watch(model, sent(pictures), name="yard", output=tmp_path / "o", options=options)
-    assert done.dropped_key_frames >= 8
-    assert done.key_frames + done.dropped_key_frames == 20
+    assert done.dropped_key_frames >= 28
+    assert done.key_frames + done.dropped_key_frames == 40
     assert done.dropped_pictures > 0
 
 
