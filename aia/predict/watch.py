@@ -185,6 +185,8 @@ class _Loop:
         span = who.model.run.backbone.span
         self.ahead = span - span // 2 - 1 + self.scorer.window.delay
         """Frames after a key frame's own that it waits for."""
+        self.done = threading.Event()
+        """Set at the end. An interrupt of `Thread.join` would take the thread as ended."""
         self.thread = threading.Thread(target=self._run, name="scores")
 
     def _run(self) -> None:
@@ -199,6 +201,7 @@ class _Loop:
                 self.record.close()
             except BaseException as error:
                 self.failure = self.failure or error
+            self.done.set()
 
     def _take(self, moment: Moment) -> None:
         table = _table(self.who, self.name, [moment])
@@ -270,8 +273,7 @@ def _attend(loop: _Loop, viewers: Sequence[Viewer]) -> None:
     loop.thread.start()
     pace, sides = _Pace(loop), dict[int, int]()
     try:
-        while loop.thread.is_alive():
-            loop.thread.join(VIEW_SEC)
+        while not loop.done.wait(VIEW_SEC):
             status = pace.status()
             for viewer in viewers:
                 viewer.show(status, functools.cache(lambda: _drawn(loop, sides)))
@@ -284,7 +286,7 @@ def _attend(loop: _Loop, viewers: Sequence[Viewer]) -> None:
         loop.capture.stop()
         raise
     finally:
-        loop.thread.join()
+        loop.done.wait()
 
 
 def _drawn(loop: _Loop, sides: dict[int, int]) -> UInt8[np.ndarray, "h w 3"]:

@@ -23,7 +23,7 @@ from aia.predict.live import Capture, Clock
 from aia.predict.spans import read_spans
 from aia.predict.stream import VideoScorer
 from aia.predict.viewers import MOST_CLIENTS, MjpegServer, Status
-from aia.predict.watch import WatchOptions, watch
+from aia.predict.watch import Record, WatchOptions, watch
 from aia.tables.scores import read_scores
 from aia.video.codecs import build_codec
 from aia.video.decode import VideoFile
@@ -453,23 +453,35 @@ def test_a_played_video_is_watched_to_its_end(who, tmp_path):
         watch(model, playing(video, 8.0), name="street", output=output)
 
 
-def test_ctrl_c_ends_a_watch_with_complete_files(who, tmp_path, capsys):
-    video = write_video(tmp_path / "street.mp4", seconds=60)
-    for number, sign in enumerate((signal.SIGINT, signal.SIGTERM)):
-        output = tmp_path / str(number)
-        seer = Seer(after=2, act=lambda sign=sign: os.kill(os.getpid(), sign))
-        done = watch(
-            who(person_threshold=0.1),
-            playing(video, 8.0),
-            name="street",
-            output=output,
-            options=WatchOptions(per_sec=4.0, start_at=0.2, stop_below=0.1),
-            viewers=[seer],
-        )
-        tables, actions = complete(output)
-        assert 2 <= done.key_frames < 40
-        assert sum(len(table.boxes) for table in tables) == done.boxes > 0
-        assert len(actions) == done.actions > 0
+@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("where", ["while it waits", "while it draws"])
+def test_ctrl_c_ends_a_watch_with_complete_files(who, tmp_path, capsys, monkeypatch, where, sign):
+    def interrupt():
+        os.kill(os.getpid(), sign)
+
+    video, written = write_video(tmp_path / "street.mp4", seconds=60), Record.add
+
+    def add(record, moment):
+        written(record, moment)
+        if record.boxes > 3 and not interrupted:
+            interrupted.append(True)
+            interrupt()
+            time.sleep(0.2)  # the main thread has long gone on when the files are written
+
+    interrupted = [True] if where == "while it draws" else []
+    monkeypatch.setattr(Record, "add", add)
+    done = watch(
+        who(person_threshold=0.1),
+        playing(video, 8.0),
+        name="street",
+        output=tmp_path / "o",
+        options=WatchOptions(per_sec=4.0, start_at=0.2, stop_below=0.1),
+        viewers=[Seer(after=2, act=interrupt)] if where == "while it draws" else [],
+    )
+    tables, actions = complete(tmp_path / "o")
+    assert 1 <= done.key_frames < 40
+    assert sum(len(table.boxes) for table in tables) == done.boxes > 0
+    assert len(actions) == done.actions > 0
     assert "interrupted, files are being completed" in capsys.readouterr().err
 
 
