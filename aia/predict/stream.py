@@ -10,7 +10,7 @@ so that its scores are those of the whole video. Live, it is scored with the pas
 import itertools
 import math
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -92,6 +92,7 @@ class VideoScorer:
         batch: Key frames that are computed together.
         live: Score at once, with the past alone.
         attention: Keep what each person attended to.
+        progress: Called with the seconds that the first pass has seen.
     """
 
     def __init__(
@@ -107,13 +108,14 @@ class VideoScorer:
         batch: int = BATCH,
         live: bool = False,
         attention: bool = False,
+        progress: Callable[[float], object] = lambda done_sec: None,
     ) -> None:
         run, sees = who.model.run, who.perception
         self.who, self.video, self.batch = who, video, 1 if live else batch
         codec = build_codec(sees.codec, size_hw=size_hw, quality=sees.quality)
         self.window = FrameWindow(video, frames, codec=codec)
         self.keys = _key_times(per_sec, times_sec, slots_per_sec=sees.clips_per_sec)
-        self.keeps_attention = attention
+        self.keeps_attention, self.progress = attention, progress
         reach = run.memory.reach if run.memory else 0
         self.ahead = 0 if live else reach
         # positions of the memory between two key frames, where key frames are sparse
@@ -141,13 +143,9 @@ class VideoScorer:
             yield from self._scored(until=first - 1)  # before their places are taken
             chunk = self._first_pass(keys)
             self.waiting.append(chunk)
+            self.progress(keys[-1].time_sec)
             yield from self._scored(until=chunk.last)
         yield from self._scored(until=None)
-
-    @property
-    def seconds_read(self) -> float:
-        """How much of the video was read."""
-        return len(self.window) / self.who.perception.fps
 
     def _next_keys(self) -> list[_Key]:
         """Read on until the clips of the next key frames are there; [] at the end."""
