@@ -3,7 +3,7 @@
 In an environment of its own, as it needs an OpenCV with windows:
 
     pip install trackers pyarrow jaxtyping
-    PYTHONPATH=. python tests/track/oracle.py ../shared/data/pets09/tracks.csv
+    python -m benchmarks.tracking_oracle ../shared/data/pets09/tracks.csv
 
 Its thresholds are ours. It is told the times, and begins a track at the first box. A lost track is
 kept as long as ours is.
@@ -47,7 +47,7 @@ def oracle(boxes: pd.DataFrame, *, rate: float) -> np.ndarray:
 
 
 def main(tracks: str) -> None:
-    output = Path(__file__).parent / "data" / "oracle.npz"
+    output = Path("tests/track/data/oracle.npz")
     found = {}
     for name, boxes in cases(Path(tracks), fps=FPS).items():
         rate = float(name.split(", ")[1].split()[0])
