@@ -18,7 +18,7 @@ import pandas as pd
 import supervision as sv
 from trackers import ByteTrackTracker
 
-from benchmarks.tracking import SIDES, cases
+from benchmarks.tracking import ORACLE, SIDES, cases
 
 FPS = 10.0
 SIZE_WH = (768, 576)  # pixels of the video: noise of the library's filter is in pixels
@@ -47,13 +47,12 @@ def oracle(boxes: pd.DataFrame, *, rate: float) -> np.ndarray:
 
 
 def main(tracks: str) -> None:
-    output = Path("tests/track/data/oracle.npz")
     found = {}
     for name, boxes in cases(Path(tracks), fps=FPS).items():
         rate = float(name.split(", ")[1].split()[0])
         found[name] = oracle(boxes, rate=rate).astype(np.int16)
         found[f"{name}: boxes"] = boxes[SIDES].to_numpy(float).sum(axis=0)
-    np.savez_compressed(output, made_by=f"trackers {version('trackers')}", **found)
+    np.savez_compressed(ORACLE, made_by=f"trackers {version('trackers')}", **found)
 
 
 if __name__ == "__main__":

@@ -1,13 +1,11 @@
 """Persons keep their numbers, on drawn courses and beside another implementation's on real ones."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 from aia.track.bytetrack import Tracker
 from aia.track.score import identity_of
-from benchmarks.tracking import SIDES, cases, track
+from benchmarks.tracking import ORACLE, SIDES, cases, track
 
 WORSE = 0.05
 """IDF1 by which ours may lie below the other implementation's, in any case."""
@@ -92,7 +90,7 @@ def test_identity_is_scored_as_by_hand(persons, numbers, idf1, switches):
 
 
 def test_numbers_are_no_worse_than_those_of_the_library_trackers(shared_data):
-    with np.load(Path(__file__).parent / "data" / "oracle.npz") as oracle:
+    with np.load(ORACLE) as oracle:
         for name, boxes in cases(shared_data / "pets09" / "tracks.csv", fps=10.0).items():
             sums = boxes[SIDES].to_numpy(float).sum(axis=0)
             np.testing.assert_allclose(sums, oracle[f"{name}: boxes"], err_msg=name)
