@@ -17,7 +17,7 @@ from aia.boxes import iou_matrix
 POSITION, VELOCITY, RATE = 1 / 20, 1 / 160, 30.0
 """Noise of the filter in heights of the box, each frame at 30 a second (SORT's and ByteTrack's)."""
 
-GROWTH, MOST_GROWTH = 1.0, 1.0
+GROWTH, MOST_GROWTH = 0.5, 0.5
 """Growth of boxes that are matched: share of their size for each second between two frames."""
 
 
