@@ -1,6 +1,7 @@
 """`aia predict`: from videos or a camera to what each person does."""
 
 import argparse
+import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,22 @@ def add_parsers(commands: Any) -> None:
     threads = "on a CPU (default: all cores)"
     seen.add_argument("--threads", type=int, help=threads)
 
+    live = command.add_argument_group("a camera or stream")
+    view = "auto (default): a window where there is a screen, else a page on this machine"
+    live.add_argument(
+        "--view", default="auto", choices=("auto", "window", "page", "none"), help=view
+    )
+    port = "of the page (default: 8765; 0: any that is free)"
+    live.add_argument("--port", type=int, help=port)
+    address = "where the page is served (default: 127.0.0.1, for this machine alone)"
+    live.add_argument("--address", default="127.0.0.1", help=address)
+    play = "play a video file in real time, as a camera of so many frames a second"
+    live.add_argument("--play", type=float, metavar="FPS", help=play)
+    retries = "connections that are tried once a stream broke off (default: 5)"
+    live.add_argument("--reconnect", type=int, default=5, metavar="N", help=retries)
+    part = "minutes of scores that one file holds (default: 10)"
+    live.add_argument("--part", type=float, default=10.0, metavar="MINUTES", help=part)
+
     shown = command.add_argument_group("what is written")
     least = "score from which on an action begins and is shown (default: 0.5)"
     shown.add_argument("--action-threshold", type=float, default=0.5, metavar="SCORE", help=least)
@@ -74,6 +91,8 @@ def predict(options: argparse.Namespace) -> int:
 
     _check(options)
     sources = expand(options.videos)  # before torch is loaded: a typing error is told at once
+    if options.play is not None or sources[0].kind != "file":
+        _check_live(options, len(sources))
     import torch
 
     from aia.predict.folder import PredictOptions, predict_folder
@@ -93,9 +112,8 @@ def predict(options: argparse.Namespace) -> int:
         precision=options.precision,
         changes=changes,
     )
-    live = [source for source in sources if source.kind != "file"]
-    if live:
-        raise InputError(f"{live[0].id}: a camera or stream")
+    if options.play is not None or sources[0].kind != "file":
+        return _watch(who, sources[0], options)
     failed = predict_folder(
         who,
         sources,
@@ -117,6 +135,64 @@ def predict(options: argparse.Namespace) -> int:
     for line in failed:
         log.say(f"failed: {line}")
     return 1 if failed else 0
+
+
+def _watch(who: Any, source: Any, options: argparse.Namespace) -> int:
+    """Watch a camera, a stream, or a file that is played."""
+    from aia.predict import feeds
+    from aia.predict.viewers import PORT, MjpegServer, Window, has_screen
+    from aia.predict.watch import WatchOptions, watch
+
+    if source.kind == "file":
+        feed = feeds.playing(source.address, options.play)
+    elif source.kind == "camera":
+        feed = feeds.camera(source.address)
+    else:
+        feed = feeds.stream(source.address, retries=options.reconnect)
+    view = options.view
+    if view == "auto":
+        view = "window" if has_screen() else "page"
+    with contextlib.ExitStack() as stack:
+        viewers: list[Any] = []
+        if view == "window":
+            viewers.append(stack.enter_context(contextlib.closing(Window(source.id))))
+        elif view == "page":
+            port = PORT if options.port is None else options.port
+            page = stack.enter_context(MjpegServer(source.id, address=options.address, port=port))
+            log.say(f"watch it at {page.address}")
+            viewers.append(page)
+        watch(
+            who,
+            feed,
+            name=source.id,
+            output=options.output,
+            options=WatchOptions(
+                per_sec=options.per_second,
+                track_per_sec=options.track_per_second,
+                start_at=options.action_threshold,
+                stop_below=options.stop_below,
+                gap_sec=options.gap,
+                part_sec=60 * options.part,
+                overwrite=options.overwrite,
+            ),
+            viewers=viewers,
+        )
+    return 0
+
+
+def _check_live(options: argparse.Namespace, sources: int) -> None:
+    """Check what only holds of a camera or stream."""
+    if sources > 1:
+        raise InputError(f"--play: {sources} videos, expected one; it is watched alone")
+    for name, given in (("--seconds", options.seconds), ("--smooth", options.smooth)):
+        if given:
+            raise InputError(f"{name}: needs the whole video, which a camera or stream has not yet")
+    if options.play is not None and not 0 < options.play <= 240:
+        raise InputError(f"--play: {options.play:g}, expected frames a second, at most 240")
+    if options.reconnect < 0:
+        raise InputError(f"--reconnect: {options.reconnect}, expected a number, 0 or more")
+    if not 0 < options.part < float("inf"):
+        raise InputError(f"--part: {options.part:g}, expected minutes, more than 0")
 
 
 def _check(options: argparse.Namespace) -> None:

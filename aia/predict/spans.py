@@ -5,7 +5,8 @@ at or above `stop_below` (hysteresis), and goes on after a gap of at most `gap_s
 t stands for the time from t - 1/2r to t + 1/2r, at r key frames a second.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -108,6 +109,15 @@ def write_spans(path: Path | str, spans: pd.DataFrame) -> None:
         text.to_csv(temporary, index=False, float_format="%.3f")
 
 
+def append_spans(path: Path | str, spans: pd.DataFrame) -> None:
+    """Append actions to a file of `write_spans`, which others may read meanwhile."""
+    if len(spans):
+        text = spans.reindex(columns=list(SPAN_COLUMNS))
+        lines = text.to_csv(None, index=False, header=False, float_format="%.3f")
+        with open(path, "ab", buffering=0) as file:
+            file.write(lines.encode())  # at once: an interrupt leaves no half of a line
+
+
 def read_spans(path: Path | str) -> pd.DataFrame:
     """Read what `write_spans` wrote."""
     spans = pd.read_csv(path, dtype={"video": str, "name": str})
@@ -157,3 +167,136 @@ def _hysteresis(
     off = np.where(breaks[:, None], number - 0.5, 0.0)
     stopped = np.maximum.accumulate(np.where(scores < stop_below, number, off), axis=0)
     return started > stopped
+
+
+@dataclass
+class _Person:
+    """Actions of a person that have not ended, an entry for each class."""
+
+    on: Bool[np.ndarray, " classes"]
+    """Acting at the last key frame."""
+    begun: Bool[np.ndarray, " classes"]
+    """Has an action that may go on."""
+    start_sec: Float[np.ndarray, " classes"]
+    stop_sec: Float[np.ndarray, " classes"]
+    total: Float[np.ndarray, "2 classes"]
+    """Sum and number of the scores since the start, and up to `stop_sec`."""
+    kept: Float[np.ndarray, "2 classes"]
+
+
+@dataclass(kw_only=True)
+class OngoingSpans:
+    """Actions of a video whose end is not known, each returned once it has ended.
+
+    They are those of `spans_of` where no key frame is missing. A key frame that was dropped,
+    because scoring was slow, ends no action: two that follow each other stand for the time between
+    them, up to `longest_sec`.
+    """
+
+    video: str
+    classes: ClassList
+    start_at: float
+    stop_below: float
+    gap_sec: float
+    per_sec: float
+    longest_sec: float = 5.0
+    _persons: dict[int, _Person] = field(default_factory=dict)
+    _time_sec: float = -np.inf
+    _alone: int = 0
+
+    def update(
+        self,
+        time_sec: float,
+        track: Int[np.ndarray, " persons"],
+        scores: Float[np.ndarray, "persons classes"],
+    ) -> pd.DataFrame:
+        """Take the scores of the next key frame, and return the actions that have ended.
+
+        Args:
+            time_sec: Its time.
+            track: Number of each person; -1: none.
+            scores: In the order of the classes.
+        """
+        elapsed_sec, step_sec = time_sec - self._time_sec, 1 / self.per_sec
+        follows = elapsed_sec <= max(self.longest_sec, 1.5 * step_sec)
+        half_sec = (elapsed_sec if follows else step_sec) / 2
+        rows: list[tuple[int, int, float, float, float]] = []
+        if follows:
+            for person in self._persons.values():
+                person.stop_sec[person.on] += half_sec - step_sec / 2
+        self._time_sec = time_sec
+        seen = set()
+        for number, found in zip(track.tolist(), scores.astype(np.float64), strict=True):
+            if number < 0:
+                self._alone -= 1
+            number = number if number >= 0 else self._alone
+            seen.add(number)
+            person = self._persons.setdefault(number, _nothing(len(found)))
+            before = person.on & follows
+            on = (found >= self.start_at) | (before & (found >= self.stop_below))
+            start_sec = max(time_sec - half_sec, 0.0)
+            apart = on & person.begun & (start_sec - person.stop_sec > self.gap_sec + 1e-6)
+            rows += self._ended(number, person, apart)
+            new = on & ~person.begun
+            person.start_sec[new] = start_sec
+            person.total[:, new] = 0
+            person.begun |= on
+            person.total += np.stack([found, np.ones(len(found))])
+            person.stop_sec[on] = time_sec + step_sec / 2
+            person.kept[:, on] = person.total[:, on]
+            person.on = on
+        next_sec = time_sec + step_sec / 2
+        for number, person in list(self._persons.items()):
+            if number not in seen:
+                person.on[:] = False
+            over = person.begun & ~person.on & (next_sec - person.stop_sec > self.gap_sec + 1e-6)
+            rows += self._ended(number, person, over if number >= 0 else person.begun)
+            if not person.begun.any():
+                del self._persons[number]
+        return self._table(rows)
+
+    def end(self) -> pd.DataFrame:
+        """Return the actions that lasted to the end."""
+        rows = []
+        for number, person in self._persons.items():
+            rows += self._ended(number, person, person.begun)
+        self._persons.clear()
+        return self._table(rows)
+
+    def _ended(
+        self, number: int, person: _Person, over: Bool[np.ndarray, " classes"]
+    ) -> list[tuple[int, int, float, float, float]]:
+        """Remove some actions of a person, and return their rows."""
+        person.begun = person.begun & ~over
+        return [
+            (
+                number,
+                column,
+                float(person.start_sec[column]),
+                float(person.stop_sec[column]),
+                float(person.kept[0, column] / person.kept[1, column]),
+            )
+            for column in np.flatnonzero(over).tolist()
+        ]
+
+    def _table(self, rows: Sequence[tuple[int, int, float, float, float]]) -> pd.DataFrame:
+        track = pd.Series([row[0] if row[0] >= 0 else pd.NA for row in rows], dtype="Int32")
+        found = pd.DataFrame(
+            {
+                "video": pd.Series([self.video] * len(rows), dtype=object),
+                "track": track,
+                "start_sec": np.array([row[2] for row in rows], np.float64),
+                "stop_sec": np.array([row[3] for row in rows], np.float64),
+                "action": np.array([self.classes.ids[row[1]] for row in rows], np.int64),
+                "name": pd.Series([self.classes.names[row[1]] for row in rows], dtype=object),
+                "score": np.array([row[4] for row in rows], np.float64),
+            }
+        )
+        return found.sort_values(["start_sec", "track", "action"], ignore_index=True)
+
+
+def _nothing(classes: int) -> _Person:
+    off, zeros = np.zeros(classes, bool), np.zeros(classes)
+    return _Person(
+        off, off.copy(), zeros, zeros.copy(), np.zeros((2, classes)), np.zeros((2, classes))
+    )

@@ -91,6 +91,8 @@ class VideoScorer:
             key frame to the next; 0: in key frames alone.
         batch: Key frames that are computed together.
         live: Score at once, with the past alone.
+        late: Live: says of the next key frame's time if it is left out, because a later one could
+            be scored already.
         attention: Keep what each person attended to.
         progress: Called with the seconds that the first pass has seen.
     """
@@ -107,6 +109,7 @@ class VideoScorer:
         track_per_sec: float = 0.0,
         batch: int = BATCH,
         live: bool = False,
+        late: Callable[[float], bool] = lambda _: False,
         attention: bool = False,
         progress: Callable[[float], object] = lambda done_sec: None,
     ) -> None:
@@ -114,7 +117,15 @@ class VideoScorer:
         self.who, self.video, self.batch = who, video, 1 if live else batch
         codec = build_codec(sees.codec, size_hw=size_hw, quality=sees.quality)
         self.window = FrameWindow(video, frames, codec=codec)
-        self.keys = _key_times(per_sec, times_sec, slots_per_sec=sees.clips_per_sec)
+        self.dropped = 0
+        """Key frames that were left out."""
+        self.keys = (
+            self._live_key_times(per_sec, late)
+            if live and times_sec is None
+            else _key_times(per_sec, times_sec, slots_per_sec=sees.clips_per_sec)
+        )
+        # how far back persons are followed before a key frame; live, the past may be lost
+        self.followed_sec = 1 / per_sec if live else math.inf
         self.keeps_attention, self.progress = attention, progress
         reach = run.memory.reach if run.memory else 0
         self.ahead = 0 if live else reach
@@ -146,6 +157,18 @@ class VideoScorer:
             self.progress(keys[-1].time_sec)
             yield from self._scored(until=chunk.last)
         yield from self._scored(until=None)
+
+    def _live_key_times(self, per_sec: float, late: Callable[[float], bool]) -> Iterator[_Key]:
+        """Yield the key frames that are not late; one is remembered if its place has no nearer."""
+        before: tuple[int, float] | None = None
+        for time_sec in (k / per_sec for k in itertools.count()):
+            if late(time_sec):
+                self.dropped += 1
+                continue
+            slot, off = _slot(time_sec, self.who.perception.clips_per_sec)
+            remembered = before is None or before[0] != slot or off < before[1]
+            before = (slot, off) if remembered else before
+            yield _Key(time_sec, remembered)
 
     def _next_keys(self) -> list[_Key]:
         """Read on until the clips of the next key frames are there; [] at the end."""
@@ -245,7 +268,8 @@ class VideoScorer:
         if not self.track_per_sec:
             return []
         step_sec, keys = 1 / self.track_per_sec, np.array(times_sec)
-        first = math.floor(self.tracked_sec * self.track_per_sec + 1e-6) + 1
+        since_sec = max(self.tracked_sec, times_sec[0] - self.followed_sec)
+        first = math.floor(since_sec * self.track_per_sec + 1e-6) + 1
         stop = math.ceil(keys[-1] * self.track_per_sec - 1e-6)
         grid = np.arange(first, max(stop, first)) * step_sec
         self.tracked_sec = float(keys[-1])

@@ -45,6 +45,11 @@ class FrameWindow:
         """Height and width of every frame."""
         return self._codec.size_hw
 
+    @property
+    def delay(self) -> int:
+        """Number of frames that are read ahead of the last one."""
+        return self._codec.delay
+
     def read_more(self) -> bool:
         """Read one more frame; return False if there is none."""
         piece = next(self._encoded, None)

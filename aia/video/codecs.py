@@ -34,6 +34,9 @@ H264_OPTIONS = {
 class JpegCodec:
     """Compression of each frame by itself, as JPEG."""
 
+    delay = 0
+    """Frames that are read ahead of the one that is yielded."""
+
     def __init__(self, *, size_hw: tuple[int, int], quality: int) -> None:
         self.size_hw, self.quality, self.header = size_hw, quality, b""
 
@@ -66,6 +69,8 @@ class JpegCodec:
 
 class H264Codec:
     """Compression in independent groups of `GROUP` frames, as H.264."""
+
+    delay = 11  # the preset's look-ahead
 
     def __init__(self, *, size_hw: tuple[int, int], header: bytes = b"") -> None:
         self.size_hw, self.header = size_hw, header

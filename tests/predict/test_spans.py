@@ -7,7 +7,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aia.labels import ClassList
-from aia.predict.spans import SPAN_COLUMNS, read_spans, smoothed, spans_of, write_spans
+from aia.predict.spans import (
+    SPAN_COLUMNS,
+    OngoingSpans,
+    append_spans,
+    read_spans,
+    smoothed,
+    spans_of,
+    write_spans,
+)
 from aia.tables.scores import ScoreTable
 
 CLASSES = ClassList(ids=(3, 8), names=("walk", 'talk, to "self"'), groups=("", ""))
@@ -158,3 +166,63 @@ def test_smoothing_takes_the_mean_over_a_persons_own_neighbours():
     assert found[7, 0] == pytest.approx(np.mean([0.5, 0.7]))
     assert found[8].tolist() == pytest.approx([0.77, 0.0])
     assert smoothed(table_of([]), window_sec=4.0).scores.shape == (0, 2)
+
+
+@given(seed=st.integers(0, 10_000), gap_sec=st.sampled_from([0.0, 0.5, 1.0, 3.0]))
+@settings(deadline=None, max_examples=60)
+def test_actions_that_are_found_as_they_end_are_those_of_the_whole_video(seed, gap_sec):
+    rng, per_sec = np.random.default_rng(seed), 2.0
+    ongoing = OngoingSpans(
+        video="v", classes=CLASSES, start_at=0.6, stop_below=0.4, gap_sec=gap_sec, per_sec=per_sec
+    )
+    rows, found = [], []
+    for step in range(30):
+        present = [track for track in (1, 2, 7) if rng.random() < 0.8]
+        if rng.random() < 0.2:
+            present.append(-1)
+        scores = rng.random((len(present), len(CLASSES)))
+        found.append(ongoing.update(step / per_sec, np.array(present, np.int64), scores))
+        rows += [
+            ("v", step / per_sec, None if track < 0 else track, *one)
+            for track, one in zip(present, scores.tolist(), strict=True)
+        ]
+    assert all((part["stop_sec"] < 15).all() for part in found)
+    found.append(ongoing.end())
+    expected = spans_of(
+        table_of(rows),
+        CLASSES,
+        start_at=0.6,
+        stop_below=0.4,
+        gap_sec=gap_sec,
+        per_sec=per_sec,
+    )
+    order = ["start_sec", "track", "action", "score"]
+    merged = pd.concat([part for part in found if len(part)]).sort_values(order, ignore_index=True)
+    pd.testing.assert_frame_equal(
+        merged, expected.sort_values(order, ignore_index=True), check_dtype=False, rtol=1e-5
+    )
+    assert not ongoing._persons
+
+
+def test_key_frames_that_were_dropped_end_no_action_unless_long():
+    ongoing = OngoingSpans(
+        video="v", classes=CLASSES, start_at=0.6, stop_below=0.4, gap_sec=1.0, per_sec=1.0
+    )
+    scores, track = np.zeros((1, len(CLASSES))), np.array([4])
+    scores[0, 1] = 0.5
+    begun = scores + 0.3
+    for time_sec, one in ((0.0, begun), (3.0, scores), (7.0, scores)):
+        assert not len(ongoing.update(time_sec, track, one))
+    (row,) = ongoing.update(60.0, track, scores).to_dict("records")
+    assert (row["track"], row["start_sec"], row["stop_sec"]) == (4, 0.0, 7.5)
+
+
+def test_appended_actions_are_read_with_the_others(tmp_path):
+    table = table_of([("a", 0.0, 1, 0.9, 0.9), ("a", 5.0, None, 0.9, 0.1)])
+    spans = spans_of(table, CLASSES, **RULES)
+    write_spans(tmp_path / "actions.csv", spans[:1])
+    append_spans(tmp_path / "actions.csv", spans[:0])
+    append_spans(tmp_path / "actions.csv", spans[1:])
+    pd.testing.assert_frame_equal(
+        read_spans(tmp_path / "actions.csv"), spans, check_dtype=False, rtol=1e-3
+    )
