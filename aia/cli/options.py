@@ -8,9 +8,6 @@ from typing import Any
 from aia.config import build_section, parse_run, read_sections, settings_folder
 from aia.files import file_digest, write_text
 
-REPOSITORY = Path(__file__).parents[2]
-"""Folder of the Snakefile and its config.yaml."""
-
 PROTOCOLS = ("paper", "activitynet", "slowfast", "mmaction", "acar")
 
 _FILES: dict[str, Any] = {"type": Path, "nargs": "+"}

@@ -8,7 +8,6 @@ from typing import Any
 
 from aia import log
 from aia.cli.options import (
-    REPOSITORY,
     add_command,
     add_options,
     whole_section,
@@ -25,6 +24,7 @@ from aia.config import (
     read_sections,
     read_yaml,
     section,
+    settings_folder,
 )
 from aia.errors import InputError
 from aia.files import write_text
@@ -126,7 +126,7 @@ def settings(options: argparse.Namespace) -> None:
     overlays: dict[str, Any] = {}
     for path in options.configfile:
         overlays = overlay(overlays, read_yaml(path))
-    project = Project((Path("."), REPOSITORY), overlays=overlays)
+    project = Project((Path("."), settings_folder()), overlays=overlays)
     print(project.data(options.dataset).write_settings())
 
 
