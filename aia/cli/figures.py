@@ -52,7 +52,8 @@ def add_parsers(commands: Any) -> None:
 
     needs = ("frames", "groundtruth", "attention", "labels")
     command = _command(kinds, "structures", structures, *frames, "--labels", needs=needs)
-    add_options(command, "--attention", **several)
+    of = {"help": "of aia score --attention, for each network"}
+    add_options(command, "--attention", **(several | of))
     add_options(command, "--rows", type=int, default=4, help="persons that are shown")
 
     command = _command(kinds, "memory", memory, needs=("drift",))

@@ -37,7 +37,8 @@ def add_parsers(commands: Any) -> None:
     add_options(command, "--detections", required=True, help=found)
     add_options(command, "--split", help="list of the videos that are evaluated")
     command.add_argument("--frames", choices=("all", "annotated"), help="that count in frame mAP")
-    command.add_argument("--protocol", default="voc", choices=("voc", "yowo", "act"))
+    rules_of = "rules of frame and video mAP (default: voc)"
+    command.add_argument("--protocol", default="voc", choices=("voc", "yowo", "act"), help=rules_of)
     command.add_argument("--video-iou", default=VIDEO_IOUS, help="of tubes")
     add_options(command, "--output", required=True)
 
@@ -59,7 +60,7 @@ def add_parsers(commands: Any) -> None:
 
     command = add_command(commands, "doctor", doctor, *rules, "--protocol")
     add_options(command, "scores", help="detections as AVA's CSV, or scores (.parquet)")
-    add_options(command, "groundtruth")
+    add_options(command, "groundtruth", help="annotations")
     add_options(command, "--frames", default=[], help="frame stores, for sizes in pixels")
     add_options(command, "--output", help="CSV of the findings")
 
