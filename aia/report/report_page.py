@@ -270,6 +270,10 @@ def _frame(
 def _person(number: int, one: Judged, focus: Example | None) -> dict[str, Any]:
     """Describe a person: place in percent of the frame, kind, and actions with their scores."""
     marked = focus is not None and one.box == focus.box
+    if focus is not None and marked and focus.action not in (*one.right, *one.wrong, *one.missed):
+        one = one._replace(
+            wrong={**one.wrong, focus.action: focus.score}
+        )  # a low, yet too high one
     x1, y1, x2, y2 = (100 * float(side) for side in np.clip(one.xyxy, 0, 1))
     words = [
         {
