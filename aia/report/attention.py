@@ -149,8 +149,11 @@ def _examples(
     attention: pd.DataFrame, actions: pd.DataFrame, scores: ScoreTable, labels: ClassList
 ) -> list[Example]:
     """Choose for each kind of block the target with the best score in an action of that kind."""
-    seconds = set(map(second_of, attention["video"], attention["time_sec"]))
-    kept = [key in seconds for key in map(second_of, actions["video"], actions["time_sec"])]
+    seconds = set(map(second_of, attention["video"], attention["time_sec"].astype(float)))
+    kept = [
+        key in seconds
+        for key in map(second_of, actions["video"], actions["time_sec"].astype(float))
+    ]
     compared = compare(actions[kept], scores, labels)
     examples = []
     for _, rows in attention.groupby(["video", "time_sec", "target"], sort=True):

@@ -1,8 +1,8 @@
 """Annotated persons against scored boxes: what is right, wrong and missed, and the worst of it.
 
 On each key frame annotated persons and scored boxes are paired, the best overlaps first. An action
-is a mistake if it costs AP, which is a matter of order: a wrong one counts that stands before an
-annotated one of its class, an annotated one that stands behind a wrong one or has no box at all.
+is a mistake if it costs AP, which is a matter of order: a wrong one counts if an annotated one of
+its class scores no higher or has no box, an annotated one if a wrong one scores no lower.
 """
 
 import functools
@@ -147,13 +147,13 @@ class Comparison:
             among: Videos that may be shown.
         """
         behind = self._lowest_right()
-        return self._best(~self._true() & (self.scores > behind), self.scores, most, among)
+        return self._best(~self._true() & (self.scores >= behind), self.scores, most, among)
 
     def missed(self, *, most: int, among: Collection[str]) -> list[Example]:
         """Choose annotated actions of boxes with the lowest scores, one of each class."""
         wrong = np.where(~self._true() & self._shown(None)[:, None], self.scores, -np.inf)
         before = wrong.max(axis=0, initial=-np.inf)
-        return self._best(self._true() & (self.scores < before), -self.scores, most, among)
+        return self._best(self._true() & (self.scores <= before), -self.scores, most, among)
 
     def right(self, action: str, *, unlike: Second, among: Collection[str]) -> Example | None:
         """Choose the annotated action of a class with the highest score on another key frame."""

@@ -81,12 +81,12 @@ def test_a_mistake_is_a_wrong_order_whatever_the_height_of_the_scores() -> None:
     """Of sit a wrong score stands before a right one; of listen all right ones stand first."""
     found = [
         ("a", 1, LEFT, (0.25, 0.375, 0.0)),
-        ("a", 2, LEFT, (0.375, 0.125, 0.0)),
+        ("a", 2, LEFT, (0.375, 0.125, 0.5)),
         ("a", 3, LEFT, (0.125, 0.25, 0.0)),
     ]
     annotated = [("a", 1, LEFT, 3), ("a", 1, LEFT, 5), ("a", 2, LEFT, 11), ("a", 3, LEFT, 3)]
     comparison = compared(annotated, found)
-    assert comparison.wrong(most=5, among=AMONG)[:1] == [(Second("a", 2.0), 1, "sit", 0.375)]
+    assert comparison.wrong(most=5, among=AMONG) == [(Second("a", 2.0), 1, "sit", 0.375)]
     missed = {one.action: one for one in comparison.missed(most=5, among=AMONG)}
     assert missed == {"sit": (Second("a", 3.0), 2, "sit", 0.125)}
 
