@@ -202,7 +202,7 @@ def test_what_the_doctor_found_stands_there_or_that_it_found_nothing(
            "example": "row 1", "cause": "another list", "fix": "add one"}  # fmt: skip
     found = pd.DataFrame([one], columns=list(FINDING_COLUMNS))
     text = page(tmp_path, scored=scored(scene), findings=found).text
-    assert "ids <shifted> another list add one mAP 10.00 → 40.00" in text
+    assert "ids <shifted> Cause: another list. Fix: add one. mAP 10.00 → 40.00" in text
     text = page(tmp_path, scored=scored(scene), findings=found.iloc[:0]).text
     assert "Nothing is wrong" in text
 
