@@ -6,7 +6,7 @@ its class scores no higher or has no box, an annotated one if a wrong one scores
 """
 
 import functools
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -16,7 +16,7 @@ from jaxtyping import Bool, Float, Int
 
 from aia.boxes import iou_matrix
 from aia.labels import ClassList
-from aia.report.choice import Second, by_second
+from aia.report.choice import Second, places_by_second, second_of
 from aia.report.drawing import XYXY
 from aia.tables import ScoreTable
 
@@ -253,45 +253,39 @@ def compare(
     """
     columns = [k for k, class_id in enumerate(scores.class_ids) if class_id in labels.index]
     ids = [scores.class_ids[k] for k in columns]
-    place_of = {class_id: place for place, class_id in enumerate(ids)}
-    xyxy = scores.boxes[XYXY].to_numpy(float)
-    boxes_of = by_second(scores.boxes.assign(row=np.arange(len(scores.boxes))))
-    persons: list[Float[np.ndarray, "4"]] = []
-    does: list[Bool[np.ndarray, " classes"]] = []
-    person_of, box_of, seconds = np.full(len(xyxy), -1), [], {}
-    for second, rows in by_second(actions[actions["action"] >= 0]).items():
-        if second in excluded:
-            continue
-        first = len(persons)
-        for box, some in rows.groupby(XYXY, sort=False):
-            marks = np.zeros(len(ids), bool)
-            marks[[place_of[a] for a in some["action"].astype(int) if a in place_of]] = True
-            persons.append(np.array(box, float))
-            does.append(marks)
-        here = boxes_of[second]["row"].to_numpy(int) if second in boxes_of else np.zeros(0, int)
-        pairs = _matches(persons[first:], xyxy[here])
-        for place in range(len(persons) - first):
-            box_of.append(int(here[pairs[place]]) if place in pairs else -1)
-            if place in pairs:
-                person_of[here[pairs[place]]] = first + place
-        seconds[second] = np.arange(first, len(persons)), here
+    times = map(second_of, actions["video"], actions["time_sec"].astype(float))
+    counts = np.array([second not in excluded for second in times], bool)
+    rows = actions[(actions["action"] >= 0) & counts]
+    person = rows.groupby(["video", "time_sec", *XYXY], sort=False).ngroup().to_numpy(int)
+    persons = rows.iloc[np.unique(person, return_index=True)[1]]
+    column = pd.Index(ids).get_indexer(pd.Index(rows["action"].astype(int)))
+    does = np.zeros((len(persons), len(ids)), bool)
+    does[person[column >= 0], column[column >= 0]] = True
+    persons_xyxy, xyxy = persons[XYXY].to_numpy(float), scores.boxes[XYXY].to_numpy(float)
+    box_of, person_of = np.full(len(persons), -1), np.full(len(xyxy), -1)
+    boxes_at = places_by_second(scores.boxes)
+    seconds = {
+        second: (np.array(people), np.array(boxes_at.get(second, []), int))
+        for second, people in places_by_second(persons).items()
+    }
+    for people, boxes in seconds.values():
+        for one, box in _matches(persons_xyxy[people], xyxy[boxes]).items():
+            box_of[people[one]], person_of[boxes[box]] = boxes[box], people[one]
     return Comparison(
         names=tuple(labels.names[labels.index[i]] or f"class {i}" for i in ids),
-        persons_xyxy=np.array(persons, float).reshape(-1, 4),
-        does=np.array(does, bool).reshape(-1, len(ids)),
+        persons_xyxy=persons_xyxy,
+        does=does,
         xyxy=xyxy,
         scores=scores.scores[:, columns].astype(float),
-        box_of=np.array(box_of, int),
+        box_of=box_of,
         person_of=person_of,
         seconds=seconds,
     )
 
 
-def _matches(
-    true: Sequence[Float[np.ndarray, "4"]], found: Float[np.ndarray, "b 4"]
-) -> dict[int, int]:
+def _matches(true: Float[np.ndarray, "a 4"], found: Float[np.ndarray, "b 4"]) -> dict[int, int]:
     """Pair annotated boxes with found ones, the best overlaps first."""
-    overlap = iou_matrix(np.array(true, float).reshape(-1, 4), found)
+    overlap = iou_matrix(true, found)
     pairs: dict[int, int] = {}
     for flat in np.argsort(-overlap, axis=None, kind="stable"):
         person, box = np.unravel_index(flat, overlap.shape)

@@ -149,7 +149,7 @@ def test_mistakes_stand_beside_what_is_right_with_their_scores(
     wrong = text[text.index("Wrong actions") : text.index("Annotated actions")]
     assert "open 0.60" in wrong  # the highest of a person who does not open
     assert "✗ open 0.60" in wrong
-    assert "right: red, 4 s" in wrong  # the only one who does
+    assert "best: red, 4 s" in wrong  # the only one who does
     assert "✓ open 0.60" in wrong
     assert "sit" not in wrong.split("open 0.60")[0]
     assert "Each annotated person has a box" in text
