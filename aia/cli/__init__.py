@@ -9,7 +9,7 @@ Exit status: 0 done, 2 bad arguments or input (one clear message), 1 anything el
     training.py     training
     scores.py       scores of a trained run, drift, submissions
     numbers.py      metrics and tables
-    figures.py      pictures
+    figures.py      pictures and the report
     costs.py        cost of a run and of a target
     weights.py      published weights
     upkeep.py       verification of files

@@ -58,9 +58,11 @@ def add_parsers(commands: Any) -> None:
     )  # fmt: skip
     add_options(command, "--boxes", nargs="+")
 
-    command = add_command(commands, "doctor", doctor, *rules, "--protocol")
-    add_options(command, "scores", help="detections as AVA's CSV, or scores (.parquet)")
-    add_options(command, "groundtruth", help="annotations")
+    by_hand = ("scores", "groundtruth")
+    command = add_command(commands, "doctor", doctor, *rules, "--protocol", needs=by_hand)
+    found = "detections as AVA's CSV, or scores (.parquet); without: those of --settings"
+    add_options(command, "scores", nargs="?", help=found)
+    add_options(command, "groundtruth", nargs="?", help="annotations")
     add_options(command, "--frames", default=[], help="frame stores, for sizes in pixels")
     add_options(command, "--output", help="CSV of the findings")
 
@@ -217,6 +219,11 @@ def doctor(options: argparse.Namespace) -> None:
     """
     from aia.doctor import diagnose, report, write_findings
 
+    if options.scores is None:
+        data = planned(options, "diagnose")
+        options.protocol, options.iou = data.settings.evaluate.protocol, data.settings.evaluate.iou
+        options.output = options.output or Path(data.path("findings.csv"))
+    check_by_hand(options)
     found = diagnose(
         options.scores,
         options.groundtruth,
