@@ -19,7 +19,7 @@ from jaxtyping import UInt8
 
 from aia.errors import InputError
 from aia.predict.sources import shown
-from aia.video.decode import KINDS, VideoFile
+from aia.video.decode import KINDS, MOST_BROKEN, VideoFile
 from aia.video.picture import shown_size_hw, upright_rgb
 from aia.video.transforms import resize
 
@@ -185,9 +185,12 @@ def _decoded(name: str, opened: Callable[[], Any], timeout_sec: float) -> Iterat
             raise InputError(f"{name}: there is no video in it; is it the sound alone?")
         found.codec_context.thread_count = 1  # several would hold pictures back
         clocked = container.format.name not in CLOCKLESS
-        packets = container.demux(found)
+        packets, broken = container.demux(found), MOST_BROKEN
         while (packet := _packet(packets, timeout_sec)) is not None:
             for frame in _frames(found, packet):
+                broken = 0 if frame.key_frame else broken - 1
+                if broken > 0:  # it was joined between two key pictures
+                    continue
                 size_hw = shown_size_hw(frame, found.sample_aspect_ratio)
                 stated_sec = frame.time if clocked else None
                 yield Picture(stated_sec, size_hw, partial(upright_rgb, frame))

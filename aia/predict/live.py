@@ -238,7 +238,9 @@ class Capture:
                     if not self._receive(picture):
                         return
                 return
-            except LostError as error:
+            except (LostError, InputError) as error:
+                if isinstance(error, InputError) and not self.pictures:
+                    raise  # else the server may be starting anew
                 if not self.pictures:
                     raise InputError(
                         f"{feed.name}: cannot be read ({error}); is the address right, and is "

@@ -49,11 +49,11 @@ def capture_of(feed: Feed, *, fps: float = 4.0, most: int = 10_000) -> Capture:
     return Capture(feed, fps=fps, short_side=24, most=most)
 
 
-def mpegts(frames: int, *, fps: int = 10) -> bytes:
+def mpegts(frames: int, *, fps: int = 10, codec: str = "mpeg2video") -> bytes:
     """A stream in which picture k is grey of level 30 + 3 k."""
     out = io.BytesIO()
     with av.open(out, "w", format="mpegts") as container:
-        video = container.add_stream("mpeg2video", rate=fps)
+        video = container.add_stream(codec, rate=fps)
         video.height, video.width, video.pix_fmt = 64, 96, "yuv420p"
         for number in range(frames):
             frame = av.VideoFrame.from_ndarray(grey(number, (64, 96)), format="rgb24")
@@ -225,6 +225,21 @@ def test_a_stream_is_read_until_it_ends(site):
     assert frames[-1].time_sec == pytest.approx(1.9)
 
 
+def test_a_stream_that_is_joined_late_begins_with_a_whole_picture(site):
+    content = mpegts(60, codec="mpeg4")
+    later = len(content) // 4 // 188 * 188
+    tables = content[: 3 * 188]  # programme tables
+    site.files["/whole.ts"] = Served(content)
+    site.files["/late.ts"] = Served(tables + content[later:])
+    whole, late = (
+        [one.rgb((64, 96)) for one in stream(site.address + path, timeout_sec=2.0).pictures()]
+        for path in ("/whole.ts", "/late.ts")
+    )
+    assert len(whole) == 60
+    assert 20 < len(late) < 50
+    assert_array_equal(late, whole[-len(late) :])
+
+
 def test_pictures_of_an_mjpeg_camera_have_the_time_of_their_arrival(site):
     jpegs = [simplejpeg.encode_jpeg(grey(number, (64, 96))) for number in range(6)]
     heads = [
@@ -262,6 +277,18 @@ def test_a_stream_that_breaks_off_goes_on_with_the_next_connection(site):
     assert capture.reconnects == 1
     assert numbers[-1] == 19
     assert numbers.count(0) >= 1
+
+
+def test_a_server_that_starts_anew_and_refuses_meanwhile_is_tried_again(site):
+    content = mpegts(20)
+    served = Served(content, statuses=[0, 503, 404], breaks_at=[len(content) // 2])
+    site.files["/reboots.ts"] = served
+    feed = sent(stream(f"{site.address}/reboots.ts").pictures, retries=4, pause_sec=0.01)
+    with capture_of(feed, fps=10.0) as capture:
+        numbers = [number_of(frame.rgb) for frame in capture.frames()]
+    assert capture.failure is None
+    assert capture.reconnects == 3
+    assert numbers[-1] == 19
 
 
 @pytest.mark.parametrize(
