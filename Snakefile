@@ -24,8 +24,8 @@ include: "workflow/rules/report.smk"
 
 
 rule all:
-    """The table of the configured data set, its figures, and the report that shows them."""
+    """The table of the configured data set, and its report."""
     default_target: True
     input:
         checked(f"results/{config['dataset']}_val.csv"),
-        "results/report.html",
+        f"results/{config['dataset']}/report.html",

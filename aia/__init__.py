@@ -33,40 +33,47 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from aia.api import Predictor, load
     from aia.evaluate.frame_map import evaluate_ava
     from aia.memory import FeaturePool
     from aia.network import Network
+    from aia.predict.prediction import Prediction
+    from aia.predict.stream import Moment
     from aia.run import Model, Run
     from aia.video.store import FrameStore
 
-    __version__: str
+__version__ = "0.1.0"
 
 __all__ = [
     "FeaturePool",
     "FrameStore",
     "Model",
+    "Moment",
     "Network",
+    "Prediction",
+    "Predictor",
     "Run",
     "__version__",
     "evaluate_ava",
+    "load",
 ]
 
 _PLACES = {
     "FeaturePool": "aia.memory",
     "FrameStore": "aia.video.store",
     "Model": "aia.run",
+    "Moment": "aia.predict.stream",
     "Network": "aia.network",
+    "Prediction": "aia.predict.prediction",
+    "Predictor": "aia.api",
     "Run": "aia.run",
     "evaluate_ava": "aia.evaluate.frame_map",
+    "load": "aia.api",
 }
 
 
 def __getattr__(name: str) -> Any:
     """Import a public name on its first use (PEP 562)."""
-    if name == "__version__":
-        from importlib.metadata import version
-
-        return version("aia")
     if name not in _PLACES:
         raise AttributeError(f"module 'aia' has no attribute '{name}'")
     globals()[name] = value = getattr(importlib.import_module(_PLACES[name]), name)

@@ -17,6 +17,7 @@ import torch
 from jaxtyping import Float, UInt8
 
 from aia.clip import Batch, ClipKey, ClipSample, Slots, clip_indices, clip_offsets
+from aia.config import video_id
 from aia.datasets.loader import LoadedClip, collate
 from aia.errors import InputError
 from aia.evaluate.score import Passes
@@ -25,7 +26,6 @@ from aia.memory import build_memory
 from aia.predict.folder import predict_video
 from aia.predict.model import ActionDetector, load_action_detector
 from aia.predict.prediction import Prediction
-from aia.predict.sources import video_id
 from aia.video.decode import VideoFile
 from aia.video.transforms import extend_boxes, resize, resize_size_hw
 
@@ -105,7 +105,7 @@ class Predictor:
         return predict_video(
             self.who,
             VideoFile(video),
-            name=video_id(Path(video)),
+            name=video_id(Path(video).name),
             per_sec=per_sec,
             times_sec=times_sec,
             track_per_sec=track_per_sec,

@@ -4,6 +4,7 @@ The layout of a file is recognised by the names of its tensors; `LAYOUTS` lists 
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,9 +14,11 @@ from torch import Tensor
 from aia.config import (
     BackboneConfig,
     DetectorConfig,
+    Perception,
     RunName,
     build_section,
     overlay,
+    packaged_settings,
     parse_run,
     run_settings,
 )
@@ -154,6 +157,9 @@ def _inspect_alphaction(checkpoint: Checkpoint) -> list[str]:
 def _convert_alphaction(checkpoint: Checkpoint, output: Path | str) -> str:
     form = _as_asked(_form(checkpoint), checkpoint.network, checkpoint.path)
     run = _run(form, checkpoint.settings, _labels(form, checkpoint.labels, checkpoint.path))
+    if run.classes.ids == read_labels(AVA_LABELS).ids:  # the authors' rules on AVA
+        sees = Perception.from_settings(packaged_settings("config/ava_v22.yaml"))
+        run = replace(run, perception=sees)
     with torch.device("meta"):
         network = run.build()
     state, left_over = alphaction_network.to_ours(

@@ -72,6 +72,8 @@ class Run:
     objects_seen: ObjectsSeen | None = None
     perception: Perception | None = None
     """None of models that were written before they described it."""
+    numbers: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    """Metrics of its evaluation as fractions, by name, under the protocol of `perception`."""
 
     @classmethod
     def from_settings(
@@ -113,6 +115,7 @@ class Run:
                 perception=build_section(Perception, sees, f"{source}: perception")
                 if sees
                 else None,
+                numbers={str(k): float(v) for k, v in described.get("numbers", {}).items()},
                 **sections,
             )
         except (KeyError, TypeError, AttributeError, ValueError) as error:
@@ -153,6 +156,8 @@ class Run:
             described["objects_seen"] = self.objects_seen._asdict()
         if self.perception is not None:
             described["perception"] = dataclasses.asdict(self.perception)
+        if self.numbers:
+            described["numbers"] = dict(self.numbers)
         return json.loads(json.dumps(described))
 
     def identity(self) -> dict[str, Any]:
@@ -161,6 +166,7 @@ class Run:
         for name in MACHINE_SETTINGS["train"]:
             del described["train"][name]
         described.pop("perception", None)  # the digests of the frames say more
+        described.pop("numbers", None)
         return described
 
     def build(self) -> Network:

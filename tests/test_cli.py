@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from aia.cli import main
+from aia.cli import _parser, main
 from aia.cli.clips import key_frames
 from aia.errors import InputError
 from aia.labels import read_labels
@@ -194,3 +194,26 @@ def test_an_unknown_option_ends_with_2(capsys):
     with pytest.raises(SystemExit) as ended:
         main(["frames", "--colour"])
     assert ended.value.code == 2
+
+
+def parsers(parser: argparse.ArgumentParser):
+    """Yield a parser and those of all its commands."""
+    yield parser
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for inner in action.choices.values():
+                yield from parsers(inner)
+
+
+@pytest.mark.parametrize("parser", list(parsers(_parser())), ids=lambda parser: parser.prog)
+def test_every_command_and_every_option_says_what_it_is(parser):
+    options = [
+        action for action in parser._actions if not isinstance(action, argparse._SubParsersAction)
+    ]
+    silent = [action.option_strings or action.dest for action in options if not action.help]
+    assert silent == []
+    help_text = parser.format_help()  # a stray % in a text would raise
+    assert all(option in help_text for action in options for option in action.option_strings)
+    assert parser.description or any(
+        isinstance(action, argparse._SubParsersAction) for action in parser._actions
+    )

@@ -12,6 +12,7 @@ from aia.config import Perception, parse_run, read_yaml
 from aia.labels import ClassList
 from aia.run import Run
 from aia.tables import BOX_COLUMNS, read_scores, write_boxes
+from aia.train.run import publish
 from tests.conftest import REPOSITORY
 from tests.test_run import BEFORE
 
@@ -62,6 +63,16 @@ def test_a_run_of_a_whole_config_describes_what_it_sees():
     assert run.perception.fps == CONFIG["frames"]["fps"]
     assert Run.from_json(run.to_json(), source="m") == run
     assert "perception" not in run.identity(), "else no older checkpoint would resume"
+
+
+def test_a_model_has_the_last_number_of_its_curve(tmp_path):
+    classes = ClassList(ids=(1,), names=("a",), groups=("",))
+    run = Run.from_settings(parse_run("slowfast_tiny-none-s0"), CONFIG, classes=classes)
+    lines = '{"step": 1, "loss": 2.0}\n{"step": 1, "val_map": 0.25}\n{"step": 2, "val_map": 0.5}\n'
+    publish(run, run.build(), metrics=lines, output=tmp_path)
+    again = Run.load(tmp_path / "model.safetensors")
+    assert again.numbers == {"frame mAP, annotated persons": 0.5}
+    assert again.identity() == run.identity()
 
 
 def test_the_right_frames_are_taken(score):

@@ -62,7 +62,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     settings["results"] = {"seeds": [0], "runs": ROWS}
     settings["fuse"] = {"short_sides": [98], "ensembles": {"alone": [f"{RUN}-s0"]}}
     overlay(folder / "less.yaml", settings)
-    made("--configfile", "less.yaml", cwd=folder)
+    made("all", "results/report.html", "--configfile", "less.yaml", cwd=folder)
     return folder
 
 
@@ -115,8 +115,17 @@ def test_a_run_leaves_table_report_and_a_log_of_each_job(finished: Path) -> None
         metrics = {row["metric"] for row in csv.DictReader(file)}
     assert {"mAP@0.5 (detected boxes)", "mAP@0.5 (annotated boxes)", "person AP@0.5"} <= metrics
     report = (results / "report.html").read_text()
-    for name in ("curves", "fig6", "detections", "keyframes", "attention"):
+    for name in ("curves", "fig6", "detections", "attention"):
         assert f"figures/{name}.png" in report
+    page = (results / "small" / "report.html").read_text()
+    assert page.count("data:image/png") == 3
+    for part in (
+        "mAP@0.5 (detected boxes)",
+        "What aia doctor found",
+        "Mistakes",
+        "AP of each class",
+    ):
+        assert part in page
     run = results / "small" / "runs" / f"{RUN}-s0"
     assert {"model.safetensors", "metrics.jsonl", "config.yaml"} <= set(os.listdir(run))
     lines = (run / "metrics.jsonl").read_text().splitlines()
@@ -207,7 +216,13 @@ def test_a_change_reruns_what_depends_on_it_alone(
     changed = overlay(tmp_path / "change.yaml", change)
     result = snakemake("-n", "--configfile", "less.yaml", changed, cwd=finished)
     jobs = planned(result)
-    shown = ("result_table", "report_results", *(rule for rule in jobs if rule.startswith("draw_")))
+    shown = (
+        "result_table",
+        "report_results",
+        "report",
+        "diagnose",
+        *(rule for rule in jobs if rule.startswith("draw_")),
+    )
     assert {rule: count for rule, count in jobs.items() if rule not in shown} == expected
 
 

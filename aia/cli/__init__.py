@@ -2,13 +2,14 @@
 
 Exit status: 0 done, 2 bad arguments or input (one clear message), 1 anything else.
 
+    models.py       models by name, export, hubs
     predict.py      videos to what each person does
     sources.py      embedded data set, downloads, annotations, frames
     boxes.py        persons and objects
     training.py     training
     scores.py       scores of a trained run, drift, submissions
     numbers.py      metrics and tables
-    figures.py      pictures
+    figures.py      pictures and the report
     costs.py        cost of a run and of a target
     weights.py      published weights
     upkeep.py       verification of files
@@ -32,6 +33,7 @@ from aia.cli import (
     boxes,
     costs,
     figures,
+    models,
     numbers,
     predict,
     scores,
@@ -110,7 +112,19 @@ def _refusal(error: BaseException) -> Any:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="aia", description=__doc__.split("\n")[0])
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    parts = (sources, boxes, training, scores, predict, numbers, costs, weights, upkeep, figures)
+    parts = (
+        sources,
+        boxes,
+        training,
+        scores,
+        predict,
+        models,
+        numbers,
+        costs,
+        weights,
+        upkeep,
+        figures,
+    )
     for part in parts:
         part.add_parsers(commands)
     return parser

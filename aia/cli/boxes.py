@@ -16,19 +16,23 @@ def add_parsers(commands: Any) -> None:
     """Add `finetune-detector`, `detect`, `extract-objects` and `boxes` to the commands."""
     command = add_command(
         commands, "finetune-detector", finetune_detector,
-        "--excluded", "--objects", "--tracks", "--output", "--metrics", "--threads",
+        "--excluded", "--objects", "--output", "--threads",
         needs=("output",),
     )  # fmt: skip
     add_options(command, "--frames", nargs="*")
+    tracks = "boxes of the persons of every frame, of the only video"
+    add_options(command, "--tracks", help=tracks)
+    add_options(command, "--metrics", help="JSON lines of its training that are written")
     add_options(command, "--annotations", help="without: all boxes are in --objects")
-    add_options(command, "--seed", type=int, default=0)
+    add_options(command, "--seed", type=int, default=0, help="of its training (default: 0)")
 
     command = add_command(
         commands, "detect", detect,
-        "--part", "--weights", "--segments", "--persons", "--objects", "--threads",
+        "--part", "--weights", "--segments", "--persons", "--threads",
         needs=("weights", "persons", "objects"),
     )  # fmt: skip
     add_options(command, "frames", nargs="?", help="frame store")
+    add_options(command, "--objects", help="file that gets the boxes of objects")
     add_options(command, "--annotations", nargs="+", default=[])
     add_options(command, "--seconds", help="list of more key frames")
 
@@ -46,7 +50,8 @@ def add_parsers(commands: Any) -> None:
     files = "JSON, CSV, Parquet or pickles, or a folder of them"
     add_options(command, "files", nargs="*", help=files)
     command.add_argument("--split", choices=("train", "val", "test"), help="instead of files")
-    command.add_argument("--kind", choices=("persons", "objects"), required=True)
+    kind = "what the boxes are of"
+    command.add_argument("--kind", choices=("persons", "objects"), required=True, help=kind)
     videos = command.add_mutually_exclusive_group()
     add_options(videos, "--annotations", nargs="+", help="whose videos get a file")
     add_options(videos, "--films", help="list of these videos, one a line")

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from aia import log
-from aia.cli.options import REPOSITORY, add_command, add_options, run_of
+from aia.cli.options import add_command, add_options, run_of
 from aia.cli.planned import check_by_hand, planned
-from aia.config import FramesConfig, overlay, read_yaml, section
+from aia.config import FramesConfig, overlay, read_yaml, section, settings_folder
 from aia.errors import InputError
 from aia.plan import Project
 
@@ -79,7 +79,7 @@ def budget(options: argparse.Namespace) -> None:
     overlays: dict[str, Any] = {}
     for path in options.configfile:
         overlays = overlay(overlays, read_yaml(path))
-    project = Project((Path("."), REPOSITORY), overlays=overlays, source=options.configfile)
+    project = Project((Path("."), settings_folder()), overlays=overlays, source=options.configfile)
     rates = Rates(options.rates)
     account = account_of(project, options.targets, rates=rates, cores=cores, gpus=options.gpus)
     print("\n".join(account_lines(options.targets, account)))

@@ -1,4 +1,4 @@
-"""`aia figure KIND`: which files each picture is drawn from.
+"""`aia figure KIND`, `aia report`: which files pictures and the report are made from.
 
 Without files, those of the data set whose settings are given (aia/plan).
 """
@@ -12,12 +12,20 @@ from typing import Any
 from aia.cli.options import add_command, add_options
 from aia.cli.planned import check_by_hand, named, planned, rules_of_clips
 from aia.errors import InputError
+from aia.log import say
 from aia.plan import DataSet
 from aia.plan.recipes import method_of
 
+CAPTIONS = {
+    "curves": "Training",
+    "attention": "Attention",
+    "detections": "Detected persons and objects",
+}
+"""Figures of a report, and what stands above them."""
+
 
 def add_parsers(commands: Any) -> None:
-    """Add `figure` with its kinds to the commands of `aia`."""
+    """Add `figure` with its kinds, and `report`, to the commands of `aia`."""
     figure = commands.add_parser("figure", help="pictures of what was found")
     kinds = figure.add_subparsers(required=True, metavar="KIND")
     frames = ("--frames", "--groundtruth")
@@ -40,19 +48,14 @@ def add_parsers(commands: Any) -> None:
     add_options(command, "--persons", nargs="+", help="detected boxes")
     add_options(command, "--object-boxes", nargs="*")
 
-    needs = ("frames", "groundtruth", "scores", "labels")
-    command = _command(
-        kinds, "keyframes", keyframes, *frames, "--scores", "--labels", "--excluded", needs=needs
-    )
-    add_options(command, "--threshold", type=float, default=0.5, help="score that predicts a class")
-
     needs = ("frames", "groundtruth", "attention", "scores", "labels")
     command = _command(kinds, "attention", attention, *frames, "--scores", "--labels", needs=needs)
     add_options(command, "--attention", help="of aia score --attention")
 
     needs = ("frames", "groundtruth", "attention", "labels")
     command = _command(kinds, "structures", structures, *frames, "--labels", needs=needs)
-    add_options(command, "--attention", **several)
+    of = {"help": "of aia score --attention, for each network"}
+    add_options(command, "--attention", **(several | of))
     add_options(command, "--rows", type=int, default=4, help="persons that are shown")
 
     command = _command(kinds, "memory", memory, needs=("drift",))
@@ -61,6 +64,20 @@ def add_parsers(commands: Any) -> None:
 
     command = _command(kinds, "reach", reach, needs=("costs",))
     add_options(command, "--costs", help="CSV of aia cost --reaches")
+
+    needs = ("table", "classes", "output")
+    command = add_command(commands, "report", report, *frames, "--excluded", needs=needs)
+    add_options(command, "--table", help="CSV of aia table")
+    add_options(command, "--classes", help="its .classes.csv")
+    add_options(command, "--findings", help="CSV of aia doctor")
+    add_options(command, "--scores", help="of the run that is shown, on detected boxes")
+    add_options(command, "--train", help="annotations of the training videos")
+    add_options(command, "--evaluated", help="classes that are evaluated (.pbtxt)")
+    for figure in CAPTIONS:
+        add_options(command, f"--{figure}", help="PNG of aia figure")
+    add_options(command, "--predictions", help="folder of aia predict, whose pages are linked")
+    command.add_argument("--title", default="Report", help="name of the data set")
+    add_options(command, "--output", help="HTML file")
 
 
 def curves(options: argparse.Namespace) -> None:
@@ -104,19 +121,6 @@ def detections(options: argparse.Namespace) -> None:
     )
 
 
-def keyframes(options: argparse.Namespace) -> None:
-    """Draw predicted and true actions on some key frames."""
-    from aia.report.keyframes import draw_keyframes
-    from aia.tables import read_excluded, read_scores
-
-    draw_keyframes(
-        **_scene(options),
-        scores=read_scores(options.scores),
-        excluded=read_excluded(options.excluded),
-        threshold=options.threshold,
-    )
-
-
 def attention(options: argparse.Namespace) -> None:
     """Draw whom, what and which second a person attended to (Fig. 4)."""
     from aia.report.attention import draw_attention
@@ -149,6 +153,52 @@ def reach(options: argparse.Namespace) -> None:
     from aia.report.curves import draw_reach, read_reach
 
     draw_reach(read_reach(options.costs), options.output)
+
+
+def report(options: argparse.Namespace) -> None:
+    """Write the report of a data set: its numbers, key frames, mistakes and figures on one page."""
+    from aia.doctor import read_findings
+    from aia.report.report_page import read_classes, read_table, write_report
+
+    if options.table is None:
+        data = planned(options, "report")
+        options.title, options.output = data.name, options.output or data.path("report.html")
+        options.predictions = data.path("predictions")
+    check_by_hand(options)
+    files = [options.table, options.classes, options.scores, options.findings]
+    drawn = {words: getattr(options, name) for name, words in CAPTIONS.items()}
+    write_report(
+        options.output,
+        dataset=options.title,
+        table=read_table(options.table),
+        classes=read_classes(options.classes),
+        scored=_scored(options) if options.scores else None,
+        findings=read_findings(options.findings) if options.findings else None,
+        figures={words: path for words, path in drawn.items() if path},
+        pages=sorted(Path(options.predictions).glob("*.html")) if options.predictions else (),
+        files=[path for path in files if path],
+    )
+    say(f"{options.output}: written")
+
+
+def _scored(options: argparse.Namespace) -> Any:
+    """Read what the pictures of a report are made from."""
+    from aia.labels import read_labels
+    from aia.report.drawing import Videos
+    from aia.report.report_page import Scored
+    from aia.tables import read_actions, read_excluded, read_scores
+
+    options.by_hand = ("groundtruth", "train", "evaluated", "frames")
+    check_by_hand(options)
+    return Scored(
+        run=options.scores.stem.removesuffix(".val"),
+        scores=read_scores(options.scores),
+        actions=read_actions(options.groundtruth),
+        train=read_actions(options.train),
+        labels=read_labels(options.evaluated),
+        excluded=set(read_excluded(options.excluded)),
+        videos=Videos(options.frames),
+    )
 
 
 def by_name(paths: Sequence[str], read: Callable[[str], Any]) -> dict[str, list[Any]]:

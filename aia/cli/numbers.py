@@ -37,7 +37,8 @@ def add_parsers(commands: Any) -> None:
     add_options(command, "--detections", required=True, help=found)
     add_options(command, "--split", help="list of the videos that are evaluated")
     command.add_argument("--frames", choices=("all", "annotated"), help="that count in frame mAP")
-    command.add_argument("--protocol", default="voc", choices=("voc", "yowo", "act"))
+    rules_of = "rules of frame and video mAP (default: voc)"
+    command.add_argument("--protocol", default="voc", choices=("voc", "yowo", "act"), help=rules_of)
     command.add_argument("--video-iou", default=VIDEO_IOUS, help="of tubes")
     add_options(command, "--output", required=True)
 
@@ -57,9 +58,11 @@ def add_parsers(commands: Any) -> None:
     )  # fmt: skip
     add_options(command, "--boxes", nargs="+")
 
-    command = add_command(commands, "doctor", doctor, *rules, "--protocol")
-    add_options(command, "scores", help="detections as AVA's CSV, or scores (.parquet)")
-    add_options(command, "groundtruth")
+    by_hand = ("scores", "groundtruth")
+    command = add_command(commands, "doctor", doctor, *rules, "--protocol", needs=by_hand)
+    found = "detections as AVA's CSV, or scores (.parquet); without: those of --settings"
+    add_options(command, "scores", nargs="?", help=found)
+    add_options(command, "groundtruth", nargs="?", help="annotations")
     add_options(command, "--frames", default=[], help="frame stores, for sizes in pixels")
     add_options(command, "--output", help="CSV of the findings")
 
@@ -216,6 +219,11 @@ def doctor(options: argparse.Namespace) -> None:
     """
     from aia.doctor import diagnose, report, write_findings
 
+    if options.scores is None:
+        data = planned(options, "diagnose")
+        options.protocol, options.iou = data.settings.evaluate.protocol, data.settings.evaluate.iou
+        options.output = options.output or Path(data.path("findings.csv"))
+    check_by_hand(options)
     found = diagnose(
         options.scores,
         options.groundtruth,

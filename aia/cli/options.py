@@ -8,41 +8,57 @@ from typing import Any
 from aia.config import build_section, parse_run, read_sections, settings_folder
 from aia.files import file_digest, write_text
 
-REPOSITORY = Path(__file__).parents[2]
-"""Folder of the Snakefile and its config.yaml."""
-
 PROTOCOLS = ("paper", "activitynet", "slowfast", "mmaction", "acar")
 
 _FILES: dict[str, Any] = {"type": Path, "nargs": "+"}
 OPTIONS: dict[str, dict[str, Any]] = {
     "--annotations": {"type": Path, "help": "annotated actions"},
+    "--boxes": {"type": Path, "help": "detected boxes"},
     "--clips-per-sec": {
         "type": float,
         "default": 1.0,
         "help": "25: every frame is a key frame; AVA: 1",
     },
     "--configfile": {"nargs": "+", "default": [], "help": "as for snakemake"},
-    "--device": {"default": "auto"},
+    "--device": {"default": "auto", "help": "auto (a GPU if there is one), cpu or cuda"},
+    "--detections": {"type": Path, "help": "AVA's CSV, or scores (.parquet)"},
     "--excluded": {"type": Path, "help": "key frames that are left out"},
+    "--folder": {"type": Path, "help": "folder that is written"},
     "--fps": {"type": float, "default": 25.0, "help": "frames a second of the videos"},
     "--frames": _FILES | {"help": "frame stores"},
     "--groundtruth": {"type": Path, "help": "annotations"},
-    "--hand-threshold": {"type": float, "default": 0.8},
-    "--hands": _FILES | {"default": [], "help": "detected boxes"},
-    "--iou": {"type": float, "default": 0.5},
+    "--hand-threshold": {
+        "type": float,
+        "default": 0.8,
+        "help": "least score of a hand (default: 0.8)",
+    },
+    "--hands": _FILES | {"default": [], "help": "detected boxes of hands"},
+    "--iou": {"type": float, "default": 0.5, "help": "least IoU of a hit (default: 0.5)"},
     "--labels": {"type": Path, "help": "classes (.pbtxt)"},
+    "--model": {"type": Path, "help": "a trained model.safetensors"},
+    "--nouns": {"type": Path, "help": "EPIC_noun_classes.csv"},
     "--object-boxes": _FILES | {"default": [], "help": "detected boxes of objects"},
     "--object-features": _FILES | {"default": [], "help": "of a memory of objects"},
     "--object-threshold": {"type": float, "help": "without: the model's own, or 0.5 (§4.1)"},
     "--objects": {"type": Path, "help": "annotated boxes of objects"},
     "--output": {"type": Path, "help": "file that is written"},
+    "--output-dir": {"type": Path, "help": "folder that is written"},
     "--part": {"help": "instead of one video: those of a part of the data set"},
     "--person-threshold": {"type": float, "help": "without: the model's own, or 0.8 (§4.1)"},
-    "--protocol": {"default": "paper", "choices": PROTOCOLS},
+    "--persons": {"type": Path, "help": "file that gets the boxes of persons"},
+    "--protocol": {
+        "default": "paper",
+        "choices": PROTOCOLS,
+        "help": "rules of frame mAP (default: paper)",
+    },
     "--run": {"dest": "name", "help": "name of the run"},
-    "--segments": _FILES | {"default": []},
+    "--scores": {"type": Path, "help": "scores (.parquet)"},
+    "--segments": _FILES | {"default": [], "help": "tables of labelled segments"},
     "--task": {"choices": ("verb", "noun"), "help": "--annotations are segments (§6)"},
-    "--threads": {"type": int, "default": 1},
+    "--threads": {"type": int, "default": 1, "help": "for arithmetic on a CPU (default: 1)"},
+    "--verbs": {"type": Path, "help": "EPIC_verb_classes.csv"},
+    "--videos": {"type": Path, "help": "EPIC_video_info.csv"},
+    "--weights": {"type": Path, "help": "the detector (.safetensors)"},
 }
 """Options that several commands have; one that is not among them is a file."""
 

@@ -37,18 +37,19 @@ def add_parsers(commands: Any) -> None:
     add_objects(command)
     persons = "detected boxes; without: annotated ones"
     add_options(command, "--persons", nargs="+", help=persons)
-    command.add_argument("--max-objects", type=int, default=5)
+    command.add_argument("--max-objects", type=int, default=5, help="of a clip (default: 5)")
     seconds = "key frames of each video, one a line; without: annotated ones"
     add_options(command, "--seconds", help=seconds)
     command.add_argument("--short-side", type=int, help="pixels; frames are resized from the store")
     command.add_argument("--flip", action="store_true", help="show the network mirrored clips")
     add_options(command, "--attention", help="also keep the attention of some clips")
-    command.add_argument("--attention-clips", type=int, default=12)
+    command.add_argument("--attention-clips", type=int, default=12, help="how many")
 
     command = add_command(commands, "fuse", fuse)
     add_options(command, "scores", nargs="+", help="of the same boxes, in any order")
     command.add_argument("--weights", type=float, nargs="+", help="one a file; without: all alike")
-    command.add_argument("--mean", default="arithmetic", choices=("arithmetic", "geometric"))
+    kinds, mean = ("arithmetic", "geometric"), "kind of mean (default: arithmetic)"
+    command.add_argument("--mean", default="arithmetic", choices=kinds, help=mean)
     add_options(command, "--output", required=True)
 
     command = add_command(
@@ -57,11 +58,11 @@ def add_parsers(commands: Any) -> None:
         needs=("model", "work", "frames", "annotations", "labels", "output"),
     )  # fmt: skip
     add_options(command, "--work", help="the run's checkpoints")
-    command.add_argument("--batch", type=int, default=16)
+    command.add_argument("--batch", type=int, default=16, help="clips of one pass (default: 16)")
     command.add_argument("--most", type=int, default=4000, help="clips, evenly spread")
 
     command = add_command(commands, "submit", submit)
-    add_options(command, "scores")
+    add_options(command, "scores", help="scores (.parquet)")
     add_options(command, "--labels", help="classes that are submitted; without: all")
     command.add_argument("--threshold", type=float, default=0.0, help="lower scores are left out")
     add_options(command, "--output", required=True)

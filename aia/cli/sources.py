@@ -8,7 +8,6 @@ from typing import Any
 
 from aia import log
 from aia.cli.options import (
-    REPOSITORY,
     add_command,
     add_options,
     whole_section,
@@ -25,6 +24,7 @@ from aia.config import (
     read_sections,
     read_yaml,
     section,
+    settings_folder,
 )
 from aia.errors import InputError
 from aia.files import write_text
@@ -39,22 +39,22 @@ def add_parsers(commands: Any) -> None:
     add_options(command, "--configfile", type=Path)
 
     command = add_command(commands, "playhouse", playhouse)
-    add_options(command, "folder")
-    command.add_argument("--processes", type=int, default=1)
+    add_options(command, "folder", help="folder that is written")
+    command.add_argument("--processes", type=int, default=1, help="that draw (default: 1)")
 
     fetching = commands.add_parser("fetch", help="files from the network, AVA's among them")
     kinds = fetching.add_subparsers(required=True, metavar="WHAT")
     command = add_command(kinds, "files", fetch_files)
-    command.add_argument("addresses", nargs="+", metavar="ADDRESS")
-    add_options(command, "--folder", default=Path())
+    command.add_argument("addresses", nargs="+", metavar="ADDRESS", help="of files")
+    add_options(command, "--folder", default=Path(), help="where to (default: here)")
     command.add_argument("--sha256", help="that the file must have")
     command.add_argument("--size", type=int, help="bytes that the file must have")
     command = add_command(kinds, "ava-annotations", fetch_ava_annotations)
-    command.add_argument("version", choices=("2.1", "2.2"))
+    command.add_argument("version", choices=("2.1", "2.2"), help="of AVA")
     add_options(command, "--folder", required=True)
     command = add_command(kinds, "ava-films", fetch_ava_films)
     command.add_argument("videos", nargs="*", metavar="ID", help="none: all videos of the lists")
-    add_options(command, "--lists", nargs="+", required=True)
+    add_options(command, "--lists", nargs="+", required=True, help="of videos, as AVA has them")
     add_options(command, "--folder", required=True)
     command = add_command(kinds, "ucf101-24", fetch_ucf101_24)
     add_options(command, "--folder", required=True, help="videos go to FOLDER/films")
@@ -80,21 +80,24 @@ def add_parsers(commands: Any) -> None:
     add_options(command, "--output-dir", help="without: results/DATASET/data")
     # The next three are of version 0.1; they go with the next release.
     command = add_command(kinds, "ucf24", prepare_source)
-    add_options(command, "annotations", "--train", "--labels")
-    add_options(command, "--val", required=True)
+    add_options(command, "annotations", help="pyannot.pkl or finalAnnots.mat")
+    add_options(command, "--train", help="list of videos; without: all others")
+    add_options(command, "--labels")
+    add_options(command, "--val", required=True, help="list of videos that are scored")
     add_options(command, "--fps")
     add_options(command, "--output-dir", required=True)
     command.set_defaults(format="ucf101_24")
     command = add_command(kinds, "jhmdb", prepare_source)
-    add_options(command, "annotations", "--fps")
-    command.add_argument("--split", type=int, default=1)
+    add_options(command, "annotations", help="JHMDB-GT.pkl")
+    add_options(command, "--fps")
+    command.add_argument("--split", type=int, default=1, help="1, 2 or 3 (default: 1)")
     add_options(command, "--output-dir", required=True)
     command.set_defaults(format="jhmdb")
     command = add_command(kinds, "epic", prepare_source)
-    add_options(command, "annotations")
+    add_options(command, "annotations", help="EPIC_train_action_labels.csv")
     add_options(command, "--verbs", "--nouns", "--videos", "--output-dir", required=True)
-    command.add_argument("--train", default="P01-P25")
-    command.add_argument("--val", default="P26-P31")
+    command.add_argument("--train", default="P01-P25", help="participants to train on")
+    command.add_argument("--val", default="P26-P31", help="participants to validate on")
     command.set_defaults(format="epic55", fps=1.0)
     command = add_command(kinds, "epic-objects", prepare_epic_objects)
     add_options(command, "objects", help="EPIC_train_object_labels.csv")
@@ -106,7 +109,7 @@ def add_parsers(commands: Any) -> None:
     add_options(command, "--output-frames", help=empty)
 
     command = add_command(commands, "frames", frames, "--part", "--output", needs=("output",))
-    add_options(command, "video", nargs="?")
+    add_options(command, "video", nargs="?", help="a video that is decoded")
     command.add_argument("--min-frames", type=int, default=1, help="that a clip spans")
 
     command = add_command(
@@ -123,7 +126,7 @@ def settings(options: argparse.Namespace) -> None:
     overlays: dict[str, Any] = {}
     for path in options.configfile:
         overlays = overlay(overlays, read_yaml(path))
-    project = Project((Path("."), REPOSITORY), overlays=overlays)
+    project = Project((Path("."), settings_folder()), overlays=overlays)
     print(project.data(options.dataset).write_settings())
 
 

@@ -16,7 +16,7 @@ from aia.errors import InputError
 def add_parsers(commands: Any) -> None:
     """Add `train` to the commands of `aia`."""
     command = add_command(
-        commands, "train", train, *CLIPS, *SEGMENTS, "--annotations", "--val-excluded",
+        commands, "train", train, *CLIPS, *SEGMENTS, "--annotations",
         needs=("annotations", "frames", "labels", "work", "output_dir"),
     )  # fmt: skip
     add_options(command, "--run", required=True)
@@ -29,7 +29,8 @@ def add_parsers(commands: Any) -> None:
     command.add_argument("--processes", type=int, help=processes)
     command.add_argument("--nodes", type=int, help="instead of train.nodes")
     add_options(command, "--val-annotations", help="for the mAP curve")
-    add_options(command, "--val-frames", nargs="+", default=[])
+    add_options(command, "--val-excluded", help="key frames that are left out of it")
+    add_options(command, "--val-frames", nargs="+", default=[], help="their frame stores")
     add_objects(command, "val-")
 
 

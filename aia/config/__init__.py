@@ -27,6 +27,7 @@ from aia.config.checks import (
     VIDEO_ID,
     is_video_name,
     suggestion,
+    video_id,
 )
 from aia.config.data import (
     DataConfig,
@@ -129,5 +130,6 @@ __all__ = [
     "section",
     "settings_folder",
     "suggestion",
+    "video_id",
     "with_seed",
 ]

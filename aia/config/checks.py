@@ -2,6 +2,7 @@
 
 import difflib
 import re
+import unicodedata
 from collections.abc import Iterator
 from typing import Any
 
@@ -21,6 +22,13 @@ VIDEO_ENDINGS = (
 """Endings of videos; whatever else lies beside one (subtitles, pictures, descriptions) is none."""
 
 
+_SPELT = str.maketrans(
+    {"ä": "ae", "ö": "oe", "ü": "ue", "Ä": "Ae", "Ö": "Oe", "Ü": "Ue", "ß": "ss", "ø": "o"}
+    | {"Ø": "O", "æ": "ae", "Æ": "Ae", "ł": "l", "Ł": "L"}
+)
+"""Letters that are no letter with an accent."""
+
+
 def is_video_name(name: str) -> bool:
     """Tell if a file's name ends as that of a video.
 
@@ -29,6 +37,23 @@ def is_video_name(name: str) -> bool:
     """
     stem, _, ending = name.rpartition(".")
     return bool(stem) and ending.lower() in VIDEO_ENDINGS
+
+
+def video_id(name: str) -> str:
+    """Make a video's id from its file's name, which may be any; a name that is an id stays.
+
+    >>> video_id("_mAfwH6i90E.mkv")
+    '_mAfwH6i90E'
+    >>> video_id("WhatsApp Video 2024-05-01 at 12.00.00 (1).mp4"), video_id("Küche.mp4")
+    ('WhatsApp_Video_2024-05-01_at_12.00.00_1', 'Kueche')
+    """
+    stem = name.rpartition(".")[0] if is_video_name(name) else name
+    if re.fullmatch(VIDEO_ID, stem):
+        return stem
+    plain = unicodedata.normalize("NFC", stem).translate(_SPELT)
+    plain = unicodedata.normalize("NFKD", plain).encode("ascii", "ignore").decode()
+    plain = re.sub(r"[^A-Za-z0-9_.-]+", "_", plain).strip("_.")
+    return plain[:LONGEST_NAME].strip("_.") or "video"
 
 
 def at_least(section: Any, **least: int | float) -> None:

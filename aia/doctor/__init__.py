@@ -16,6 +16,6 @@ in the overlap with the persons of the ground truth, whatever the classes; they 
 """
 
 from aia.doctor.diagnose import Diagnosis, diagnose
-from aia.doctor.finding import Finding, report, write_findings
+from aia.doctor.finding import Finding, read_findings, report, write_findings
 
-__all__ = ["Diagnosis", "Finding", "diagnose", "report", "write_findings"]
+__all__ = ["Diagnosis", "Finding", "diagnose", "read_findings", "report", "write_findings"]

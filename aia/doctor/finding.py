@@ -6,9 +6,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from jaxtyping import Int
 
 from aia.doctor.detections import NO_ROWS, DetectionSet
+from aia.errors import InputError
 from aia.files import atomic_path
 
 SEPARATOR = " | "
@@ -62,6 +64,24 @@ def write_findings(path: Path | str, findings: Sequence[Finding]) -> None:
         writer.writerow(COLUMNS)
         for one in findings:
             writer.writerow([getattr(one, column) for column in COLUMNS])
+
+
+def read_findings(path: Path | str) -> pd.DataFrame:
+    """Read what `write_findings` wrote.
+
+    Raises:
+        InputError: The file is not there, or holds something else.
+    """
+    try:
+        found = pd.read_csv(path, keep_default_na=False, encoding="utf-8")
+    except (OSError, ValueError) as problem:
+        raise InputError(f"{path}: cannot be read as CSV ({problem})") from None
+    if tuple(found) != COLUMNS:
+        raise InputError(
+            f"{path}: has the columns {','.join(map(str, found))[:200]}; expected "
+            f"{','.join(COLUMNS)}, as `aia doctor --output` writes them"
+        )
+    return found
 
 
 def _paragraph(number: int, one: Finding) -> str:

@@ -187,7 +187,12 @@ def _portions(keys: np.ndarray) -> Iterator[np.ndarray]:
 def _frames_with_persons(scores: DetectionSet, truth: GroundTruth) -> pd.DataFrame:
     """Key frames with persons: video, number of persons, how many are missed, empty or not."""
     missed = truth.overlap(scores).iou < 0.1
-    frames = truth.persons.assign(missed=missed).groupby("key")
+    everybody = truth.persons.assign(missed=missed)
+    counted = [
+        second not in truth.excluded
+        for second in zip(everybody["video"], everybody["time_sec"], strict=True)
+    ]
+    frames = everybody[counted].groupby("key")
     persons = frames.size()
     return pd.DataFrame(
         {

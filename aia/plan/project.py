@@ -49,7 +49,8 @@ class Project:
     """Settings of all data sets, and their jobs.
 
     Args:
-        folders: Folders searched for config.yaml and config/: the working folder, the repository.
+        folders: Folders searched for config.yaml and config/: the working folder, the published
+            settings' (`aia.config.settings_folder`).
         overlays: Settings of `--configfile` and `--config`, laid over all.
         default: The data set that is meant where none is named; None: that of config.yaml.
         source: Name of the overlays in messages.

@@ -133,6 +133,10 @@ def _evaluate(data: DataSet, _: Wildcards) -> Recipe:
     return {"protocol": rules.protocol, "iou": rules.iou}
 
 
+def _diagnose(data: DataSet, _: Wildcards) -> Recipe:
+    return {"protocol": data.settings.evaluate.protocol, "iou": data.settings.evaluate.iou}
+
+
 def _protocols(data: DataSet, _: Wildcards) -> Recipe:
     return {"iou": data.settings.evaluate.iou}
 
@@ -207,6 +211,7 @@ _RECIPES: dict[str, Callable[[DataSet, Wildcards], Recipe]] = {
     "result_table": _results,
     "ablation_table": _ablation,
     "submission_list": _submissions,
+    "diagnose": _diagnose,
     "draw_detections": _thresholds,
     "draw_structures": _named,
     "draw_memory": _remembered,

@@ -540,16 +540,6 @@ def draw_detections(data: DataSet, _: Wildcards) -> Needs:
     }
 
 
-@_rule("draw_keyframes", "figures/keyframes.png", command="aia figure keyframes")
-def draw_keyframes(data: DataSet, _: Wildcards) -> Needs:
-    """Need the scores of the run that is shown."""
-    return _shown(data) | {
-        "excluded": _excluded(data, "val"),
-        "scores": data.run_file("scores/{run}.val.parquet", data.shown_run()),
-        "labels": data.data("classes.pbtxt"),
-    }
-
-
 @_rule("draw_attention", "figures/attention.png", command="aia figure attention")
 def draw_attention(data: DataSet, _: Wildcards) -> Needs:
     """Need the attention of the run that is shown, and its scores."""
@@ -586,7 +576,41 @@ def draw_memory(data: DataSet, _: Wildcards) -> Needs:
     }
 
 
-REPORT_FIGURES = ("curves", "fig6", "detections", "keyframes", "attention")
+# --- report --------------------------------------------------------------------------------------
+
+
+@_rule("diagnose", "findings.csv", command="aia doctor")
+def diagnose(data: DataSet, _: Wildcards) -> Needs:
+    """Need the scores of the run that is shown, and annotations of key frames."""
+    return {
+        "scores": data.run_file("scores/{run}.val.parquet", data.shown_run()),
+        "groundtruth": data.data("val.parquet"),
+        "excluded": _excluded(data, "val"),
+        "labels": data.data("evaluated.pbtxt"),
+    }
+
+
+@_rule("report", "report.html", command="aia report")
+def report(data: DataSet, _: Wildcards) -> Needs:
+    """Need the table; for pictures also frames, scores and figures, which segments have none of."""
+    table = f"results/{data.name}_val"
+    needs: Needs = {"table": f"{table}.csv", "classes": f"{table}.classes.csv"}
+    if data.form == "segments":
+        return needs
+    figures = {name: data.path(f"figures/{name}.png") for name in PAGE_FIGURES}
+    return needs | _shown(data) | figures | {
+        "excluded": _excluded(data, "val"),
+        "scores": data.run_file("scores/{run}.val.parquet", data.shown_run()),
+        "evaluated": data.data("evaluated.pbtxt"),
+        "train": data.data("train.parquet"),
+        "findings": data.path("findings.csv"),
+    }  # fmt: skip
+
+
+PAGE_FIGURES = ("curves", "attention", "detections")
+"""Figures of a data set's report."""
+REPORT_FIGURES = ("curves", "fig6", "detections", "attention")
+"""Figures of Snakemake's own report."""
 
 
 # --- what is downloaded --------------------------------------------------------------------------

@@ -9,7 +9,7 @@ import os
 import re
 from collections.abc import Iterable, Mapping
 
-from aia.config import VIDEO_ID, Settings, is_video_name
+from aia.config import VIDEO_ID, Settings, is_video_name, video_id
 from aia.errors import InputError
 from aia.fetch.sources import AVA_LISTS, read_ava_list
 from aia.plan.publishers import AVA, EPIC, PUBLISHED, UCF
@@ -174,14 +174,20 @@ class Videos:
 
 
 def by_stem(names: Iterable[str]) -> dict[str, list[str]]:
-    """Group names of files by what is before their endings.
+    """Group names of files by what is before their endings; videos also by their ids.
 
-    >>> by_stem(["cam1.mp4", "cam1.night.mp4", "cam1.info.json"])
-    {'cam1.info': ['cam1.info.json'], 'cam1': ['cam1.mp4'], 'cam1.night': ['cam1.night.mp4']}
+    >>> by_stem(["cam1.mp4", "cam1.night.mp4", "cam1.info.json", "Küche 2.mp4"])["cam1"]
+    ['cam1.mp4']
+    >>> by_stem(["Küche 2.mp4"])
+    {'Küche 2': ['Küche 2.mp4'], 'Kueche_2': ['Küche 2.mp4']}
     """
     found: dict[str, list[str]] = {}
     for name in sorted(names):
-        found.setdefault(name.rpartition(".")[0] or name, []).append(name)
+        stem = name.rpartition(".")[0] or name
+        # a name that is no id is asked for by the id that is made of it
+        ids = [stem, *([video_id(name)] if is_video_name(name) else [])]
+        for key in dict.fromkeys(ids):
+            found.setdefault(key, []).append(name)
     return found
 
 
@@ -203,8 +209,7 @@ def meant_by(name: str, listed: Mapping[str, list[str]]) -> list[str]:
         return [file for file in there if is_video_name(file)]
     return [
         file
-        for files in listed.values()
-        for file in files
+        for file in dict.fromkeys(file for files in listed.values() for file in files)
         if file.startswith(start) and file.endswith(end) and len(file) >= len(start) + len(end)
         and "." not in file[len(start) : len(file) - len(end)]
     ]  # fmt: skip

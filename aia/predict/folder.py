@@ -6,7 +6,7 @@ Each file appears whole or not at all, the scores first: an interrupted call fin
 import hashlib
 import itertools
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -87,6 +87,7 @@ def predict_video(
     times_sec: Sequence[float] | None = None,
     track_per_sec: float | None = None,
     attention: bool = False,
+    progress: Callable[[float], object] = lambda done_sec: None,
 ) -> Prediction:
     """Predict one video; moments are computed as they are asked for.
 
@@ -98,6 +99,7 @@ def predict_video(
         times_sec: Times of the key frames, rising, instead.
         track_per_sec: Frames of a second in which persons are followed; None: `usual_track_rate`.
         attention: Keep what each person attended to.
+        progress: Called with the seconds that were seen.
     """
     sees, span_sec = who.perception, who.model.run.backbone.span / who.perception.fps
     if 0 < file.stated_sec < span_sec:
@@ -114,6 +116,7 @@ def predict_video(
         times_sec=times_sec,
         track_per_sec=usual_track_rate(who) if track_per_sec is None else track_per_sec,
         attention=attention,
+        progress=progress,
     )
     return Prediction(scorer, video=name, classes=who.model.run.classes, provenance=who.provenance)
 
@@ -180,8 +183,8 @@ def _one(who: ActionDetector, source: Source, output: Path, options: PredictOpti
             times_sec=times,
             track_per_sec=options.track_per_sec,
             attention=options.page,
+            progress=_pace(f"{source.id}: seen", file.stated_sec),
         )
-        _told(prediction, file)
         found = prediction.table()
         found = found._replace(provenance=provenance | {"duration_sec": f"{file.end_sec:.3f}"})
         attention = prediction.attention()
@@ -209,16 +212,9 @@ def _one(who: ActionDetector, source: Source, output: Path, options: PredictOpti
     if fresh or not paths["csv"].exists():
         write_predictions(paths["csv"], found, classes)
     if options.film and (fresh or not paths["film"].exists()):
-        pace = Pace(total=max(1, round(duration_sec)))
-        pace.due()
-
-        def drawn(done_sec: float) -> None:
-            if pace.due():
-                say(f"{source.id}: drawn {done_sec:.0f} s, eta {pace.eta(round(done_sec))}")
-
         draw_film(
             video, found, classes, paths["film"], least=options.start_at, per_sec=per_sec,
-            progress=drawn,
+            progress=_pace(f"{source.id}: drawn", duration_sec),
         )  # fmt: skip
     if options.page and (fresh or not paths["page"].exists()):
         attention_file = paths["attention"]
@@ -286,18 +282,20 @@ def _existing(path: Path, made_of: str, *, overwrite: bool) -> ScoreTable | None
     )
 
 
-def _told(prediction: Prediction, file: VideoFile) -> None:
-    """Compute all moments, and log how fast."""
-    total = max(1, round(file.stated_sec))
-    pace = Pace(total=total)
+def _pace(what: str, total_sec: float) -> Callable[[float], None]:
+    """Return a function that logs progress every few seconds, given the seconds that are done."""
+    pace = Pace(total=max(1, round(total_sec)))
     pace.due()
-    for moment in prediction:
+
+    def tell(done_sec: float) -> None:
         if pace.due():
-            done = max(1, round(moment.time_sec))
+            done = max(1, round(done_sec))
             say(
-                f"{prediction.video}: {done} of {total} s, {pace.rate(done):.2f} s of video a "
-                f"second, eta {pace.eta(done)}"
+                f"{what} {done} of {pace.total} s, {pace.rate(done):.2f} s of video a second, eta "
+                f"{pace.eta(done)}"
             )
+
+    return tell
 
 
 def _rate(times_sec: Sequence[float]) -> float:

@@ -21,7 +21,8 @@ from aia.errors import InputError
 from aia.files import file_digest
 from aia.labels import read_labels
 from aia.log import say
-from aia.run import ENTRY, SEEN, Model
+from aia.predict.models import is_repository, published_file, pull
+from aia.run import ENTRY, SEEN, Model, Run
 from aia.train.start import pick_device
 
 MODEL, DETECTOR = "model.safetensors", "detector.safetensors"
@@ -56,7 +57,8 @@ def load_action_detector(
     """Load a model, and the detector that finds its persons.
 
     Args:
-        model: A run's folder, a model.safetensors, or a published checkpoint.
+        model: A run's folder, a model.safetensors, a published checkpoint, a name of `aia models`,
+            or a hub's repository (user/name).
         detector: A file, or a name of torchvision's whose COCO weights are downloaded; None: the
             run's own, that in the model's folder, or else `COCO`.
         labels: Classes of a checkpoint that names none.
@@ -68,12 +70,12 @@ def load_action_detector(
     Raises:
         InputError: There is no such file, or it is none that can predict.
     """
-    file = _file_of(Path(model))
+    file = _file_of(Path(model), str(model)).absolute()
     on = pick_device(device)
     file = own_form(file, labels=labels, network=network)
     loaded = Model.load(file, device=on)
     _check_asks_about_persons(loaded, model)
-    perception = _perception(loaded, Path(model), file)
+    perception = perception_of(loaded.run, Path(model), file)
     if changes:
         perception = replace(perception, **changes)
         say(f"{model}: changed {', '.join(f'{name} = {value}' for name, value in changes.items())}")
@@ -134,8 +136,14 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "aia"
 
 
-def _file_of(model: Path) -> Path:
-    """Return the file of a model that is named by its folder or itself."""
+def _file_of(model: Path, name: str) -> Path:
+    """Return the file of a model that is named by its folder or itself, or is known by name."""
+    if not model.exists() and not model.suffix:
+        if is_repository(name) and not model.parent.is_dir():
+            folder = cache_folder() / "hub" / name.replace("/", "--")
+            return _file_of(folder if folder.is_dir() else pull(name, folder), name)
+        if "/" not in name:
+            return published_file(name, cache_folder() / "models")
     if model.is_dir():
         if (model / MODEL).is_file():
             return model / MODEL
@@ -145,7 +153,7 @@ def _file_of(model: Path) -> Path:
     if not model.is_file():
         raise InputError(
             f"{model}: there is no such model ({model.absolute()}); expected a run's folder, such "
-            "as results/playhouse/runs/RUN, or a file"
+            "as results/playhouse/runs/RUN, a file, or a name of `aia models`"
         )
     return model
 
@@ -166,9 +174,15 @@ def _check_asks_about_persons(loaded: Model, model: Path | str) -> None:
         )
 
 
-def _perception(loaded: Model, model: Path, file: Path) -> Perception:
-    """Return what the model sees: as its folder's data set is set, as its file says, or assumed."""
-    own = loaded.run.perception
+def perception_of(run: Run, model: Path, file: Path) -> Perception:
+    """Return what a model sees: as its folder's data set is set, as its file says, or assumed.
+
+    Args:
+        run: The run that the file describes.
+        model: The file, or its folder.
+        file: The file.
+    """
+    own = run.perception
     settings = file.parents[2] / "settings.yaml" if model.is_dir() else None
     if settings is not None and settings.is_file():
         found = Perception.from_settings(read_yaml(settings))
@@ -177,7 +191,7 @@ def _perception(loaded: Model, model: Path, file: Path) -> Perception:
         return found
     if own is not None:
         return own
-    as_ava = loaded.run.classes.ids == read_labels(AVA_LABELS).ids
+    as_ava = run.classes.ids == read_labels(AVA_LABELS).ids
     name = "config/ava_v22.yaml" if as_ava else "config.yaml"
     found = Perception.from_settings(packaged_settings(name))
     say(

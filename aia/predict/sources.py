@@ -6,20 +6,14 @@ messengers write blanks, brackets and umlauts.
 
 import glob
 import re
-import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from aia.config import LONGEST_NAME, is_video_name
+from aia.config import LONGEST_NAME, is_video_name, video_id
 from aia.errors import InputError
 
 STREAMS = ("rtsp://", "rtsps://", "http://", "https://")
-_SPELT = str.maketrans(
-    {"ä": "ae", "ö": "oe", "ü": "ue", "Ä": "Ae", "Ö": "Oe", "Ü": "Ue", "ß": "ss", "ø": "o"}
-    | {"Ø": "O", "æ": "ae", "Æ": "Ae", "ł": "l", "Ł": "L"}
-)
-"""Letters that are no letter with an accent."""
 
 
 class Source(NamedTuple):
@@ -48,7 +42,7 @@ def expand(given: Sequence[str]) -> list[Source]:
         if re.fullmatch(r"\d{1,3}", one) and not Path(one).exists():
             live.append(Source("camera", one, f"camera{one}"))
         elif one.lower().startswith(STREAMS):
-            live.append(Source("stream", one, video_id(Path(_host(one)))))
+            live.append(Source("stream", one, video_id(_host(one))))
         elif one.lower().endswith(".txt"):
             files += _listed(Path(one))
         else:
@@ -61,26 +55,13 @@ def expand(given: Sequence[str]) -> list[Source]:
     ]
 
 
-def video_id(path: Path) -> str:
-    """Make a video's id from its file's name: letters, digits, _, - and . alone.
-
-    >>> video_id(Path("WhatsApp Video 2024-05-01 at 12.00.00 (1).mp4")), video_id(Path("Küche.mp4"))
-    ('WhatsApp_Video_2024-05-01_at_12.00.00_1', 'Kueche')
-    """
-    name = path.stem if is_video_name(path.name) else path.name
-    plain = unicodedata.normalize("NFC", name).translate(_SPELT)
-    plain = unicodedata.normalize("NFKD", plain).encode("ascii", "ignore").decode()
-    plain = re.sub(r"[^A-Za-z0-9_.-]+", "_", plain).strip("_.")
-    return plain[:LONGEST_NAME].strip("_.") or "video"
-
-
 def unique_ids(paths: Sequence[Path]) -> list[str]:
     """Make an id for each file; of files with one name, the later ones get a number.
 
     >>> unique_ids([Path("a/film.mp4"), Path("b/film.mp4"), Path("film-2.mp4")])
     ['film', 'film-3', 'film-2']
     """
-    wanted = [video_id(path) for path in paths]
+    wanted = [video_id(path.name) for path in paths]
     taken = set(wanted)
     found, seen = [], set()
     for name in wanted:

@@ -94,6 +94,7 @@ class VideoScorer:
         late: Live: says of the next key frame's time if it is left out, because a later one could
             be scored already.
         attention: Keep what each person attended to.
+        progress: Called with the seconds that the first pass has seen.
     """
 
     def __init__(
@@ -110,6 +111,7 @@ class VideoScorer:
         live: bool = False,
         late: Callable[[float], bool] = lambda _: False,
         attention: bool = False,
+        progress: Callable[[float], object] = lambda done_sec: None,
     ) -> None:
         run, sees = who.model.run, who.perception
         self.who, self.video, self.batch = who, video, 1 if live else batch
@@ -124,7 +126,7 @@ class VideoScorer:
         )
         # how far back persons are followed before a key frame; live, the past may be lost
         self.followed_sec = 1 / per_sec if live else math.inf
-        self.keeps_attention = attention
+        self.keeps_attention, self.progress = attention, progress
         reach = run.memory.reach if run.memory else 0
         self.ahead = 0 if live else reach
         # positions of the memory between two key frames, where key frames are sparse
@@ -152,13 +154,9 @@ class VideoScorer:
             yield from self._scored(until=first - 1)  # before their places are taken
             chunk = self._first_pass(keys)
             self.waiting.append(chunk)
+            self.progress(keys[-1].time_sec)
             yield from self._scored(until=chunk.last)
         yield from self._scored(until=None)
-
-    @property
-    def seconds_read(self) -> float:
-        """How much of the video was read."""
-        return len(self.window) / self.who.perception.fps
 
     def _live_key_times(self, per_sec: float, late: Callable[[float], bool]) -> Iterator[_Key]:
         """Yield the key frames that are not late; one is remembered if its place has no nearer."""

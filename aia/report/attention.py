@@ -33,7 +33,7 @@ from aia.report.drawing import (
     show_frame,
     tag_box,
 )
-from aia.report.keyframes import Judged, judge
+from aia.report.mistakes import Judged, compare
 from aia.tables import ScoreTable
 
 TARGET_XYXY = [f"target_{name}" for name in XYXY]
@@ -149,16 +149,20 @@ def _examples(
     attention: pd.DataFrame, actions: pd.DataFrame, scores: ScoreTable, labels: ClassList
 ) -> list[Example]:
     """Choose for each kind of block the target with the best score in an action of that kind."""
-    true = by_second(actions[actions["action"] >= 0])
-    scored = by_second(scores.boxes.assign(row=np.arange(len(scores.boxes))))
+    seconds = set(map(second_of, attention["video"], attention["time_sec"].astype(float)))
+    kept = [
+        key in seconds
+        for key in map(second_of, actions["video"], actions["time_sec"].astype(float))
+    ]
+    compared = compare(actions[kept], scores, labels)
     examples = []
     for _, rows in attention.groupby(["video", "time_sec", "target"], sort=True):
         first = rows.iloc[0]
         target = Target(first["video"], float(first["time_sec"]), int(first["target"]))
         second = second_of(target.video, target.time_sec)
         judged = None
-        if second in true and second in scored:
-            persons = judge(true[second], scored[second], scores, labels, threshold=0.5)
+        if second in compared.seconds:
+            persons = compared.judge(second, threshold=0.5)
             judged = _nearest(persons, rows[TARGET_XYXY].to_numpy(float)[0])
         examples.append(Example(target, rows, judged))
     chosen: dict[Target, Example] = {}

@@ -24,14 +24,19 @@ def second_of(video: str, time_sec: float) -> Second:
     return Second(video, round(float(time_sec), 3))
 
 
-def by_second(rows: pd.DataFrame) -> dict[Second, pd.DataFrame]:
-    """Group rows by their key frame."""
+def places_by_second(rows: pd.DataFrame) -> dict[Second, list[int]]:
+    """Find the places of rows by their key frame, in the order of the rows."""
     places: dict[Second, list[int]] = {}
     for place, (video, t) in enumerate(
         zip(rows["video"], rows["time_sec"].to_numpy(float), strict=True)
     ):
         places.setdefault(second_of(video, t), []).append(place)
-    return {second: rows.iloc[found] for second, found in places.items()}
+    return places
+
+
+def by_second(rows: pd.DataFrame) -> dict[Second, pd.DataFrame]:
+    """Group rows by their key frame."""
+    return {second: rows.iloc[found] for second, found in places_by_second(rows).items()}
 
 
 def choose_seconds(candidates: Mapping[Second, pd.DataFrame], *, most: int) -> list[Second]:

@@ -1,4 +1,4 @@
-"""Frames with boxes and words on them.
+"""Frames with boxes on them.
 
 A frame fills its axes from 0 to 1 each way, so that boxes, which are fractions of the frame, are
 drawn as they are.
@@ -9,9 +9,7 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float, UInt8
-from matplotlib.artist import Artist
 from matplotlib.axes import Axes
-from matplotlib.offsetbox import AnchoredOffsetbox, HPacker, TextArea, VPacker
 from matplotlib.patches import Rectangle
 
 from aia.errors import InputError
@@ -108,43 +106,6 @@ def tag_box(
 def line_width(weight: float) -> float:
     """Compute how thick a box is drawn for an attention weight of 0 to 1."""
     return 0.8 + 4.2 * weight
-
-
-def write_lines(
-    axes: Axes, lines: Sequence[Sequence[tuple[str, str]]], *, size: float = 7.5
-) -> None:
-    """Write lines of words below the axes, each word in its colour; the layout makes room for them.
-
-    Args:
-        axes: Below which to write.
-        lines: Sequences of (word, colour).
-        size: Font size in points.
-    """
-    rows: list[Artist] = [
-        HPacker(
-            children=[
-                TextArea(word, textprops={"color": colour, "fontsize": size})
-                for word, colour in words
-            ],
-            align="baseline",
-            pad=0,
-            sep=size * 0.7,
-        )
-        for words in lines
-    ]
-    if rows:
-        column = VPacker(children=rows, align="left", pad=0, sep=2)
-        axes.add_artist(
-            AnchoredOffsetbox(
-                loc="upper left",
-                child=column,
-                pad=0.0,
-                borderpad=0.4,
-                frameon=False,
-                bbox_to_anchor=(0.0, 0.0),
-                bbox_transform=axes.transAxes,
-            )
-        )
 
 
 def crop(

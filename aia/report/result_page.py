@@ -26,21 +26,28 @@ def as_page(
 ) -> str:
     """Render both tables as one page: a line for each metric, a column for each method."""
     name = html.escape(title)
-    others = table["source"] != ""
-    networks = (table["backbone"].fillna("") != "") & ~others
-    detector = ~networks & ~others
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f"<title>{name}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n<h1>{name}</h1>\n"
         "<p>Percent. The spread is the standard deviation over seeds; "
         "a dash stands where there is nothing to measure.</p>\n"
         f"{''.join(f'<p>Note: {html.escape(note)}</p>' for note in notes)}\n"
+        f"{as_tables(table)}"
+        f"{_html_table('AP of each class', [str(name) for name in classes], _class_cells(classes))}"
+        "</body>\n</html>\n"
+    )
+
+
+def as_tables(table: pd.DataFrame) -> str:
+    """Render methods, results, the detector and what others published as tables in HTML."""
+    others = table["source"] != ""
+    networks = (table["backbone"].fillna("") != "") & ~others
+    detector = ~networks & ~others
+    return (
         f"{_html_table('Methods', *_methods(table[networks]))}"
         f"{_html_table('Results', *_side_by_side(table[networks]))}"
         f"{_html_table('Detector', *_side_by_side(table[detector]))}"
         f"{_html_table('Published', *_published(table[others]))}"
-        f"{_html_table('AP of each class', [str(name) for name in classes], _class_cells(classes))}"
-        "</body>\n</html>\n"
     )
 
 

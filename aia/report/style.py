@@ -20,9 +20,6 @@ PURPLE, SKY, YELLOW, BLACK = "#CC79A7", "#56B4E9", "#F0E442", "#000000"
 PALETTE = (BLUE, ORANGE, GREEN, PURPLE, SKY, VERMILION, BLACK, YELLOW)
 GREY, LIGHT = "#6B6B6B", "#D9D9D9"
 
-RIGHT, WRONG, MISSED = GREEN, VERMILION, PURPLE
-"""Colours of predicted and true, predicted and not true, true and not predicted."""
-
 _LOOK = {
     "font.size": 9.0,
     "axes.titlesize": 10.0,

@@ -9,6 +9,7 @@ threads), up to rounding on GPUs and in several processes.
 import contextlib
 import dataclasses
 import functools
+import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -202,6 +203,11 @@ def publish(run: Run, network: Network, *, metrics: str, output: Path) -> None:
     """Write the finished run's files, the model last."""
     write_text(output / "config.yaml", dump_yaml(run.to_json()))
     write_text(output / "metrics.jsonl", metrics)
+    points = [
+        line["val_map"] for line in map(json.loads, metrics.splitlines()) if "val_map" in line
+    ]
+    if points:
+        run = dataclasses.replace(run, numbers={"frame mAP, annotated persons": points[-1]})
     run.write(output / "model.safetensors", network.state_dict())
 
 

@@ -41,6 +41,20 @@ def test_case_006_both_are_found_beside_files_that_are_no_videos() -> None:
     assert _video(Path("films/cam1.*")) == Path("films/cam1.MP4")
 
 
+def test_a_file_whose_name_is_no_id_is_meant_by_the_id_made_of_it() -> None:
+    data = data_set("Küche (1).MOV", "Küche (1).srt", "Küche (2).MOV")
+    assert data.videos.path("Kueche_1") == "films/Küche (1).MOV"
+    assert data.videos.path("Kueche_2") == "films/Küche (2).MOV"
+    with pytest.raises(InputError, match="found 0"):
+        data.videos.path("Kueche")
+
+
+def test_two_files_of_which_one_id_is_made_are_named() -> None:
+    data = data_set("a b.mp4", "a_b.mp4")
+    with pytest.raises(InputError, match=r"found 2: a b\.mp4, a_b\.mp4"):
+        data.videos.path("a_b")
+
+
 def test_two_videos_of_one_id_are_named() -> None:
     data = data_set("cam1.mp4", "cam1.avi")
     with pytest.raises(InputError, match=r"found 2: cam1\.avi, cam1\.mp4"):

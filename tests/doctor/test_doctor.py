@@ -105,6 +105,15 @@ def test_a_fault_of_one_film_is_fixed_there_alone(doctor):
     assert found.map_after == pytest.approx(doctor(scores, truth).map_before)
 
 
+def test_excluded_key_frames_without_detections_are_not_missing(doctor, tmp_path):
+    truth, scores = good(SMALL, 3)
+    few = scores[scores["second"] > 8]
+    assert "no detections on" in doctor(few, truth).findings[0].finding
+    excluded = truth[truth["second"] <= 8][["video", "second"]].drop_duplicates()
+    excluded = write(tmp_path / "excluded.csv", excluded)
+    assert doctor(few, truth, excluded=excluded).findings == []
+
+
 def test_two_classes_that_changed_places_are_named(doctor):
     truth, scores = good(SMALL._replace(seconds=40), 3)
     often = truth["action"].value_counts().index[:2].tolist()

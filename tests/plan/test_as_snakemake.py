@@ -19,6 +19,7 @@ TARGETS = [
     "results/small_val.csv",
     "results/small/table1e.csv",
     *(f"results/small/figures/{name}.png" for name in ("fig4", "fig5", "memory")),
+    *(f"results/{name}/report.html" for name in ("playhouse", "small_ucf24", "small_epic")),
     *(f"results/playhouse/figures/{name}.png" for name in REPORT_FIGURES),
     f"results/small/metrics/{METHOD}-s0.val@98-flip.protocols.csv",
     "results/small/metrics/pair.val-multiscale.csv",

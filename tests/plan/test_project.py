@@ -142,7 +142,7 @@ def test_rows_of_a_table_share_their_runs_with_its_multi_scale_rows_and_ensemble
     assert found["fuse_views"] == 2 * 3
     assert found["fuse_runs"] == 2 * 2
     assert found["evaluate"] == 2 * (2 + 2 + 2 + 1 + 1)
-    figures = [f"results/small/figures/{name}.png" for name in ("curves", "fig6", "keyframes")]
+    figures = [f"results/small/figures/{name}.png" for name in ("curves", "fig6", "detections")]
     found = jobs(*figures, overlays=more)
     assert found["train"] == 4 + 2
     assert found["evaluate"] == found["score_detected"] == 4

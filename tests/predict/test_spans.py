@@ -118,6 +118,25 @@ def test_spans_are_those_found_frame_by_frame(rows, per_sec, gap_sec):
         assert one[5] == pytest.approx(other[5], abs=1e-6)
 
 
+@given(
+    st.lists(row, max_size=40, unique_by=lambda one: (one[0], one[1], one[2] or object())),
+    st.sampled_from([0.0, 1.0, 3.0]),
+)
+@settings(deadline=None, max_examples=100)
+def test_spans_of_a_person_never_overlap_and_begin_where_an_action_does(rows, gap_sec):
+    table = table_of([(video, float(k), *rest) for video, k, *rest in rows])
+    found = spans_of(table, CLASSES, **RULES | {"gap_sec": gap_sec})
+    tracked = found[found["track"].notna()]
+    for (_, _, _), own in tracked.groupby(["video", "track", "action"]):
+        own = own.sort_values("start_sec")
+        assert (own["start_sec"].to_numpy()[1:] - own["stop_sec"].to_numpy()[:-1] > gap_sec).all()
+    for span in tracked.itertuples():
+        at = table.boxes["video"].eq(span.video) & table.boxes["track"].eq(span.track)
+        at &= (table.boxes["time_sec"] - 0.5).clip(lower=0).eq(span.start_sec)
+        scores = table.scores[at.fillna(False).to_numpy(bool), CLASSES.index[span.action]]
+        assert (scores >= RULES["start_at"]).any()
+
+
 def test_an_action_lasts_through_a_dip_and_a_short_gap_and_ends_with_its_person():
     scores = [0.2, 0.6, 0.4, 0.9, 0.1, 0.7, 0.1, 0.1, 0.1, 0.8]
     table = table_of([("a", float(t), 1, score, 0.0) for t, score in enumerate(scores)])

@@ -63,24 +63,6 @@ use rule draw_curves as draw_detections with:
         kind="detections",
 
 
-use rule draw_curves as draw_keyframes with:
-    # Predicted and true actions on some key frames.
-    input:
-        unpack(needs("draw_keyframes")),
-    output:
-        report(
-            "results/{dataset}/figures/keyframes.png",
-            caption="../report/keyframes.rst",
-            category="2. Figures",
-            labels={"data set": "{dataset}", "what": "4 predicted and true actions"},
-        ),
-    log:
-        "logs/{dataset}/draw_keyframes.log",
-    params:
-        recipe=recipe("draw_keyframes"),
-        kind="keyframes",
-
-
 use rule draw_curves as draw_attention with:
     # Attention of persons to persons, objects and seconds in a P-, an O- and an M-Block (Fig. 4).
     input:
@@ -90,7 +72,7 @@ use rule draw_curves as draw_attention with:
             "results/{dataset}/figures/attention.png",
             caption="../report/attention.rst",
             category="2. Figures",
-            labels={"data set": "{dataset}", "what": "5 attention (Fig. 4)"},
+            labels={"data set": "{dataset}", "what": "4 attention (Fig. 4)"},
         ),
     log:
         "logs/{dataset}/draw_attention.log",
@@ -110,7 +92,7 @@ use rule draw_curves as draw_structures with:
             category="2. Figures",
             labels={
                 "data set": "{dataset}",
-                "what": "6 attention of parallel and serial IA (Fig. 4)",
+                "what": "5 attention of parallel and serial IA (Fig. 4)",
             },
         ),
     log:
@@ -129,7 +111,7 @@ use rule draw_curves as draw_reach with:
             "results/{dataset}/figures/fig5.png",
             caption="../report/reach.rst",
             category="2. Figures",
-            labels={"data set": "{dataset}", "what": "7 cost of the memory (Fig. 5)"},
+            labels={"data set": "{dataset}", "what": "6 cost of the memory (Fig. 5)"},
         ),
     log:
         "logs/{dataset}/draw_reach.log",
@@ -149,7 +131,7 @@ use rule draw_curves as draw_memory with:
             category="2. Figures",
             labels={
                 "data set": "{dataset}",
-                "what": "8 age, trust and drift of the memory",
+                "what": "7 age, trust and drift of the memory",
             },
         ),
     log:

@@ -1,8 +1,49 @@
-# The report: one HTML file with the table, the figures, and how each was made.
+# The report of a data set: one HTML file that opens on the number, key frames and what was found.
+# Snakemake's own report shows how each table and figure was made.
+
+
+rule diagnose:
+    """Scores of the run that is shown -> what `aia doctor` finds wrong with them."""
+    input:
+        unpack(needs("diagnose")),
+    output:
+        findings="results/{dataset}/findings.csv",
+    log:
+        "logs/{dataset}/diagnose.log",
+    conda:
+        "../../envs/aia.yaml"
+    threads: 1
+    resources:
+        mem_mb=16000,
+        runtime=60,
+    params:
+        recipe=recipe("diagnose"),
+    shell:
+        "aia doctor --settings results/{wildcards.dataset}/settings.yaml --log {log}"
+
+
+rule report:
+    """Table, scores, frames and figures -> the report, which links review pages that there are."""
+    input:
+        unpack(needs("report")),
+    output:
+        html="results/{dataset}/report.html",
+    log:
+        "logs/{dataset}/report.log",
+    conda:
+        "../../envs/aia.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    params:
+        recipe=recipe("report"),
+    shell:
+        "aia report --settings results/{wildcards.dataset}/settings.yaml --log {log}"
 
 
 rule report_results:
-    """Table and figures of the configured data set -> one HTML file."""
+    """Table and figures of the configured data set -> Snakemake's report."""
     input:
         table=f"results/{config['dataset']}_val.csv",
         figures=expand(
