@@ -49,9 +49,11 @@ def capture_of(feed: Feed, *, fps: float = 4.0, most: int = 10_000) -> Capture:
     return Capture(feed, fps=fps, short_side=24, most=most)
 
 
-def mpegts(
-    frames: int, *, codec: str = "mpeg2video", draw=partial(grey, size_hw=(64, 96))
-) -> bytes:
+def small_grey(number: int) -> np.ndarray:
+    return grey(number, (64, 96))
+
+
+def mpegts(frames: int, *, codec: str = "mpeg2video", draw=small_grey) -> bytes:
     """A stream at 10 frames a second in which picture k is grey of level 30 + 3 k."""
     out = io.BytesIO()
     with av.open(out, "w", format="mpegts") as container:
