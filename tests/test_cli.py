@@ -44,14 +44,14 @@ def store(tmp_path):
     return out
 
 
-def train(tmp_path, store, labels, rows, run="slowfast_tiny-none-s0-pretrain"):
+def train(tmp_path, store, labels, rows, run="slowfast_tiny-none-s0-pretrain", settings=CONFIG):
     annotations = tmp_path / "train.csv"
     annotations.write_text(rows)
     return main(
         [
             *("train", "--run", run, "--frames", str(store), "--annotations", str(annotations)),
             *("--labels", str(labels), "--work", str(tmp_path / "work")),
-            *("--output-dir", str(tmp_path / "run"), "--settings", CONFIG),
+            *("--output-dir", str(tmp_path / "run"), "--settings", settings),
         ]
     )
 
@@ -103,9 +103,13 @@ def test_a_video_shorter_than_a_clip_is_refused_when_it_is_decoded_and_when_it_i
     assert "8 frames at 8 a second, but a clip needs 9" in capsys.readouterr().err
     assert not out.exists()
     settings = Path(CONFIG).read_text().replace("  fps: 8  ", "  fps: 4  ")
-    (tmp_path / "slow.yaml").write_text(settings)
-    assert main([*command, "--settings", str(tmp_path / "slow.yaml")]) == 0
-    assert train(tmp_path, out, labels, "kitchen,0000,0.1,0.1,0.5,0.9,1,0\n") == 2
+    slow = str(tmp_path / "slow.yaml")
+    Path(slow).write_text(settings)
+    assert main([*command, "--settings", slow]) == 0
+    row = "kitchen,0000,0.1,0.1,0.5,0.9,1,0\n"
+    assert train(tmp_path, out, labels, row) == 2
+    assert "frames.fps = 4.0, but slowfast_tiny-none-s0-pretrain was" in capsys.readouterr().err
+    assert train(tmp_path, out, labels, row, settings=slow) == 2
     assert "has 4 frames, but a clip of this backbone spans 8" in capsys.readouterr().err
 
 
