@@ -590,6 +590,22 @@ def diagnose(data: DataSet, _: Wildcards) -> Needs:
     }
 
 
+@_rule("predict_sample", "predictions/index.html", command="aia predict", takes_settings=False)
+def predict_sample(data: DataSet, _: Wildcards) -> Needs:
+    """Need the run that is shown, the detector, and the first video of val."""
+    drawn = data.videos.are_drawn
+    return {
+        "model": data.run_file("runs/{run}/model.safetensors", data.shown_run()),
+        "detector": data.path("detector.safetensors"),
+        "video": data.path("films") if drawn else sample_video(data),
+    }
+
+
+def sample_video(data: DataSet) -> str:
+    """Return the path of the video that shows what a prediction looks like."""
+    return data.videos.path(data.videos.ids("val")[0])
+
+
 @_rule("report", "report.html", command="aia report")
 def report(data: DataSet, _: Wildcards) -> Needs:
     """Need the table; for pictures also frames, scores and figures, which segments have none of."""
@@ -597,6 +613,8 @@ def report(data: DataSet, _: Wildcards) -> Needs:
     needs: Needs = {"table": f"{table}.csv", "classes": f"{table}.classes.csv"}
     if data.form == "segments":
         return needs
+    if data.form == "boxes" and data.videos.are_drawn:  # elsewhere a prediction may take long
+        needs["pages"] = data.path("predictions/index.html")
     figures = {name: data.path(f"figures/{name}.png") for name in PAGE_FIGURES}
     return needs | _shown(data) | figures | {
         "excluded": _excluded(data, "val"),

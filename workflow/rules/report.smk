@@ -22,6 +22,28 @@ rule diagnose:
         "aia doctor --settings results/{wildcards.dataset}/settings.yaml --log {log}"
 
 
+rule predict_sample:
+    """Model, detector, one video -> annotated video and review page of what each person does."""
+    input:
+        unpack(needs("predict_sample")),
+    output:
+        index="results/{dataset}/predictions/index.html",
+    log:
+        "logs/{dataset}/predict_sample.log",
+    conda:
+        "../../envs/aia.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        video=lambda wildcards: planned.sample_video(data_of(wildcards)),
+        run=lambda wildcards: data_of(wildcards).shown_run(),
+    shell:
+        "aia predict {params.video:q} --model results/{wildcards.dataset}/runs/{params.run}"
+        " --output results/{wildcards.dataset}/predictions --overwrite --threads 1 --log {log}"
+
+
 rule report:
     """Table, scores, frames and figures -> the report, which links review pages that there are."""
     input:
