@@ -175,10 +175,15 @@ def report(options: argparse.Namespace) -> None:
         scored=_scored(options) if options.scores else None,
         findings=read_findings(options.findings) if options.findings else None,
         figures={words: path for words, path in drawn.items() if path},
-        pages=sorted(Path(options.predictions).glob("*.html")) if options.predictions else (),
+        pages=_pages(Path(options.predictions)) if options.predictions else (),
         files=[path for path in files if path],
     )
     say(f"{options.output}: written")
+
+
+def _pages(folder: Path) -> list[Path]:
+    """List the pages that `aia predict` wrote, the index first."""
+    return sorted(folder.glob("*.html"), key=lambda path: (path.name != "index.html", path))
 
 
 def _scored(options: argparse.Namespace) -> Any:

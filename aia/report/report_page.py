@@ -156,8 +156,10 @@ def _read(path: Path, columns: Sequence[str], texts: Sequence[str]) -> pd.DataFr
 
 
 def _cards(table: pd.DataFrame) -> list[_Card]:
-    """Take the first metric of each method, the detector's last."""
-    ours = table[table["source"] == ""].drop_duplicates("method")
+    """Take the first metric of each method (of segments that of actions), the detector's last."""
+    ours = table[table["source"] == ""]
+    actions = ours[ours["metric"] == "action top-1"]
+    ours = (actions if len(actions) else ours).drop_duplicates("method")
     detector = ours["backbone"] == ""
     cards = []
     for row in pd.concat([ours[~detector], ours[detector]]).to_dict("records"):
@@ -179,6 +181,8 @@ def _class_rows(
 ) -> dict[str, Any]:
     """Lay out AP and examples of each class, the lowest AP of the last method first."""
     methods = [str(name) for name in classes if name not in ("class", "group")]
+    if classes[methods].isna().all(axis=None):  # segments have none
+        methods = []
     detected = [name for name in methods if name.endswith("(detected boxes)")]
     methods = detected or methods
     held: dict[str, int] = {}
@@ -189,7 +193,8 @@ def _class_rows(
         labels = scored.labels
         trained = {n: int(times.get(i, 0)) for i, n in zip(labels.ids, labels.names, strict=True)}
     rows = []
-    for one in classes.sort_values(methods[-1:], kind="stable").to_dict("records"):
+    ordered = classes.sort_values(methods[-1:], kind="stable") if methods else classes.iloc[:0]
+    for one in ordered.to_dict("records"):
         values = [float(one[name]) for name in methods]
         examples = [held.get(one["class"]), trained.get(one["class"])] if held else []
         if not held or examples != [None, None]:  # else a class that is not evaluated

@@ -195,6 +195,15 @@ def test_classes_have_their_examples_and_the_last_methods_lowest_stands_first(
     assert "7.00" not in text
 
 
+def test_segments_open_on_their_actions_and_have_no_classes(tmp_path: Path) -> None:
+    kinds = {"verb": 50.0, "noun": 40.0, "action": 30.0}
+    rows = [("none", f"{kind} top-1", value, np.nan, np.nan) for kind, value in kinds.items()]
+    classes = pd.DataFrame({"class": ["take"], "group": [""], "none": [np.nan]})
+    text = page(tmp_path, table=table(*rows), classes=classes).text
+    assert "small action top-1 30.00 none" in text
+    assert "AP of each class" not in text
+
+
 def test_what_the_doctor_found_stands_there_or_that_it_found_nothing(
     scene: Scene, tmp_path: Path
 ) -> None:
@@ -255,6 +264,13 @@ def test_the_command_writes_it_by_hand_and_says_what_it_lacks(
     given = ["report", "--table", str(tmp_path / "t.csv"), "--classes", str(tmp_path / "c.csv")]
     assert main([*given, "--output", str(tmp_path / "own.html"), "--title", "street"]) == 0
     assert "street" in Page(tmp_path / "own.html").text
+    (tmp_path / "predictions").mkdir()
+    for name in ("a", "index", "z"):
+        (tmp_path / "predictions" / f"{name}.html").touch()
+    own = ["--output", str(tmp_path / "own.html"), "--predictions", str(tmp_path / "predictions")]
+    assert main([*given, *own]) == 0
+    links = ["predictions/index.html", "predictions/a.html", "predictions/z.html"]
+    assert Page(tmp_path / "own.html").links == links
     assert main(given) == 2
     assert "--output: is needed" in capsys.readouterr().err
     assert main([*given, "--output", "o.html", "--scores", str(tmp_path / "s.parquet")]) == 2
