@@ -30,6 +30,7 @@ from aia.video.decode import VideoFile
 from aia.video.transforms import extend_boxes, resize, resize_size_hw
 
 Boxes = Float[np.ndarray, "boxes 4"]
+Objects = Float[np.ndarray, "_objects 4"]
 
 
 def load(
@@ -121,6 +122,8 @@ class Predictor:
             frames: RGB at the model's rate; the key frame is in the middle (t // 2).
             persons: Boxes of persons as fractions of the frame, best first.
         """
+        if not len(persons):
+            return np.zeros((0, self.who.model.network.d), np.float32)
         passes = self._passes()
         return passes.first(self._batch(frames, persons, [])).P.features[0].cpu().numpy()
 
@@ -128,7 +131,7 @@ class Predictor:
         self,
         frames: UInt8[np.ndarray, "t h w 3"],
         persons: Boxes,
-        objects: Boxes | None = None,
+        objects: Objects | None = None,
         memory: Mapping[int, Float[np.ndarray, "_persons d"]] | None = None,
     ) -> Float[np.ndarray, "boxes classes"]:
         """Score the actions of the persons of one clip.
@@ -139,7 +142,8 @@ class Predictor:
             persons: Boxes of persons as fractions of the frame, best first.
             objects: Boxes of objects, best first.
             memory: What `features` gave for other seconds, by their distance in seconds: -1 is the
-                second before; None: nothing is remembered.
+                second before; None: nothing is remembered. Of more persons than a clip's memory
+                has room for (memory.persons_per_clip), `predict` samples, and this takes the first.
         """
         passes, run = self._passes(), self.who.model.run
         reach = run.memory.reach if run.memory else 0
@@ -155,6 +159,8 @@ class Predictor:
                 filled = torch.ones(P.shape[:2], dtype=torch.bool, device=P.device)
                 key = ClipKey("", reach + offset)
                 pool.write([key], Slots(P, filled), loss_tag=1.0, step=0)
+        if not len(persons):
+            return np.zeros((0, len(run.classes)), np.float32)
         batch = self._batch(frames, persons, [] if objects is None else objects)
         return passes.second(passes.first(batch))[0]
 
@@ -175,7 +181,7 @@ class Predictor:
         self,
         frames: UInt8[np.ndarray, "t h w 3"],
         persons: Boxes,
-        objects: Boxes | Sequence[Any],
+        objects: Objects | Sequence[Any],
     ) -> Batch:
         run, sees = self.who.model.run, self.who.perception
         offsets = [clip_offsets(run.backbone.span, stride) for stride in run.backbone.strides]

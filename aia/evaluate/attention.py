@@ -49,7 +49,12 @@ def attention_rows(
     parts = [pd.DataFrame(columns=list(ATTENTION_COLUMNS))]
     for block, weight in weights.items():
         seconds, slots, boxes, places = _attended(
-            clip, block[0], clips=clips, reach=reach, persons_per_clip=persons_per_clip
+            clip,
+            block[0],
+            most=weight.shape[1],
+            clips=clips,
+            reach=reach,
+            persons_per_clip=persons_per_clip,
         )
         for target, target_xyxy in enumerate(clip.persons_xyxy):
             part = {
@@ -72,6 +77,7 @@ def _attended(
     clip: ClipSample,
     kind: str,
     *,
+    most: int,
     clips: Mapping[ClipKey, ClipSample],
     reach: int,
     persons_per_clip: int,
@@ -79,7 +85,7 @@ def _attended(
     """List second, number in its second, box and place in the softmax of every filled slot."""
     if kind != "M":
         persons = clip.persons_xyxy if clip.query == "persons" else clip.hands_xyxy
-        present = persons if kind == "P" else clip.objects_xyxy
+        present = (persons if kind == "P" else clip.objects_xyxy)[:most]  # a block sees so many
         order = np.arange(len(present))
         return np.full(len(present), clip.time_sec), order, present, order
     seconds: list[float] = []

@@ -73,9 +73,14 @@ def who() -> Callable[..., ActionDetector]:
     """Make an action detector of a run with random weights."""
 
     def make(
-        name: str = "slowfast_tiny-serial-POM-amu-s0", *, reach: int = 3, **seen: Any
+        name: str = "slowfast_tiny-serial-POM-amu-s0",
+        *,
+        reach: int = 3,
+        persons_per_clip: int = 2,
+        **seen: Any,
     ) -> ActionDetector:
-        raw = overlay(CONFIG, {"memory": {"reach": reach, "persons_per_clip": 2}})
+        memory = {"reach": reach, "persons_per_clip": persons_per_clip}
+        raw = overlay(CONFIG, {"memory": memory})
         run = Run.from_settings(parse_run(name), raw, classes=CLASSES)
         perception = replace(
             Perception.from_settings(raw),
