@@ -1,7 +1,7 @@
 """All of config.yaml, and its sections about results.
 
-Numbers stand in config.yaml alone: no field has a default here. A part of the program takes its
-own section, never the whole.
+Numbers stand in config.yaml alone: no field has a default here, but those that older files lack. A
+part of the program takes its own section, never the whole.
 """
 
 from collections.abc import Iterator
@@ -53,6 +53,7 @@ MACHINE_SETTINGS = {
         "processes",
         "nodes",
         "device",
+        "trackers",
     ),
     "score": ("workers",),
 }

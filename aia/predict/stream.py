@@ -313,7 +313,7 @@ def _key_times(
 ) -> Iterator[_Key]:
     """Yield the key frames; of several in one place of the memory, the nearest is remembered.
 
-    >>> [key.remembered for key in _key_times(2.0, [0.0, 0.5, 1.0, 1.5, 2.5], slots_per_sec=1.0)]
+    >>> [key.remembered for key in _key_times(2.0, [0.0, 0.5, 1.0, 1.4, 2.6], slots_per_sec=1.0)]
     [True, False, True, False, True]
     """
     regular = (k / per_sec for k in itertools.count())

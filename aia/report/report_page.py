@@ -9,7 +9,7 @@ import base64
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib import metadata, resources
+from importlib import resources
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote
@@ -20,6 +20,7 @@ import pandas as pd
 import simplejpeg
 from jaxtyping import UInt8
 
+from aia import __version__
 from aia.errors import InputError
 from aia.files import write_text
 from aia.labels import ClassList
@@ -124,7 +125,7 @@ def write_report(
         pages=[_link(path, output) for path in pages],
         tables=as_tables(table),
         files=[str(path) for path in files],
-        version=metadata.version("aia"),
+        version=__version__,
     )  # fmt: skip
     write_text(output, page)
 

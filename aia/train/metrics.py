@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from aia.errors import InputError
 from aia.files import sync, write_text
 from aia.log import Pace, say
 from aia.train.loop import Step
+from aia.train.trackers import Tracker
 
 
 class Metrics:
@@ -20,10 +21,18 @@ class Metrics:
         path: The file.
         run: Name of the run.
         before: Lines of the steps before, which the checkpoint holds.
+        trackers: Where the new lines go, too, by name; one that fails is left out from then on.
     """
 
-    def __init__(self, path: Path, *, run: RunName, before: str) -> None:
-        self.run, self.path = run, path
+    def __init__(
+        self,
+        path: Path,
+        *,
+        run: RunName,
+        before: str,
+        trackers: Mapping[str, Tracker] | None = None,
+    ) -> None:
+        self.run, self.path, self._trackers = run, path, dict(trackers or {})
         self._lines = [before]
         write_text(path, before)
         self.file = open(path, "a", encoding="utf-8")  # noqa: SIM115 (open as long as the run)
@@ -70,6 +79,17 @@ class Metrics:
         line = json.dumps(entry) + "\n"
         self._lines.append(line)
         self.file.write(line)
+        values = {name: value for name, value in entry.items() if value is not None}
+        step = values.pop("step")
+        self._track(lambda tracker: tracker.write(step, values))
+
+    def _track(self, act: Callable[[Tracker], None]) -> None:
+        for name, tracker in list(self._trackers.items()):
+            try:
+                act(tracker)
+            except Exception as error:  # whatever a tracker raises, training goes on
+                del self._trackers[name]
+                say(f"{self.run}: {name} gets no more metrics ({error}); {self.path} has all")
 
     def flush(self) -> None:
         """Write all lines to the disk."""
@@ -77,5 +97,6 @@ class Metrics:
         sync(self.path)
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the file and the trackers."""
         self.file.close()
+        self._track(lambda tracker: tracker.close())

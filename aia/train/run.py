@@ -34,6 +34,7 @@ from aia.train.loss import action_loss
 from aia.train.metrics import Metrics
 from aia.train.schedule import build_optimizer, rate_share
 from aia.train.start import pick_device, starting_network, usable_threads
+from aia.train.trackers import open_trackers
 from aia.video.store import FrameStore
 
 
@@ -108,7 +109,17 @@ def train_run(
         if config.keep_maps and start.step < config.steps:
             _keep_maps(run, network, clips, frames)
         if writer is not None:
-            metrics = Metrics(work / "metrics.jsonl", run=run.name, before=start.metrics)
+            metrics = Metrics(
+                work / "metrics.jsonl",
+                run=run.name,
+                before=start.metrics,
+                trackers=open_trackers(
+                    config.trackers if start.step < config.steps else (),
+                    run=str(run.name),
+                    folder=work,
+                    after=start.step,
+                ),
+            )
         steps = train(
             network=network,
             memory=memory,
