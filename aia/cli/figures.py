@@ -65,6 +65,15 @@ def add_parsers(commands: Any) -> None:
     command = _command(kinds, "reach", reach, needs=("costs",))
     add_options(command, "--costs", help="CSV of aia cost --reaches")
 
+    command = add_command(kinds, "film", film, settings=None)
+    command.add_argument("video", type=Path, metavar="VIDEO", help="such as one of aia predict")
+    seconds: dict[str, Any] = {"type": float, "metavar": "SECOND", "required": True}
+    add_options(command, "--start", **seconds, help="where the part begins")
+    add_options(command, "--stop", **seconds, help="where it ends")
+    add_options(command, "--width", type=int, default=480, help="in pixels (default: 480)")
+    add_options(command, "--fps", type=float, default=10.0, help="pictures a second (default: 10)")
+    add_options(command, "--output", required=True, help="GIF or WebP")
+
     needs = ("table", "classes", "output")
     command = add_command(commands, "report", report, *frames, "--excluded", needs=needs)
     add_options(command, "--table", help="CSV of aia table")
@@ -153,6 +162,25 @@ def reach(options: argparse.Namespace) -> None:
     from aia.report.curves import draw_reach, read_reach
 
     draw_reach(read_reach(options.costs), options.output)
+
+
+def film(options: argparse.Namespace) -> None:
+    """Make a moving picture of a part of a video."""
+    from aia.predict.film import moving_picture
+
+    if options.width < 16 or not 0 < options.fps <= 100:
+        raise InputError(
+            f"--width {options.width}, --fps {options.fps:g}: expected 16 pixels or more, and more "
+            "than 0 and at most 100 pictures a second"
+        )
+    moving_picture(
+        options.video,
+        options.output,
+        start_sec=options.start,
+        stop_sec=options.stop,
+        width=options.width,
+        fps=options.fps,
+    )
 
 
 def report(options: argparse.Namespace) -> None:

@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from aia.cli import main
 from aia.errors import InputError
 from aia.labels import ClassList
 from aia.predict import film
@@ -406,3 +407,15 @@ def test_a_moving_picture_of_another_kind_is_refused(source: Path, tmp_path: Pat
 def test_a_moving_picture_of_no_part_is_refused(source: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="nothing in it between 7 and 8 s; it ends at 3.0 s"):
         moving_picture(source, tmp_path / "a.gif", start_sec=7.0, stop_sec=8.0, width=50, fps=5.0)
+
+
+def test_the_command_makes_a_moving_picture(
+    source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "part.webp"
+    part = ["--start", "1", "--stop", "2", "--width", "64", "--fps", "5"]
+    assert main(["figure", "film", str(source), *part, "--output", str(output)]) == 0
+    with Image.open(output) as picture:
+        assert picture.size[0] == 64
+    assert main(["figure", "film", str(source), *part, "--fps", "0", "--output", str(output)]) == 2
+    assert "--fps 0" in capsys.readouterr().err
