@@ -220,6 +220,7 @@ def test_a_change_reruns_what_depends_on_it_alone(
         "result_table",
         "report_results",
         "report",
+        "predict_sample",
         "diagnose",
         *(rule for rule in jobs if rule.startswith("draw_")),
     )

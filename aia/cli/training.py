@@ -9,7 +9,7 @@ from typing import Any
 from aia.cli.clips import readable_clips, remembered_objects, segments, with_objects_of
 from aia.cli.options import CLIPS, SEGMENTS, add_command, add_objects, add_options, run_of
 from aia.cli.planned import check_by_hand, planned, rules_of_clips, sources_of
-from aia.config import TrainConfig, build_section
+from aia.config import TrainConfig, build_section, read_sections
 from aia.errors import InputError
 
 
@@ -103,6 +103,9 @@ def _train(options: argparse.Namespace, run: Any, ranks: Any) -> None:
         validate=_validation(run, options),
         bank=remembered_objects(options, run.memory, device, ranks=ranks),
         sources={str(path): file_digest(path) for path in getattr(options, "sources", ())},
+        trackers=build_section(
+            tuple[str, ...], read_sections(options.settings).get("trackers", []), "trackers"
+        ),
         ranks=ranks,
     )
 

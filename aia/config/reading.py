@@ -325,16 +325,12 @@ def _build_section(kind: Any, value: Any, *, source: str, path: str) -> Any:
                 f"{source}: {prefix}{key} is not a setting{suggestion(str(key), hints, prefix)} "
                 f"({path or 'the top level'} has {', '.join(hints)})"
             )
-    optional = {
-        field.name for field in dataclasses.fields(kind) if field.default is not dataclasses.MISSING
-    }
-    missing = [name for name in hints if name not in value and name not in optional]
+    missing = [name for name in hints if name not in value]
     if missing:
         raise InputError(f"{source}: {prefix}{missing[0]} is missing; config.yaml shows its value")
     fields = {
         name: build(hint, value[name], source=source, path=prefix + name)
         for name, hint in hints.items()
-        if name in value
     }
     try:
         return kind(**fields)

@@ -1,7 +1,7 @@
 """All of config.yaml, and its sections about results.
 
-Numbers stand in config.yaml alone: no field has a default here, but those that older files lack. A
-part of the program takes its own section, never the whole.
+Numbers stand in config.yaml alone: no field has a default here. A part of the program takes its
+own section, never the whole.
 """
 
 from collections.abc import Iterator
@@ -53,7 +53,6 @@ MACHINE_SETTINGS = {
         "processes",
         "nodes",
         "device",
-        "trackers",
     ),
     "score": ("workers",),
 }
@@ -208,6 +207,9 @@ class Settings:
     """What training minimises."""
     train: TrainConfig
     """The training recipe."""
+    trackers: tuple[str, ...]
+    """Programs that get the metrics, too, while a run trains: tensorboard, where it is installed,
+    or entry points of the group aia.trackers (docs/running.md)."""
     score: ScoreConfig
     """Scoring of a trained run."""
     fuse: FuseConfig

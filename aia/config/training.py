@@ -163,9 +163,6 @@ class TrainConfig:
     """Nodes that train one run together, with `processes` each (docs/clusters.md)."""
     device: str
     """Device: auto (a GPU if there is one), cpu or cuda."""
-    trackers: tuple[str, ...] = ()  # models of older versions lack it
-    """Programs that get the metrics, too, while a run trains: tensorboard, where it is installed,
-    or entry points of the group aia.trackers (docs/running.md)."""
 
     def __post_init__(self) -> None:
         at_least(

@@ -50,6 +50,7 @@ def train_run(
     validate: Callable[[Network], float] | None = None,
     bank: ObjectBank | None = None,
     sources: Mapping[str, str] | None = None,
+    trackers: Sequence[str] = (),
     ranks: Ranks = SINGLE_PROCESS,
 ) -> None:
     """Train the run, resuming from the work folder's checkpoint if there is one.
@@ -65,6 +66,7 @@ def train_run(
         validate: Function that computes the mAP for the curve, every `validate_every` steps.
         bank: Memory of a run that remembers objects.
         sources: Digests of the files that the inputs were prepared from (see `open_work_dir`).
+        trackers: Programs that get the metrics, too (see trackers.py).
         ranks: The processes that train it together; each calls this.
     """
     config = run.train
@@ -114,7 +116,7 @@ def train_run(
                 run=run.name,
                 before=start.metrics,
                 trackers=open_trackers(
-                    config.trackers if start.step < config.steps else (),
+                    trackers if start.step < config.steps else (),
                     run=str(run.name),
                     folder=work,
                     after=start.step,

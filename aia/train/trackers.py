@@ -1,7 +1,7 @@
 """Trackers: where else the metrics of a run go while it trains; metrics.jsonl stays the source.
 
-`train.trackers` names them: tensorboard, or an entry point of the group aia.trackers, by which an
-installed package brings one:
+The setting `trackers` names them: tensorboard, or an entry point of the group aia.trackers, by
+which an installed package brings one:
 
     [project.entry-points."aia.trackers"]
     mine = "my_package:MyTracker"
@@ -76,7 +76,7 @@ def open_trackers(
         known = {entry.name: entry for entry in entry_points(group=GROUP)}
         if name not in known:
             raise InputError(
-                f"train.trackers: {name} is not known{suggestion(name, known)}; expected "
+                f"trackers: {name} is not known{suggestion(name, known)}; expected "
                 f"{', '.join(['tensorboard', *known])}: is the package installed that has it as "
                 f"an entry point of {GROUP}?"
             )

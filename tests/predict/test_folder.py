@@ -176,7 +176,7 @@ def test_bad_input_is_told_in_one_line(who, tmp_path, monkeypatch, capsys, given
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (["--model", "nowhere"], "nowhere: there is no such model"),
+        (["--model", "nowhere"], "nowhere: is no file, no folder and no model by name"),
         (["--model", "runs"], "runs: there is no model.safetensors in this folder.*; there are a"),
         (
             ["--model", "model.safetensors", "--detector", "x.pt"],

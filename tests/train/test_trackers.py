@@ -105,7 +105,7 @@ def test_an_unknown_tracker_of_several_is_refused_with_the_nearest(package, tmp_
 
 
 def test_an_unknown_tracker_is_refused_with_what_there_is(tmp_path):
-    with pytest.raises(InputError, match=r"train.trackers: tensorbord is not known.*tensorboard"):
+    with pytest.raises(InputError, match=r"trackers: tensorbord is not known.*tensorboard"):
         open_trackers(["tensorbord"], run="r", folder=tmp_path, after=0)
 
 
@@ -144,7 +144,7 @@ def test_tensorboard_drops_the_points_that_are_written_again(monkeypatch, tmp_pa
 def test_a_resumed_run_tells_from_which_step_on_points_come_again(
     videos, settings, tmp_path, package
 ):
-    often = overlay(settings, {"train": {"log_every": 1, "trackers": ["noting"]}})
+    often = overlay(settings, {"train": {"log_every": 1}, "trackers": ["noting"]})
     kill_at_generation(videos, often, tmp_path, 3)
     finish(videos, often, tmp_path)
     noted: list[dict] = []
