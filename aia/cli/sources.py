@@ -74,6 +74,9 @@ def add_parsers(commands: Any) -> None:
     command.add_argument("--address", help=mirror)
     add_options(command, "--folder", required=True)
 
+    command = add_command(kinds, "pets09", fetch_pets09)
+    add_options(command, "--folder", required=True)
+
     preparing = commands.add_parser("prepare", help="annotations of other forms in ours")
     kinds = preparing.add_subparsers(required=True, metavar="KIND")
     command = add_command(kinds, "data", prepare_data)
@@ -179,6 +182,18 @@ def fetch_epic55_films(options: argparse.Namespace) -> None:
 
     config = _fetch_config(options, epic55_films=options.address)
     sources.fetch_epic55_videos(options.videos, options.actions, options.folder, config=config)
+
+
+def fetch_pets09(options: argparse.Namespace) -> None:
+    """Download a street crossing with tracks, and label it; or copy it from $AIA_SHARED_DATA."""
+    from aia.fetch import sources
+
+    shared = os.environ.get("AIA_SHARED_DATA")
+    sources.fetch_pets09(
+        options.folder,
+        config=_fetch_config(options),
+        shared=Path(shared) / "pets09" if shared else None,
+    )
 
 
 def fetch_ucf101_24(options: argparse.Namespace) -> None:

@@ -46,6 +46,10 @@ class FetchConfig:
     """Address of the folder with EPIC-Kitchens-55's tables."""
     epic55_films: str
     """Address of EPIC-Kitchens-55's videos (train/P01/P01_01.MP4, ...)."""
+    pets09_video: str
+    """Address of vtest.avi, the street crossing that OpenCV has among its samples (8 MB)."""
+    pets09_tracks: str
+    """Address of MOTChallenge's 3DMOT2015Labels.zip, or of PETS09-S2L1's gt.txt."""
     at_once: int
     """Parallel downloads of one `aia fetch` command, at least 1; the workflow's profile limits the
     number of its download jobs."""
@@ -58,7 +62,8 @@ class FetchConfig:
 
     def __post_init__(self) -> None:
         at_least(self, at_once=1, attempts=1, wait_sec=0, stall_sec=0.1)
-        for name in ("address", "ucf101_24_annotations", "epic55_annotations", "epic55_films"):
+        names = ("address", "ucf101_24_annotations", "epic55_annotations", "epic55_films")
+        for name in (*names, "pets09_video", "pets09_tracks"):
             if not re.match(r"https?://[^/]", getattr(self, name)):
                 raise ValueError(
                     f"{name}: '{getattr(self, name)}' does not begin with https://host"
@@ -154,7 +159,7 @@ class DataConfig:
     tasks: dict[str, str | None] | None
     """Class list of each task, verb and noun, of data labelled by segment; a variant of the task's
     name trains it. The lists are null where a source has them. null: data labelled by boxes."""
-    fetch: Literal["ava_v2.1", "ava_v2.2", "ucf101_24", "epic55"] | None
+    fetch: Literal["ava_v2.1", "ava_v2.2", "ucf101_24", "epic55", "pets09"] | None
     """Publisher from whom missing annotations and videos are downloaded; null: they must exist."""
     films: str
     """Path of a video; {video} stands for its id, * at its end for the ending of a video."""

@@ -9,12 +9,15 @@
 |           | fetch.ucf101_films               | UCF101.rar: 6.5 GB, the videos of 101 classes   |
 | EPIC-55   | fetch.epic55_annotations         | EPIC_*.csv                                      |
 |           | fetch.epic55_films               | train/P01/P01_01.MP4: videos with labels        |
+| PETS 2009 | fetch.pets09_video               | the video itself: vtest.avi                     |
+|           | fetch.pets09_tracks              | 3DMOT2015Labels.zip, with a file of tracks      |
 
-None of them publishes digests, so each file's first download decides (content.py). The readers of
-EPIC's tables are imported where they are used: the workflow reads the names here in each job.
+None of them publishes digests, so each file's first download decides (content.py). Readers of
+tables are imported where they are used: the workflow reads the names here in each job.
 """
 
 import re
+import shutil
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Literal
@@ -24,7 +27,7 @@ from aia.errors import InputError
 from aia.fetch.content import NOT_YET
 from aia.fetch.download import fetch, fetch_all, wanted_file
 from aia.fetch.unpack import take_files
-from aia.files import write_text
+from aia.files import atomic_path, write_text
 from aia.log import say
 
 # AVA
@@ -315,6 +318,50 @@ def labelled_videos(actions: Path | str) -> dict[str, str]:
         participant = participant_of(line["video_id"], line["participant_id"], where)
         videos[line["video_id"]] = participant
     return videos
+
+
+# PETS 2009, S2.L1
+
+PETS09_VIDEO = "vtest"
+PETS09_FILES = (
+    f"{PETS09_VIDEO}.avi", "tracks.csv", "train.csv", "val.csv", "actions.pbtxt"
+)  # fmt: skip
+_VTEST_SHA256 = "45cddc9490be69345cbdab64ca583be65987e864ca408038e648db99e10516cf"
+_PETS09_LICENCES = (
+    "vtest.avi is OpenCV's (Apache-2.0), its tracks are MOTChallenge's (CC BY-NC-SA 3.0: no "
+    "commercial use), and so are the labels that follow from them"
+)
+
+
+def fetch_pets09(
+    folder: Path | str, *, config: FetchConfig, shared: Path | str | None = None
+) -> None:
+    """Download a street crossing, and derive labels from its tracks (datasets/pets09.py).
+
+    Args:
+        folder: Destination of `PETS09_FILES`.
+        config: Addresses and patience.
+        shared: Folder that may hold them; those of it are taken as they are.
+
+    Raises:
+        InputError: Something cannot be downloaded, or the tracks are others.
+    """
+    from aia.datasets.pets09 import write_tables
+
+    folder = Path(folder)
+    if shared and all((Path(shared) / name).is_file() for name in PETS09_FILES):
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in PETS09_FILES:
+            with atomic_path(folder / name) as temporary:
+                shutil.copyfile(Path(shared) / name, temporary)
+        say(f"{folder}: copied from {shared}; {_PETS09_LICENCES}")
+        return
+    video = wanted_file(config.pets09_video, folder, sha256=_VTEST_SHA256)
+    video = video._replace(path=folder / PETS09_FILES[0])
+    tracks = wanted_file(config.pets09_tracks, folder)
+    fetch_all([video, tracks], config=config)
+    write_tables(tracks.path, folder)
+    say(f"{folder}: {_PETS09_LICENCES}")
 
 
 def _fetch_each(

@@ -6,6 +6,7 @@ AVA = "data/ava"
 """Folder of what is downloaded of AVA; it may be a link to a large disk."""
 UCF = "data/ucf101_24"
 EPIC = "data/epic55"
+PETS = "data/pets09"
 WEIGHTS = ("i3d_kinetics400",)
 """Published backbones that `aia weights fetch` knows."""
 DETECTORS = {
@@ -29,5 +30,6 @@ PUBLISHED = {
     "ava_v2.2": ava_tables("2.2"),
     "ucf101_24": [f"{UCF}/{name}" for name in sources.UCF101_24_TABLES],
     "epic55": [f"{EPIC}/{name}" for name in sources.EPIC55_TABLES],
+    "pets09": [f"{PETS}/{name}" for name in sources.PETS09_FILES],
 }
 """Tables that list a publisher's files, by publisher (`data.fetch`)."""

@@ -658,6 +658,7 @@ for _name, _makes, _command in (
     ("fetch_ava_film", [f"{AVA}/films/{{film}}"], "aia fetch files"),
     ("fetch_ucf101_24_annotations", PUBLISHED["ucf101_24"], "aia fetch ucf101-24"),
     ("fetch_epic55_annotations", PUBLISHED["epic55"], "aia fetch epic55-annotations"),
+    ("fetch_pets09", PUBLISHED["pets09"], "aia fetch pets09"),
     ("fetch_epic55_film", [f"{EPIC}/films/{{video}}.MP4"], "aia fetch epic55-films"),
     ("fetch_detector", ["data/detectors/{detector}"], "aia fetch files"),
     ("fetch_weights", ["results/weights/{weights}.safetensors"], "aia weights fetch"),

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 
 from aia.config import VIDEO_ID, Settings, is_video_name, video_id
 from aia.errors import InputError
-from aia.fetch.sources import AVA_LISTS, read_ava_list
+from aia.fetch.sources import AVA_LISTS, PETS09_VIDEO, read_ava_list
 from aia.plan.publishers import AVA, EPIC, PUBLISHED, UCF
 from aia.playhouse import video_names
 
@@ -110,6 +110,8 @@ class Videos:
             return tuple(video_names(self.settings.playhouse, split))
         if data.source:
             return tuple(sorted(self._source_ids[split]))
+        if data.fetch == "pets09":
+            return (PETS09_VIDEO,)
         path = self._fetched(str(getattr(data.annotations, split)))
         if data.tasks is not None:
             from aia.tables import read_segments

@@ -13,7 +13,7 @@ from aia.config import FetchConfig
 def fetching(address: str, **others: object) -> FetchConfig:
     """Settings with one address for all publishers and little patience."""
     names = ("address", "ucf101_24_annotations", "ucf101_films", "epic55_annotations")
-    fields = dict.fromkeys((*names, "epic55_films"), address)
+    fields = dict.fromkeys((*names, "epic55_films", "pets09_video", "pets09_tracks"), address)
     fields |= {"at_once": 2, "attempts": 2, "wait_sec": 0.01, "stall_sec": 1.0}
     return FetchConfig(**{**fields, **others})
 

@@ -1,9 +1,11 @@
 """Published data sets from a server of our own: their archives, tables and videos."""
 
+import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,10 +13,12 @@ from aia.cli import main
 from aia.config import FetchConfig
 from aia.errors import InputError
 from aia.fetch.sources import (
+    PETS09_FILES,
     fetch_ava_annotations,
     fetch_ava_videos,
     fetch_epic55_annotations,
     fetch_epic55_videos,
+    fetch_pets09,
     fetch_ucf101_24_annotations,
     fetch_ucf101_videos,
     labelled_videos,
@@ -374,3 +378,57 @@ def test_the_published_table_names_272_videos(shared_data: Path) -> None:
     videos = labelled_videos(shared_data / "epic55" / "EPIC_train_action_labels.csv")
     assert (len(videos), len(set(videos.values()))) == (272, 28)
     assert videos["P01_01"] == "P01"
+
+
+# PETS 2009
+
+GT = "21,3,300,200,30,80,1,-1,-1,-1\n281,3,300,200,30,80,1,-1,-1,-1\n"
+MEMBER = "3DMOT2015Labels/train/PETS09-S2L1/gt/gt.txt"
+
+
+@pytest.fixture
+def street(site: Site, monkeypatch: pytest.MonkeyPatch) -> Site:
+    video = b"RIFF" + bytes(100)
+    monkeypatch.setattr("aia.fetch.sources._VTEST_SHA256", hashlib.sha256(video).hexdigest())
+    site.files["/vtest.avi"] = Served(video)
+    others = {MEMBER: GT, MEMBER.replace("S2L1", "S2L2"): "1,1,1,1,1,1\n"}
+    site.files["/labels.zip"] = Served(zipped(others))
+    return site
+
+
+def street_config(site: Site) -> FetchConfig:
+    addresses = {"pets09_video": "/vtest.avi", "pets09_tracks": "/labels.zip"}
+    return fetching(site.address, **{name: site.address + at for name, at in addresses.items()})
+
+
+def test_a_street_is_fetched_and_labelled(street: Site, tmp_path: Path, capsys: Any) -> None:
+    fetch_pets09(tmp_path, config=street_config(street))
+    assert {*PETS09_FILES} <= fetched(tmp_path)
+    assert (tmp_path / "train.csv").read_text().startswith("vtest,0002,0.3906,0.3472,")
+    assert (tmp_path / "val.csv").read_text().startswith("vtest,0028,")
+    assert "CC BY-NC-SA" in capsys.readouterr().err
+
+
+def test_another_video_of_the_street_is_refused(street: Site, tmp_path: Path) -> None:
+    street.files["/vtest.avi"] = Served(b"RIFF" + bytes(101))
+    with pytest.raises(InputError, match="vtest.avi"):
+        fetch_pets09(tmp_path, config=street_config(street))
+    assert not (tmp_path / "vtest.avi").exists()
+
+
+def test_an_archive_without_the_street_is_refused(street: Site, tmp_path: Path) -> None:
+    street.files["/labels.zip"] = Served(zipped({"2DMOT/README": "none"}))
+    with pytest.raises(InputError, match="expected one train/PETS09-S2L1/gt/gt.txt in it, found 0"):
+        fetch_pets09(tmp_path, config=street_config(street))
+
+
+def test_a_street_that_is_at_hand_is_copied(
+    street: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "pets09").mkdir()
+    for name in PETS09_FILES:
+        (tmp_path / "pets09" / name).write_text(name)
+    monkeypatch.setenv("AIA_SHARED_DATA", str(tmp_path))
+    assert command(street, "pets09", "--folder", str(tmp_path / "data")) == 0
+    assert fetched(tmp_path / "data") == {*PETS09_FILES}
+    assert not street.requests

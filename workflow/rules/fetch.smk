@@ -11,6 +11,7 @@ localrules:
     fetch_ucf101_24_films,
     fetch_epic55_annotations,
     fetch_epic55_film,
+    fetch_pets09,
     fetch_detector,
     fetch_weights,
     convert_backbone,
@@ -166,6 +167,26 @@ rule fetch_epic55_film:
     shell:
         "aia fetch epic55-films {wildcards.video} --actions {input.actions:q} --folder {params.folder:q}"
         " --settings {params.settings:q} --log {log}"
+
+
+rule fetch_pets09:
+    """A street crossing: its video, tracks, and the labels that follow from them."""
+    output:
+        publishers.PUBLISHED["pets09"],
+    log:
+        "logs/fetch_pets09.log",
+    conda:
+        "../../envs/aia.yaml"
+    threads: 1
+    resources:
+        mem_mb=500,
+        runtime=60,
+        downloads=1,
+    params:
+        folder=publishers.PETS,
+        settings=fetch_settings,
+    shell:
+        "aia fetch pets09 --folder {params.folder:q} --settings {params.settings:q} --log {log}"
 
 
 rule fetch_detector:
