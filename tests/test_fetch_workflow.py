@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from aia.datasets.pets09 import write_tables
 from tests.fetch.archives import zipped
 from tests.serving import Served, Site, serving
 from tests.video.videos import moving, write_video
@@ -16,6 +17,7 @@ from tests.workflow import made, message, overlay, planned, snakemake
 VIDEOS = {"-a_bCdEfGhI": "-a_bCdEfGhI.mkv", "b0123456789": "b0123456789.mp4"}
 UNLABELLED = "zz.mkv"  # a test film: nobody annotated it
 LABELS = 'label { name: "stand" label_id: 12 }\n'
+NOBODY = "http://127.0.0.1:9/gt.txt"  # an address that nobody answers at
 TARGET = "results/ava_v22/films.csv"
 
 
@@ -134,3 +136,34 @@ def test_a_film_that_is_not_to_be_had_is_named_and_the_others_stay(
         f"{name}{end}" for name in ("b0123456789.mp4", UNLABELLED) for end in ("", ".fetched.json")
     }
     assert names_in(tmp_path / "data" / "ava" / "films") == films
+
+
+def test_a_street_is_planned_whole_before_anything_is_there(tmp_path: Path) -> None:
+    jobs = planned(snakemake("-n", "results/pets09_val.csv", cwd=tmp_path))
+    assert jobs["fetch_pets09"] == jobs["prepare_data"] == jobs["store_frames"] == 1
+    assert jobs["train"] == 4
+
+
+def test_a_street_that_is_at_hand_is_prepared_and_a_cause_is_said_last(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    overlay(
+        tmp_path / "fast.yaml",
+        {"fetch": {"attempts": 1, "pets09_tracks": NOBODY, "pets09_video": NOBODY}},
+    )
+    call = ("results/pets09/data/classes.pbtxt", "--configfile", "fast.yaml")
+    monkeypatch.delenv("AIA_SHARED_DATA", raising=False)
+    said = message(snakemake(*call, cwd=tmp_path))
+    command, _, end = said.partition("Exiting because a job execution failed")
+    assert "logs/fetch_pets09.log: error: " in end
+    assert NOBODY in end
+    assert max(len(line) for line in command.splitlines()) < 400
+
+    shared = tmp_path / "shared" / "pets09"
+    shared.mkdir(parents=True)
+    (shared / "vtest.avi").write_bytes(b"RIFF")
+    (tmp_path / "gt.txt").write_text("21,3,300,200,30,80\n281,3,300,200,30,80\n")
+    write_tables(tmp_path / "gt.txt", shared)
+    monkeypatch.setenv("AIA_SHARED_DATA", str(shared.parent))
+    made(*call, cwd=tmp_path)
+    assert (tmp_path / "data" / "pets09" / "vtest.avi").read_bytes() == b"RIFF"

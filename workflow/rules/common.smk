@@ -2,7 +2,6 @@
 
 import atexit
 import functools
-import json
 import os
 import re
 import shlex
@@ -15,6 +14,7 @@ from snakemake.logging import logger
 REPOSITORY = Path(workflow.basedir)
 sys.path.insert(0, str(REPOSITORY / "workflow"))
 
+from causes import causes
 from environment import make_findable
 
 make_findable(REPOSITORY)
@@ -127,13 +127,8 @@ def checked(*targets):
 
 
 def fetch_settings(wildcards, input):
-    """Return the settings of downloads; another mirror is no reason to download again."""
-    return json.dumps({"fetch": config["fetch"]}, sort_keys=True)
-
-
-def conversion_settings(wildcards, input):
-    """Return the settings of networks and downloads."""
-    return json.dumps(data_of(wildcards).raw)
+    """Return the file with the settings of downloads, which are of all data sets alike."""
+    return f"results/{config['dataset']}/settings.yaml"
 
 
 def video_address(wildcards, input):
@@ -249,6 +244,11 @@ one_message(PROJECT.data)(config["dataset"])  # a wrong setting stops here
 # output and marked `ancient`, Snakemake 9.27 ignores other reasons to run a job.
 onstart:
     PROJECT.write_settings()
+
+
+onerror:
+    for cause in causes(log):
+        print(cause, file=sys.stderr)
 
 
 atexit.register(PROJECT.contents.save)

@@ -183,7 +183,7 @@ rule fetch_pets09:
         runtime=60,
         downloads=1,
     params:
-        folder=publishers.PETS,
+        folder=lambda wildcards, output: os.path.dirname(output[0]),
         settings=fetch_settings,
     shell:
         "aia fetch pets09 --folder {params.folder:q} --settings {params.settings:q} --log {log}"

@@ -37,7 +37,7 @@ rule convert_backbone:
     params:
         recipe=recipe("convert_backbone"),
         folder=subpath(output.weights, parent=True),
-        settings=conversion_settings,
+        settings=fetch_settings,
     shell:
         "aia weights backbone {wildcards.backbone} --folder {params.folder:q}"
         " --output {output.weights} --settings {params.settings:q} --log {log}"
