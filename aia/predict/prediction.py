@@ -44,6 +44,8 @@ class Prediction:
                 moment = next(self._coming, None)
                 if moment is None:
                     return
+                if moment.attention is not None:  # all of it would fill the memory in an hour
+                    moment = moment._replace(attention=_strongest(moment.attention))
                 self._known.append(moment)
             yield self._known[place]
             place += 1
@@ -72,7 +74,7 @@ class Prediction:
 
     def attention(self) -> pd.DataFrame | None:
         """Return what each person attended to, the strongest of each block; None: not kept."""
-        kept = [_strongest(m.attention) for m in self if m.attention is not None]
+        kept = [m.attention for m in self if m.attention is not None]
         return pd.concat(kept, ignore_index=True) if kept else None
 
     def to_pandas(self) -> pd.DataFrame:
@@ -87,5 +89,6 @@ class Prediction:
 
 
 def _strongest(attention: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of the largest weights, `MOST_ATTENDED` of each person and block."""
     order = attention.sort_values("weight", ascending=False, kind="stable")
     return order.groupby(["target", "block"], sort=False).head(MOST_ATTENDED).sort_index()
