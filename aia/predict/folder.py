@@ -218,9 +218,11 @@ def _one(who: ActionDetector, source: Source, output: Path, options: PredictOpti
         )  # fmt: skip
     if options.page and (fresh or not paths["page"].exists()):
         attention_file = paths["attention"]
+        shows_film = options.film and not plays(video)
         write_page(
             paths["page"],
-            video=paths["film"] if options.film and not plays(video) else video,
+            video=paths["film"] if shows_film else video,
+            drawn=shows_film,
             table=found,
             classes=classes,
             spans=spans,

@@ -64,6 +64,7 @@ def write_page(
     duration_sec: float,
     size_hw: tuple[int, int],
     least: float = 0.5,
+    drawn: bool = False,
 ) -> None:
     """Write the page of one video.
 
@@ -78,6 +79,7 @@ def write_page(
         duration_sec: Length of the video.
         size_hw: Pixels of the upright frame.
         least: Score from which an action is a label of a person without a track.
+        drawn: The video is an annotated one: the page draws no second boxes and labels on it.
 
     Raises:
         InputError: The table has boxes of several videos.
@@ -103,6 +105,7 @@ def write_page(
             "src": _address(video, output),
             "duration": float(duration_sec),
             "size_hw": [int(side) for side in size_hw],
+            "drawn": drawn,
         },
         "about": {str(key): str(value) for key, value in about.items()},
         "classes": _described(table.class_ids, classes),

@@ -435,6 +435,27 @@ def test_what_is_written_can_be_read(page: Page, scheme: str) -> None:
     page.scheme("light")
 
 
+def test_an_annotated_video_gets_the_chosen_persons_box_alone(
+    page: Page, film: Path, tmp_path: Path
+) -> None:
+    count = """(() => {
+      const area = overlay.getContext("2d").getImageData(0, 0, overlay.width, overlay.height);
+      return area.data.filter((value, k) => k % 4 === 3 && value > 0).length;
+    })()"""
+    at_five = """new Promise((done) => {
+      choose(1, null, false);
+      video.addEventListener("seeked", () => requestAnimationFrame(() => done(draw())), { once: true });
+      jump(5);
+    })"""
+    page.run(at_five)
+    page.settle()
+    whole = page.run(count)
+    open_page(page, write(tmp_path, film, drawn=True))
+    page.run(at_five)
+    page.settle()
+    assert 0 < page.run(count) < whole / 2
+
+
 def test_attention_is_told_and_drawn(page: Page) -> None:
     page.run("choose(1); jump(5)")
     page.wait("!video.seeking")
@@ -479,8 +500,11 @@ def test_changes_survive_a_reload_with_a_warning(page: Page, downloads: Path) ->
 def test_a_file_that_was_chosen_is_written_again(tab: Page, film: Path, tmp_path: Path) -> None:
     script = tab.call("Page.addScriptToEvaluateOnNewDocument", source=FAKE_PICKER)
     try:
+        tab.resize(1280, 800)
         open_page(tab, write(tmp_path, film))
         tab.run("jump(5)")
+        tab.wait("!video.seeking")
+        tab.settle()
         tab.key("r")
         tab.key("s")
         assert status(tab) == "Saved 2 lines to street.reviewed.csv 1"
