@@ -444,7 +444,8 @@ def test_an_annotated_video_gets_the_chosen_persons_box_alone(
     })()"""
     at_five = """new Promise((done) => {
       choose(1, null, false);
-      video.addEventListener("seeked", () => requestAnimationFrame(() => done(draw())), { once: true });
+      const drawn = () => requestAnimationFrame(() => done(draw()));
+      video.addEventListener("seeked", drawn, { once: true });
       jump(5);
     })"""
     page.run(at_five)
