@@ -2,6 +2,7 @@
 
 Exit status: 0 done, 2 bad arguments or input (one clear message), 1 anything else.
 
+    labels.py       labels of annotation tools; settings for own footage
     models.py       models by name, export, hubs
     predict.py      videos to what each person does
     sources.py      embedded data set, downloads, annotations, frames
@@ -33,6 +34,7 @@ from aia.cli import (
     boxes,
     costs,
     figures,
+    labels,
     models,
     numbers,
     predict,
@@ -118,6 +120,7 @@ def _parser() -> argparse.ArgumentParser:
         training,
         scores,
         predict,
+        labels,
         models,
         numbers,
         costs,

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 import av
 import numpy as np
 from av.stream import Disposition
-from jaxtyping import UInt8
+from jaxtyping import Float, UInt8
 
 from aia.errors import InputError
 from aia.video.picture import shown_size_hw, upright_rgb
@@ -183,6 +183,18 @@ class VideoFile:
         with self._open() as (container, stream), contextlib.suppress(av.FFmpegError):
             return sum(packet.size > 0 for packet in container.demux(stream))
         return 0
+
+    def picture_times_sec(self) -> Float[np.ndarray, " pictures"]:
+        """Read when each picture begins, rising, without decoding them."""
+        zero_sec = self.zero_sec or 0.0
+        with self._open() as (container, stream), contextlib.suppress(av.FFmpegError):
+            times = [
+                float(packet.pts * stream.time_base) - zero_sec
+                for packet in container.demux(stream)
+                if packet.size and packet.pts is not None and not packet.is_discard
+            ]
+            return np.sort(np.array(times, np.float64))
+        return np.zeros(0)
 
     @contextlib.contextmanager
     def _open(self) -> Iterator[tuple[Any, Any]]:

@@ -1,0 +1,182 @@
+"""`aia labels`, `aia new`: from an annotation tool's files to a data set, and back."""
+
+import argparse
+import re
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from aia import log
+from aia.cli.options import add_command, add_options
+from aia.errors import InputError
+from aia.files import write_text
+
+DETECTORS = ("fasterrcnn_resnet50_fpn_v2", "fasterrcnn_mobilenet_v3_large_fpn", "own")
+
+
+def add_parsers(commands: Any) -> None:
+    """Add `labels` with its kinds, and `new`, to the commands of `aia`."""
+    kinds = commands.add_parser("labels", help="labels of annotation tools, in and out")
+    kinds = kinds.add_subparsers(required=True, metavar="KIND")
+    several = "files, folders or patterns"
+
+    command = add_command(kinds, "import", import_labels, settings=None)
+    command.add_argument("files", nargs="+", type=Path, metavar="FILE", help="exports of a tool")
+    command.add_argument("--videos", nargs="+", required=True, metavar="VIDEO", help=several)
+    add_options(command, "--output", required=True, help="folder, such as data/NAME")
+    command.add_argument(
+        "--actions", default="", metavar="NAME,...", help="attributes that are actions, or: label"
+    )
+    command.add_argument(
+        "--every", type=float, default=1.0, metavar="SECONDS", help="of key frames (default: 1)"
+    )
+    _add_detector(command)
+
+    command = add_command(kinds, "export", export_labels, settings=None)
+    given = "predictions (.parquet), annotations (.csv), or exports of a tool"
+    command.add_argument("files", nargs="+", type=Path, metavar="FILE", help=given)
+    command.add_argument("--videos", nargs="+", required=True, metavar="VIDEO", help=several)
+    add_options(command, "--labels", help="classes (.pbtxt) of annotations or predictions")
+    add_options(command, "--output", required=True, help="folder that is written")
+    command.add_argument(
+        "--tolerance", type=float, default=2.0, metavar="PIXELS",
+        help="a box may be so far from the line between keyframes (default: 2)",
+    )  # fmt: skip
+    command.add_argument(
+        "--threshold", type=float, default=0.5, metavar="SCORE",
+        help="score from which a predicted action is set (default: 0.5)",
+    )  # fmt: skip
+
+    command = add_command(commands, "new", new, settings=None)
+    command.add_argument("name", metavar="NAME", help="of the data set")
+    command.add_argument("--videos", nargs="+", required=True, metavar="VIDEO", help=several)
+    _add_detector(command)
+
+
+def _add_detector(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--detector", choices=DETECTORS, default=DETECTORS[0],
+        help="of the settings: torchvision's with COCO's weights, or own: trained on the labels",
+    )  # fmt: skip
+    command.add_argument("--overwrite", action="store_true", help="settings that are there, too")
+
+
+def import_labels(options: argparse.Namespace) -> None:
+    """Make training data and settings of an annotation tool's files."""
+    from aia.annotate.importing import (
+        Clip,
+        Labels,
+        collect,
+        read_annotations,
+        split,
+        summary,
+        write_data,
+    )
+    from aia.annotate.overlay import look_at
+
+    if not 0 < options.every <= 60:
+        raise InputError(f"--every: {options.every:g}, expected seconds, more than 0, at most 60")
+    name = _data_set(options.output.name)
+    overlay = _free_overlay(name, overwrite=options.overwrite)
+    clips = [Clip.open(path) for path in _videos(options.videos)]
+    sizes_wh = {clip.path.stem: clip.size_wh for clip in clips}
+    asked = [one.strip() for one in options.actions.split(",") if one.strip()]
+    labels = Labels()
+    for path in options.files:
+        found = read_annotations(path, sizes_wh)
+        part = collect(found, clips, actions=asked, path=path, every_sec=options.every)
+        twice = labels.seconds.keys() & part.seconds.keys()
+        if twice:
+            raise InputError(f"{path}: has labels of {min(twice)}, as a file before it has")
+        labels.rows += part.rows
+        labels.seconds |= part.seconds
+        labels.silent += part.silent
+        labels.notes += part.notes
+        log.say(f"{path}: {found.tool}, {len(found.tracks)} tracks")
+    parts = split(labels)
+    write_data(labels, parts, options.output)
+    used = [clip.path for clip in clips if clip.id in labels.seconds]
+    footage, _ = look_at(used)
+    _write_overlay(
+        overlay, name, footage, options.output, keys=len(parts.train), detector=options.detector
+    )
+    for line in summary(labels, parts):
+        log.say(line)
+    log.say(f"{options.output}: train.csv, val.csv, classes.pbtxt; {overlay}: the settings. Next:")
+    log.say(f"  snakemake results/{name}_val.csv results/{name}/report.html")
+    log.say(f"  aia predict VIDEO --model results/{name}/runs/i3d_kinetics400-none-s0")
+
+
+def export_labels(options: argparse.Namespace) -> None:
+    """Make a task of CVAT: tracks with few keyframes, actions as attributes that change."""
+    from aia.annotate.cvat_writing import write_cvat
+    from aia.annotate.exporting import read_tracks_of
+    from aia.annotate.importing import Clip
+
+    clips = [Clip.open(path) for path in _videos(options.videos)]
+    tracks, actions = read_tracks_of(
+        options.files, clips, labels=options.labels, threshold=options.threshold
+    )
+    for clip in clips:
+        mine = [track for track in tracks if track.video == clip.id]
+        output = options.output / f"{clip.id}.xml"
+        count = write_cvat(output, clip, mine, actions, tolerance_px=options.tolerance)
+        seconds = sum(float(track.at[-1] - track.at[0]) for track in mine)
+        rate = f", {count / seconds:.2f} a second of a track" if seconds else ""
+        log.say(f"{output}: {len(mine)} tracks, {count} keyframes{rate}")
+    log.say(f"{options.output / 'labels.json'}: the labels of the task, to be pasted as Raw")
+
+
+def new(options: argparse.Namespace) -> None:
+    """Look at a folder of videos, write settings for it, and say what is missing."""
+    from aia.annotate.overlay import look_at
+
+    name = _data_set(options.name)
+    overlay = _free_overlay(name, overwrite=options.overwrite)
+    footage, lines = look_at(_videos(options.videos))
+    for line in lines:
+        log.say(line)
+    data = Path("data") / name
+    _write_overlay(overlay, name, footage, data, keys=0, detector=options.detector)
+    log.say(f"{overlay}: written, for {footage.videos} videos of {footage.seconds:.0f} s")
+    missing = [
+        one for one in ("train.csv", "val.csv", "classes.pbtxt") if not (data / one).exists()
+    ]
+    if missing:
+        log.say(f"missing: {', '.join(f'{data}/{one}' for one in missing)}. Next, one of:")
+        log.say(f"  aia labels import EXPORT --videos {footage.folder} --output {data} --overwrite")
+        log.say("  docs/own-data.md: the form of these files, to be written by hand")
+    else:
+        log.say(f"Next: aia budget results/{name}_val.csv; snakemake results/{name}_val.csv")
+
+
+def _videos(given: Sequence[str]) -> list[Path]:
+    from aia.predict.sources import expand
+
+    sources = expand(given)
+    if live := [source.address for source in sources if source.kind != "file"]:
+        raise InputError(f"--videos: {live[0]}: expected files")
+    return [Path(source.address) for source in sources]
+
+
+def _data_set(name: str) -> str:
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", PurePosixPath(name).name):
+        raise InputError(
+            f"{name}: is no name of a data set; expected letters, digits and _, such as street"
+        )
+    return name
+
+
+def _free_overlay(name: str, *, overwrite: bool) -> Path:
+    path = Path("config") / f"{name}.yaml"
+    if path.exists() and not overwrite:
+        raise InputError(f"{path}: is there already; give another name, or --overwrite")
+    return path
+
+
+def _write_overlay(
+    path: Path, name: str, footage: Any, data: Path, *, keys: int, detector: str
+) -> None:
+    from aia.annotate.overlay import overlay_text
+
+    write_text(path, overlay_text(name, footage, data, keys=keys, detector=detector))
