@@ -59,7 +59,7 @@ def read_cvat(path: Path) -> Annotated:
         found.tracks.append(_track(where, element, boxes, task, number, found))
         if task.size:
             last = task.start + (task.size - 1) * task.step
-            found.covered[found.tracks[-1].video] = (task.start, last)
+            found.covered[found.tracks[-1].video] = (float(task.start), float(last))
     if turned:
         found.notes.append(f"{turned} boxes are rotated: their upright corners are taken")
     if others:

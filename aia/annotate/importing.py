@@ -26,6 +26,8 @@ VAL_SHARE = 0.2
 """Part of the videos that is validated on; of the seconds, where there is one video."""
 GAP_SEC = 3.0
 """Time between training and validation within one video, in which nothing is used."""
+FEW = 5
+"""Examples of a class of which there are fewer are told."""
 _TRIES = 200
 
 
@@ -269,19 +271,36 @@ def split(labels: Labels) -> Split:
 
 
 def _split_by_time(video: str, labels: Labels) -> Split:
+    """Take a fifth of the seconds in a row: those in which most classes are on both sides."""
     seconds = labels.seconds[video]
-    cut = seconds[int(len(seconds) * (1 - VAL_SHARE))]
-    train = {(video, second) for second in seconds if second <= cut - GAP_SEC}
-    val = {(video, second) for second in seconds if second >= cut}
-    if not train or not val:
+    size = max(1, round(VAL_SHARE * len(seconds)))
+    best: tuple[tuple[int, int], Split | None] = ((-1, -1), None)
+    for start in range(0, len(seconds) - size + 1, max(1, size // 2)):
+        first, last = seconds[start], seconds[start + size - 1]
+        val = {(video, second) for second in seconds[start : start + size]}
+        train = {
+            (video, second)
+            for second in seconds
+            if second <= first - GAP_SEC or second >= last + GAP_SEC
+        }
+        counts = [
+            Counter(row.action for row in labels.rows if (row.video, row.second) in part)
+            for part in (train, val)
+        ]
+        both = counts[0].keys() & counts[1].keys()
+        score = (len(both), sum(min(counts[1][name], FEW) for name in both))
+        if train and score > best[0]:
+            how = (
+                f"by time, as there is one video: val from {first:g} to {last:g} s, "
+                f"{GAP_SEC:g} s beside it unused"
+            )
+            best = (score, Split(train, val, how))
+    if best[1] is None:
         raise InputError(
             f"{video}: is the only video, and its {len(seconds)} key frames cannot be split by "
             f"time with a gap of {GAP_SEC:g} s; label more, or another video"
         )
-    how = (
-        f"by time, since there is one video: val from {cut:g} s on, {GAP_SEC:g} s before it unused"
-    )
-    return Split(train, val, how)
+    return best[1]
 
 
 def write_data(labels: Labels, parts: Split, folder: Path) -> ClassList:
@@ -325,7 +344,7 @@ def summary(labels: Labels, parts: Split) -> list[str]:
             hint = "  NEVER IN TRAIN: it cannot be learnt"
         elif not val:
             hint = "  not in val: it cannot be measured"
-        elif min(train, val) < 5:
+        elif min(train, val) < FEW:
             hint = "  few"
         lines.append(f"  {name}: {train} in train, {val} in val{hint}")
     if labels.silent:
