@@ -47,6 +47,11 @@ def add_parsers(commands: Any) -> None:
         help="score from which a predicted action is set (default: 0.5)",
     )  # fmt: skip
 
+    command = add_command(kinds, "check", check, settings=None)
+    add_options(command, "data", metavar="FOLDER", help="with train.csv, val.csv, classes.pbtxt")
+    command.add_argument("--videos", nargs="+", required=True, metavar="VIDEO", help=several)
+    add_options(command, "--output", help="CSV of what was found")
+
     command = add_command(commands, "new", new, settings=None)
     command.add_argument("name", metavar="NAME", help="of the data set")
     command.add_argument("--videos", nargs="+", required=True, metavar="VIDEO", help=several)
@@ -125,6 +130,30 @@ def export_labels(options: argparse.Namespace) -> None:
         rate = f", {count / seconds:.2f} a second of a track" if seconds else ""
         log.say(f"{output}: {len(mine)} tracks, {count} keyframes{rate}")
     log.say(f"{options.output / 'labels.json'}: the labels of the task, to be pasted as Raw")
+
+
+def check(options: argparse.Namespace) -> int:
+    """Look for what is likely wrong with labels; exit status 1 if something is."""
+    import pandas as pd
+
+    from aia.annotate.checking import COLUMNS, check_labels
+    from aia.config import video_id
+    from aia.labels import read_labels
+    from aia.tables import read_actions
+
+    classes = read_labels(options.data / "classes.pbtxt")
+    files = {part: options.data / f"{part}.csv" for part in ("train", "val")}
+    parts = {part: read_actions(path, labels=classes) for part, path in files.items()}
+    videos = {video_id(path.name): path for path in _videos(options.videos)}
+    found = check_labels(parts, classes, videos)
+    for one in found:
+        where = f"{one.video}" + (f", {one.second:g} s" if one.second >= 0 else "")
+        log.say(f"{one.what}: {where}{': ' if one.video else ''}{one.says}")
+    if options.output:
+        write_text(options.output, pd.DataFrame(found, columns=list(COLUMNS)).to_csv(index=False))
+    rows = sum(len(part) for part in parts.values())
+    log.say(f"{options.data}: {rows} rows looked at, {len(found)} findings")
+    return 1 if found else 0
 
 
 def new(options: argparse.Namespace) -> None:
