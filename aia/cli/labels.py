@@ -1,6 +1,7 @@
 """`aia labels`, `aia new`: from an annotation tool's files to a data set, and back."""
 
 import argparse
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
@@ -109,6 +110,7 @@ def import_labels(options: argparse.Namespace) -> None:
         log.say(line)
     log.say(f"{options.output}: train.csv, val.csv, classes.pbtxt; {overlay}: the settings. Next:")
     log.say(f"  snakemake results/{name}_val.csv results/{name}/report.html")
+    log.say(f"    # {_cost(f'results/{name}_val.csv')}")
     log.say(f"  aia predict VIDEO --model results/{name}/runs/i3d_kinetics400-none-s0")
 
 
@@ -177,6 +179,19 @@ def new(options: argparse.Namespace) -> None:
         log.say("  docs/own-data.md: the form of these files, to be written by hand")
     else:
         log.say(f"Next: aia budget results/{name}_val.csv; snakemake results/{name}_val.csv")
+
+
+def _cost(target: str) -> str:
+    """Estimate in a line what a target takes on this machine."""
+    from aia.budget.account import account_lines, account_of
+    from aia.budget.rates import Rates
+    from aia.config import settings_folder
+    from aia.plan import Project
+
+    project = Project((Path("."), settings_folder()))
+    cores = len(os.sched_getaffinity(0))
+    account = account_of(project, [target], rates=Rates(None), cores=cores, gpus=None)
+    return account_lines([target], account)[0]
 
 
 def _videos(given: Sequence[str]) -> list[Path]:
