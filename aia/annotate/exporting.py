@@ -14,6 +14,7 @@ from aia.errors import InputError
 from aia.labels import ClassList, read_labels
 from aia.tables import read_actions, read_scores
 from aia.tables.schema import SIDES
+from aia.tables.scores import ScoreTable
 
 BREAK_SEC = 1.5
 """Key frames of a person that are farther apart than so many of the usual steps are a gap."""
@@ -100,13 +101,39 @@ def _of_table(
     for video, of_video in boxes.groupby("video", sort=False):
         if video not in known:
             raise InputError(f"{path}: has video {video}, which is not among --videos")
-        step_sec = float(np.median(np.diff(np.unique(of_video["time_sec"]))) or 1.0)
+        step_sec = _step_sec(of_video)
         alone = of_video[of_video["person"].isna()]
         groups = [rows for _, rows in of_video.groupby("person", sort=False)]
         groups += [alone.iloc[k : k + 1] for k in range(len(alone))]
         for rows in groups:
             tracks.append(_track_of(path, str(video), rows, step_sec, len(tracks)))
     return tracks
+
+
+def tracks_of_scores(
+    table: ScoreTable, stretches: Sequence[np.ndarray], classes: ClassList, *, threshold: float
+) -> list[Track]:
+    """Make a track of each of some rows of predictions, with the actions that reach a score."""
+    step_sec = _step_sec(table.boxes)
+    tracks = []
+    for number, rows in enumerate(stretches):
+        done = [
+            [classes.names[k] for k in np.flatnonzero(table.scores[row] >= threshold)]
+            for row in rows
+        ]
+        boxes = table.boxes.iloc[rows]
+        boxes = boxes.assign(done=pd.Series(done, index=boxes.index, dtype=object))
+        video = str(boxes["video"].iloc[0])
+        track = _track_of(Path("predictions"), video, boxes, step_sec, number)
+        said = tuple({n: one.get(n, "false") for n in classes.names} for one in track.said)
+        tracks.append(replace(track, said=said))
+    return tracks
+
+
+def _step_sec(boxes: pd.DataFrame) -> float:
+    """Return the usual time between key frames."""
+    steps = np.diff(np.unique(boxes["time_sec"]))
+    return float(np.median(steps)) if len(steps) else 1.0
 
 
 def _track_of(path: Path, video: str, rows: pd.DataFrame, step_sec: float, number: int) -> Track:

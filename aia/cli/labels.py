@@ -48,6 +48,19 @@ def add_parsers(commands: Any) -> None:
         help="score from which a predicted action is set (default: 0.5)",
     )  # fmt: skip
 
+    command = add_command(kinds, "next", next_labels, "--device", settings=None)
+    model = "that is asked: a run's folder, or what aia predict takes"
+    command.add_argument("--model", required=True, metavar="MODEL", help=model)
+    command.add_argument("--videos", nargs="+", required=True, metavar="VIDEO", help=several)
+    add_options(command, "--output", required=True, help="folder that is written")
+    command.add_argument(
+        "--budget", type=int, default=200, metavar="N", help="seconds of persons (default: 200)"
+    )
+    labelled = "CSVs of what is labelled already: it is not asked again"
+    add_options(command, "--labelled", nargs="+", default=[], help=labelled)
+    detector = "a detector's file, or one of torchvision's by name; without: the model's own"
+    command.add_argument("--detector", metavar="FILE|NAME", help=detector)
+
     command = add_command(kinds, "check", check, settings=None)
     add_options(command, "data", metavar="FOLDER", help="with train.csv, val.csv, classes.pbtxt")
     command.add_argument("--videos", nargs="+", required=True, metavar="VIDEO", help=several)
@@ -132,6 +145,52 @@ def export_labels(options: argparse.Namespace) -> None:
         rate = f", {count / seconds:.2f} a second of a track" if seconds else ""
         log.say(f"{output}: {len(mine)} tracks, {count} keyframes{rate}")
     log.say(f"{options.output / 'labels.json'}: the labels of the task, to be pasted as Raw")
+
+
+def next_labels(options: argparse.Namespace) -> None:
+    """Predict videos, choose what to label next, and write a task of CVAT of just that."""
+    from aia.annotate import choosing
+    from aia.annotate.cvat_writing import write_cvat
+    from aia.annotate.exporting import tracks_of_scores
+    from aia.annotate.importing import Clip
+    from aia.predict.folder import PredictOptions, predict_folder
+    from aia.predict.model import load_action_detector
+    from aia.predict.sources import expand
+    from aia.tables import read_actions, read_scores
+
+    if options.budget < 1:
+        raise InputError(f"--budget: {options.budget}, expected 1 or more")
+    sources = expand(options.videos)
+    paths = dict(zip((source.id for source in sources), _videos(options.videos), strict=True))
+    clips = {name: Clip.open(path) for name, path in paths.items()}
+    labelled = {
+        (str(video), float(second))
+        for path in options.labelled
+        for video, second in read_actions(path)[["video", "time_sec"]].to_numpy().tolist()
+    }
+    who = load_action_detector(options.model, detector=options.detector, device=options.device)
+    predictions = options.output / "predictions"
+    failed = predict_folder(who, sources, predictions, PredictOptions(film=False, page=False))
+    if failed:
+        raise InputError(f"--videos: {failed[0]}")
+    tables = {source.id: read_scores(predictions / f"{source.id}.parquet") for source in sources}
+    table = choosing.joined(list(tables.values()))
+    candidates = choosing.stretches(table, labelled=labelled)
+    features = choosing.looks(table, paths)
+    chosen = choosing.choose(candidates, features, budget=options.budget)
+    names = list(who.model.run.classes.names)
+    for name, clip in clips.items():
+        rows = [one.rows for one in chosen if one.video == name]
+        if rows:
+            tracks = tracks_of_scores(table, rows, who.model.run.classes, threshold=0.5)
+            write_cvat(options.output / f"{name}.xml", clip, tracks, names, tolerance_px=2.0)
+    listed = choosing.table_of(chosen, table.boxes)
+    write_text(options.output / "next.csv", listed.to_csv(index=False))
+    count = sum(len(one.rows) for one in chosen)
+    log.say(
+        f"{options.output}: {len(chosen)} stretches of {listed['video'].nunique()} videos, {count} "
+        f"seconds of persons, of {sum(len(one.rows) for one in candidates)} that have no labels"
+    )
 
 
 def check(options: argparse.Namespace) -> int:
