@@ -38,6 +38,9 @@ def test_a_job_that_was_killed_is_said_to_be(causes):
     assert cause.startswith("a.log: ended by SIGKILL (was its memory too little?)")
     (cause,) = causes(COMMAND.format("a.log") + "died with <Signals.SIGTERM: 15>.\n")
     assert cause == "a.log: ended by SIGTERM; the same command resumes"
+    by_shell = "returned non-zero exit status 137.\n"
+    (cause,) = causes(COMMAND.format("a.log") + by_shell)
+    assert cause.startswith("a.log: ended by SIGKILL")
 
 
 def test_a_job_of_a_cluster_has_its_log_named(causes):
@@ -52,4 +55,5 @@ def test_a_job_without_an_error_says_its_last_line(causes):
     ended = "returned non-zero exit status 1.\n"
     assert causes(COMMAND.format("a.log") + ended) == ["a.log: KeyError: 'x'"]
     assert causes(COMMAND.format("gone.log") + ended) == ["gone.log: said nothing"]
+    assert causes("Command 'set -e;  cp a b 2> a.log' " + ended) == ["a.log: KeyError: 'x'"]
     assert causes("WorkflowError\n") == []

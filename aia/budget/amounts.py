@@ -231,6 +231,7 @@ AMOUNTS: dict[str, Callable[[OneJob], Work]] = {
     "fetch_ava_film": _fetch,
     "fetch_ucf101_24_films": _fetch,
     "fetch_epic55_film": _fetch,
+    "fetch_pets09": _fetch,
     "fetch_detector": _fetch,
     "fetch_weights": _fetch,
     "store_frames": _store_frames,

@@ -15,6 +15,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from aia.budget.rates import Rates
+from aia.datasets import pets09
 from aia.datasets.data import read_annotated
 from aia.errors import InputError
 from aia.plan import DataSet
@@ -79,6 +80,8 @@ class Facts:
         found = self._mean("videos", self._video_header)
         if found is not None:
             return found
+        if self.data.settings.data.fetch == "pets09":
+            return Frames(pets09.FRAMES / pets09.FPS, pets09.FPS, pets09.SIZE_HW)
         rates, example = self.rates, self.data.videos.path(self.videos[0])
         self._note(f"videos such as {example} cannot be read yet: taken to be as those of AVA")
         size_hw = (round(rates["video.height"]), round(rates["video.width"]))
@@ -119,6 +122,9 @@ class Facts:
         if self.data.videos.are_drawn and not table.exists():
             clips = videos * key_frames(self.data.settings.playhouse)
             return Clips(clips, clips * self.rates["playhouse.persons"], clips)
+        if config.fetch == "pets09" and not table.exists():
+            seconds = pets09.SECONDS[split]
+            return Clips(len(seconds), pets09.PERSONS[split], seconds[-1] - seconds[0] + 1)
         if not table.exists():
             rows = read_annotated(config).rows[split]
         else:

@@ -49,7 +49,7 @@ class FetchConfig:
     pets09_video: str
     """Address of vtest.avi, the street crossing that OpenCV has among its samples (8 MB)."""
     pets09_tracks: str
-    """Address of MOTChallenge's 3DMOT2015Labels.zip, or of PETS09-S2L1's gt.txt."""
+    """Address of MOTChallenge's MOT15Labels.zip (1.5 MB), or of its PETS09-S2L1's gt.txt."""
     at_once: int
     """Parallel downloads of one `aia fetch` command, at least 1; the workflow's profile limits the
     number of its download jobs."""

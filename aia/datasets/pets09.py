@@ -2,12 +2,13 @@
 
     file                         publisher                                    licence
     vtest.avi                    OpenCV, samples/data                         Apache-2.0
-    PETS09-S2L1/gt/gt.txt        MOTChallenge 2015 (3DMOT2015Labels.zip)      CC BY-NC-SA 3.0
+    PETS09-S2L1/gt/gt.txt        MOTChallenge 2015 (MOT15Labels.zip)          CC BY-NC-SA 3.0
 
 Every second t of the video, a person of the tracks has one of *stand* and *walk*: walking is faster
 than half a metre in a second of the file, between the frames half a second before and after. Who
 stays within 1.5 m of another person all that time is *together* with that person, too. Positions on
-the ground are those of the boxes' feet, by the camera's published calibration (Tsai's model).
+the ground are those of the boxes' feet, by the camera's published calibration (Tsai's model), as
+the publisher's own.
 """
 
 import zipfile
@@ -29,8 +30,10 @@ _CLASSES = """label { name: "stand" label_id: 1 label_type: PERSON_MOVEMENT }
 label { name: "walk" label_id: 2 label_type: PERSON_MOVEMENT }
 label { name: "together with (a person)" label_id: 3 label_type: PERSON_INTERACTION }
 """
-_SIZE_WH = np.array([768, 576])
-_FPS, _FRAMES = 10, 795
+PERSONS = {"train": 329, "val": 89}
+"""Persons on the key frames of each split."""
+FPS, FRAMES, SIZE_HW = 10, 795, (576, 768)
+_SIZE_WH = np.array(SIZE_HW[::-1])
 _WALK_FROM = 0.5  # metres a second
 _TOGETHER_TO = 1.5  # metres
 
@@ -82,8 +85,8 @@ def read_mot(source: Path) -> pd.DataFrame:
             "frame,person,left,top,width,height,... in pixels"
         ) from None
     frame, person = table[:, 0].astype(int) - 1, table[:, 1].astype(int)
-    if not len(table) or frame.min() < 0 or frame.max() >= _FRAMES:
-        raise InputError(f"{source}: expected tracks in frames 1 to {_FRAMES} of PETS09-S2L1")
+    if not len(table) or frame.min() < 0 or frame.max() >= FRAMES:
+        raise InputError(f"{source}: expected tracks in frames 1 to {FRAMES} of PETS09-S2L1")
     corners = np.hstack([table[:, 2:4], table[:, 2:4] + table[:, 4:6]]) / np.tile(_SIZE_WH, 2)
     sides = pd.DataFrame(corners.clip(0, 1).round(4), columns=["x1", "y1", "x2", "y2"])
     tracks = pd.concat([pd.DataFrame({"frame": frame, "id": person}), sides], axis=1)
@@ -96,23 +99,26 @@ def label(tracks: pd.DataFrame) -> pd.DataFrame:
     Args:
         tracks: frame (from 0), id, x1, y1, x2, y2 as fractions.
     """
-    feet = np.stack([(tracks["x1"] + tracks["x2"]) / 2, tracks["y2"]], axis=-1) * _SIZE_WH
+    (height, width), left = SIZE_HW, tracks["x1"] * SIZE_HW[1]
+    # Published positions are those of whole pixels, counted from 1, as the boxes' left sides are.
+    middle = (left.round() + tracks["x2"] * width) / 2
+    feet = np.floor(np.stack([middle, tracks["y2"] * height], axis=-1)) - 1
     people = sorted(tracks["id"].unique())
-    place = np.full((_FRAMES + _FPS, len(people), 2), np.nan)  # a person that is away has none
+    place = np.full((FRAMES + FPS, len(people), 2), np.nan)  # a person that is away has none
     place[tracks["frame"], np.searchsorted(people, tracks["id"])] = ground(feet)
     rows = []
-    keys = tracks[(tracks["frame"] % _FPS == 0) & (tracks["frame"] > 0)]
+    keys = tracks[(tracks["frame"] % FPS == 0) & (tracks["frame"] > 0)]
     boxes = keys[["x1", "y1", "x2", "y2"]].to_numpy().tolist()
     for frame, person, sides in zip(keys["frame"], keys["id"], boxes, strict=True):
-        around = place[frame - _FPS // 2 : frame + _FPS // 2 + 1]
+        around = place[frame - FPS // 2 : frame + FPS // 2 + 1]
         one = people.index(person)
         actions = [WALK if _speed(around[:, one]) > _WALK_FROM else STAND]
         apart = np.linalg.norm(around - around[:, [one]], axis=-1)
         apart[:, one] = np.nan
-        here = ~np.isnan(apart[_FPS // 2])
+        here = ~np.isnan(apart[FPS // 2])
         if here.any() and np.nanmax(apart[:, here], axis=0).min() <= _TOGETHER_TO:
             actions.append(TOGETHER)
-        rows += [("vtest", frame // _FPS, *sides, action, person) for action in actions]
+        rows += [("vtest", frame // FPS, *sides, action, person) for action in actions]
     columns = ["video", "second", "x1", "y1", "x2", "y2", "action", "person"]
     return pd.DataFrame(rows, columns=columns)
 
@@ -137,4 +143,4 @@ def _speed(places: Float[np.ndarray, "frames 2"]) -> float:
     if len(there) < 2:
         return 0.0
     metres = np.linalg.norm(places[there[-1]] - places[there[0]])
-    return float(metres * _FPS / (there[-1] - there[0]))
+    return float(metres * FPS / (there[-1] - there[0]))

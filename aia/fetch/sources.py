@@ -10,7 +10,7 @@
 | EPIC-55   | fetch.epic55_annotations         | EPIC_*.csv                                      |
 |           | fetch.epic55_films               | train/P01/P01_01.MP4: videos with labels        |
 | PETS 2009 | fetch.pets09_video               | the video itself: vtest.avi                     |
-|           | fetch.pets09_tracks              | 3DMOT2015Labels.zip, with a file of tracks      |
+|           | fetch.pets09_tracks              | MOT15Labels.zip, with a file of tracks          |
 
 None of them publishes digests, so each file's first download decides (content.py). Readers of
 tables are imported where they are used: the workflow reads the names here in each job.

@@ -199,6 +199,20 @@ def test_a_videos_own_header_is_read(shared_data: Path) -> None:
     assert notes == []
 
 
+def test_a_street_that_is_not_fetched_yet_is_estimated_as_it_will_be(shared_data: Path) -> None:
+    expected = {"train": Clips(54, 329, 78), "val": Clips(20, 89, 20)}
+    for fetched in (False, True):
+        if fetched:
+            Path("data").mkdir()
+            Path("data/pets09").symlink_to((shared_data / "pets09").resolve())
+        notes: list[str] = []
+        facts = Facts(Project(FOLDERS).data("pets09"), Rates(), notes.append)
+        assert {split: facts.clips(split) for split in expected} == expected
+        video = facts.video
+        assert (round(video.seconds, 1), video.fps, video.size_hw) == (79.5, 10, (576, 768))
+        assert notes == []
+
+
 # --- rates and benchmarks ------------------------------------------------------------------------
 
 

@@ -12,8 +12,6 @@ from aia.errors import InputError
 from aia.labels import read_labels
 from aia.tables import read_actions, read_tracks
 
-ROW = ["video", "second", "x1", "y1", "x2", "y2", "action", "person"]
-
 
 def pixel(metres: np.ndarray) -> np.ndarray:
     """Find the point of the picture that shows a point on the ground."""
@@ -90,13 +88,26 @@ def test_what_are_no_tracks_is_refused(tmp_path: Path, text: str, words: str):
         pets09.read_mot(tmp_path / "gt.txt")
 
 
-def test_labels_are_those_of_the_measured_positions(shared_data: Path):
-    """They were made from positions of the tracks' file; two walkers at 0.55 m/s stood there."""
-    found = pets09.label(read_tracks(shared_data / "pets09" / "tracks.csv"))
-    wrong = {}
-    for split, seconds in pets09.SECONDS.items():
-        recorded = pd.read_csv(shared_data / "pets09" / f"{split}.csv", header=None, names=ROW)
-        ours = found[found["second"].isin(seconds)]
-        both = recorded.merge(ours, on=ROW)
-        wrong[split] = (len(recorded) - len(both), len(ours) - len(both))
-    assert wrong == {"train": (2, 2), "val": (0, 0)}
+def test_places_are_those_that_the_tracks_publisher_states():
+    feet = np.array([[514, 233], [274, 307], [654, 323], [733, 394]]) - 1.0
+    metres = [[-4.1554, -7.3591], [-11.306, -5.5995], [-9.0323, -12.587], [-11.743, -14.853]]
+    np.testing.assert_allclose(pets09.ground(feet), metres, atol=5e-4)
+
+
+def test_labels_are_those_of_the_published_positions(shared_data: Path, tmp_path: Path):
+    """Those at hand were made from the positions that the publisher states, not from boxes."""
+    recorded = shared_data / "pets09"
+    tracks = read_tracks(recorded / "tracks.csv")
+    size, lines = np.tile(pets09.SIZE_HW[::-1], 2), []
+    for row in tracks.itertuples():
+        left, top, right, bottom = np.array(row[3:]) * size
+        box = (round(left), round(top), right - round(left), bottom - round(top))
+        lines.append(",".join(map(str, (row.frame + 1, row.id, *box, 1, -1, -1, -1))))
+    (tmp_path / "gt.txt").write_text("\n".join(lines))
+    pets09.write_tables(tmp_path / "gt.txt", tmp_path)
+    for name in ("tracks.csv", "train.csv", "val.csv", "actions.pbtxt"):
+        assert (tmp_path / name).read_text() == (recorded / name).read_text(), name
+    for split, number in pets09.PERSONS.items():
+        rows = read_actions(tmp_path / f"{split}.csv")
+        assert len(rows.drop_duplicates(["time_sec", "person"])) == number
+        assert {*rows["time_sec"]} == {*pets09.SECONDS[split]}

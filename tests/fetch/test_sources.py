@@ -383,7 +383,7 @@ def test_the_published_table_names_272_videos(shared_data: Path) -> None:
 # PETS 2009
 
 GT = "21,3,300,200,30,80,1,-1,-1,-1\n281,3,300,200,30,80,1,-1,-1,-1\n"
-MEMBER = "3DMOT2015Labels/train/PETS09-S2L1/gt/gt.txt"
+MEMBER = "MOT15Labels/train/PETS09-S2L1/gt/gt.txt"
 
 
 @pytest.fixture

@@ -247,8 +247,9 @@ onstart:
 
 
 onerror:
-    for cause in causes(log):
-        print(cause, file=sys.stderr)
+    # At exit, after Snakemake's last words; what is registered last runs first.
+    for cause in reversed(causes(log)):
+        atexit.register(print, cause, file=sys.stderr)
 
 
 atexit.register(PROJECT.contents.save)
