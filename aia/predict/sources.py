@@ -101,7 +101,8 @@ def _files(given: str) -> list[Path]:
         found = sorted(one for one in matches if _is_video(one))
         if found:
             return found
-        raise InputError(f"{given}: no video is of this pattern in {Path.cwd()}")
+        where = "" if path.is_absolute() else f" in {Path.cwd()}"
+        raise InputError(f"{given}: no video is of this pattern{where}")
     raise InputError(f"{given}: there is no such video or folder ({path.absolute()})")
 
 
