@@ -5,6 +5,7 @@
     label_studio.py    Label Studio's videorectangle (JSON)
     via.py             VGG Image Annotator 3 (JSON)
     plain_boxes.py     MOT's gt.txt, COCO's JSON: boxes without actions, or one a category
+    spreadsheet.py     tables of one's own, with class names
     actions.py         which of what is said is an action
     importing.py       tracks to train.csv, val.csv, classes.pbtxt and an overlay of the settings
 

@@ -26,7 +26,7 @@ def read_tracks_of(
     """Read tracks with actions as checkboxes; return them with the names of the actions.
 
     Args:
-        files: Predictions (.parquet), annotations (.csv), or files of a tool.
+        files: Predictions (.parquet), annotations (.csv, with `labels`), or files of a tool.
         clips: The videos.
         labels: Names of the classes of predictions and annotations.
         threshold: Score from which a predicted action is set.
@@ -37,7 +37,7 @@ def read_tracks_of(
     tracks: list[Track] = []
     names: dict[str, None] = {}
     for path in files:
-        if path.suffix in (".parquet", ".csv"):
+        if path.suffix == ".parquet" or (path.suffix == ".csv" and labels):
             if labels is None:
                 raise InputError(f"{path}: has classes by number; give their names (--labels)")
             classes = read_labels(labels)
@@ -67,8 +67,24 @@ def _of_tool(path: Path, clips: Sequence[Clip]) -> tuple[list[Track], list[str]]
         actions.update({name: None for one in done for name in one})
         clip = meant(track.video, clips, found, path)
         said = tuple(dict.fromkeys(one, "true") for one in done)
-        tracks.append(replace(track, video=clip.id, said=said))
+        track = replace(track, video=clip.id, said=said)
+        tracks.append(_ended(track) if track.moments else track)
     return tracks, list(actions)
+
+
+def _ended(track: Track) -> Track:
+    """Let a box that stands for a moment end half a second later, or with its frame."""
+    ends = track.at + (1.0 if track.clock == "frame" else 0.5)
+    order = np.argsort(np.concatenate([track.at, ends]), kind="stable")
+    both = np.concatenate([np.arange(len(ends))] * 2)[order]
+    return replace(
+        track,
+        at=np.concatenate([track.at, ends])[order],
+        xyxy=track.xyxy[both],
+        gone=np.repeat([False, True], len(ends))[order],
+        said=tuple(track.said[k] for k in both),
+        moments=False,
+    )
 
 
 def _of_table(

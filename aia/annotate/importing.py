@@ -14,6 +14,7 @@ from aia.annotate.actions import action_fields, actions_of
 from aia.annotate.cvat import read_cvat
 from aia.annotate.label_studio import read_label_studio
 from aia.annotate.plain_boxes import read_coco, read_mot
+from aia.annotate.spreadsheet import read_spreadsheet
 from aia.annotate.tracks import Annotated, Track
 from aia.annotate.via import read_via
 from aia.config import video_id
@@ -86,7 +87,7 @@ def read_annotations(path: Path, sizes_wh: Mapping[str, tuple[int, int]]) -> Ann
     """Read a file of any tool; which one is seen from its content.
 
     Args:
-        path: XML or zip of CVAT, JSON of Label Studio, VIA or COCO, txt of MOT.
+        path: XML or zip of CVAT, JSON of Label Studio, VIA or COCO, txt of MOT, CSV.
         sizes_wh: Pixels of the videos, by the stems of their names.
 
     Raises:
@@ -98,6 +99,8 @@ def read_annotations(path: Path, sizes_wh: Mapping[str, tuple[int, int]]) -> Ann
         )
     if path.suffix.lower() == ".txt":
         return read_mot(path, sizes_wh)
+    if path.suffix.lower() in (".csv", ".tsv"):
+        return read_spreadsheet(path, sizes_wh)
     if zipfile.is_zipfile(path):
         return _read_zip(path)
     start = path.read_bytes()[:4096].lstrip(b"\xef\xbb\xbf \r\n\t")

@@ -293,3 +293,52 @@ def test_files_of_no_tool_are_refused(read, tmp_path):
     (tmp_path / "a.zip.npz").rename(tmp_path / "a.zip")
     with pytest.raises(InputError, match="expected one annotations.xml in it"):
         read_annotations(tmp_path / "a.zip", SIZES)
+
+
+# Tables of one's own
+
+
+def rows_of(found):
+    return [
+        (one.video, one.number, one.at[0], *one.xyxy[0].round(3).tolist(), one.said[0]["action"])
+        for one in found.tracks
+    ]
+
+
+def test_a_table_with_a_header_names_and_pixels_is_read_in_any_order(read):
+    text = (
+        "Person;action;video;second;left;top;right;bottom\n"
+        "anna;walk;street.mp4;2,5;20;10;40;60\nanna;wave;street.mp4;2,5;20;10;40;60\n\n"
+        "ben;sit;street.mp4;3;100;10;140;60\n"
+    )
+    found = read(text, "own.csv")
+    assert rows_of(found) == [
+        ("street.mp4", 0, 2.5, 0.1, 0.1, 0.2, 0.6, "walk\x1fwave"),
+        ("street.mp4", 1, 3.0, 0.5, 0.1, 0.7, 0.6, "sit"),
+    ]
+    assert "pixels" in found.notes[0]
+    names = action_fields(found, [], "own.csv")
+    (first, _) = found.tracks
+    assert actions_of(first, first.said[0], names, found.fields) == ["walk", "wave"]
+
+
+def test_a_table_without_a_header_is_in_avas_order(read):
+    found = read("street,2,0.1,0.1,0.2,0.6,walk,7\nstreet,3,0.1,0.1,0.2,0.6,walk,7\n", "own.csv")
+    assert [row[:3] for row in rows_of(found)] == [("street", 0, 2.0), ("street", 0, 3.0)]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "line 1: has 0 columns; expected a header"),
+        ("video,second,x1,y1,x2,y2\n", "no column action; there are video, second"),
+        ("video,second,x1,y1,x2,y2,action\na,2,0.1,b,0.2,0.6,walk\n", "line 2: y1 is 'b'"),
+        ("video,second,x1,y1,x2,y2,action\na,2,0.1\n", "line 2: has 3 columns, and none for y1"),
+        ("video,second,x1,y1,x2,y2,action\na,-2,0,0,1,1,walk\n", "second is -2, expected 0 or"),
+        ("video,second,x1,y1,x2,y2,action\nb,2,3,4,50,60,walk\n", "video b is not among --videos"),
+        ("video,second,x1,y1,x2,y2,action\n", "has no line with a box"),
+    ],
+)
+def test_broken_tables_are_refused_with_their_line(read, text, words):
+    with pytest.raises(InputError, match=words):
+        read(text, "own.csv")

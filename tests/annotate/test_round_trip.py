@@ -205,3 +205,21 @@ def test_labels_of_another_video_are_refused(street, capsys):
     Path("b.xml").write_text(Path("b.xml").read_text().replace("b.mp4", "c.mp4"))
     assert main(["labels", "import", *given]) == 2
     assert "labels of 'c.mp4', which is not among --videos" in capsys.readouterr().err
+
+
+def test_a_table_with_names_becomes_a_task(street, capsys):
+    Path("own.csv").write_text(
+        "video,second,x1,y1,x2,y2,action,person\n"
+        "b,2,0.1,0.1,0.4,0.9,sit,ann\nb,5,0.1,0.1,0.4,0.9,wave,ann\n"
+    )
+    given = ["own.csv", "--videos", "films/b.mp4", "--output", "task"]
+    assert main(["labels", "export", *given]) == 0
+    found = read_cvat(Path("task/b.xml"))
+    seen = [
+        {name for name, value in state[1].items() if value == "true"}
+        for frame in (20, 24, 25, 50, 54, 55)
+        for state in [
+            next(filter(None, (track.state(float(frame)) for track in found.tracks)), (0, {}))
+        ]
+    ]
+    assert seen == [{"sit"}, {"sit"}, set(), {"wave"}, {"wave"}, set()]
