@@ -12,7 +12,8 @@ step snakemake --lint
 step lint-imports
 step mypy
 export NO_MKDOCS_2_WARNING=1
-step mkdocs build --quiet --strict --config-file docs/site/mkdocs.yml
+# Without --quiet, which hides warnings from --strict, too.
+step mkdocs build --strict --config-file docs/site/mkdocs.yml
 # A file's tests stay together, since they share what they have made; one core for each of them. The
 # order of files is that of tests/conftest.py, not by their number of tests.
 export OMP_NUM_THREADS=1
