@@ -101,9 +101,9 @@ def _tasks(root: ElementTree.Element, path: Path) -> dict[str | None, _Task]:
         task = _Task(
             source=(element.findtext("source") or meta.findtext("source") or "").strip(),
             size_wh=size_wh if size_wh and min(size_wh) > 0 else None,
-            start=int(element.findtext("start_frame") or 0),
+            start=_count(element, "start_frame", path),
             step=int(step[1]) if step else 1,
-            size=int(element.findtext("size") or 0),
+            size=_count(element, "size", path),
             shift=shift,
         )
         found[element.findtext("id")] = task
@@ -111,6 +111,13 @@ def _tasks(root: ElementTree.Element, path: Path) -> dict[str | None, _Task]:
     if len(found) <= 1:
         found[None] = next(iter(found.values()), _Task("", None, 0, 1, 0, 0))
     return found
+
+
+def _count(element: ElementTree.Element, name: str, path: Path) -> int:
+    text = (element.findtext(name) or "0").strip()
+    if not text.isdecimal():
+        raise InputError(f"{path}: <{name}> is '{text}', expected a number of frames")
+    return int(text)
 
 
 def _fields(root: ElementTree.Element) -> dict[str, Field]:

@@ -155,10 +155,9 @@ def collect(
         InputError: A track is of no video that is given, or lies beyond its end.
     """
     names = action_fields(found, actions, path)
-    labels = Labels(notes=[f"{path}: {note}" for note in found.notes])
-    by_name = {name: meant(name, clips, found, path) for name in dict.fromkeys(
-        track.video for track in found.tracks)}  # fmt: skip
-    for name, clip in by_name.items():
+    labels = Labels()
+    for name in dict.fromkeys(track.video for track in found.tracks):
+        clip = meant(name, clips, found, path)
         tracks = [track for track in found.tracks if track.video == name]
         _check_end(tracks, clip, path)
         times = _key_times(tracks, clip, found.covered.get(name), every_sec)
@@ -173,6 +172,7 @@ def collect(
                 labels.silent += not done
                 sides = tuple(round(float(side), 5) for side in xyxy)
                 labels.rows += [Row(clip.id, time_sec, sides, one, track.number) for one in done]
+    labels.notes = [f"{path}: {note}" for note in found.notes]
     if not labels.rows:
         raise InputError(
             f"{path}: of {len(found.tracks)} tracks no action is said at a key frame (actions are "
@@ -311,8 +311,8 @@ def write_data(labels: Labels, parts: Split, folder: Path) -> ClassList:
     names = sorted({row.action for row in labels.rows})
     classes = ClassList(tuple(range(1, len(names) + 1)), tuple(names), ("",) * len(names))
     ids = dict(zip(names, classes.ids, strict=True))
+    busy = {(row.video, row.second) for row in labels.rows}
     for part, frames in (("train", parts.train), ("val", parts.val)):
-        busy = {(row.video, row.second) for row in labels.rows}
         lines = [
             f"{row.video},{row.second:g},{','.join(f'{side:g}' for side in row.xyxy)},"
             f"{ids[row.action]},{row.person}\n"
@@ -329,7 +329,7 @@ def summary(labels: Labels, parts: Split) -> list[str]:
     """Say in lines what was taken, and what a user should know of it."""
     lines = [f"split {parts.how}"]
     counts = {"train": Counter[str](), "val": Counter[str]()}
-    persons = {"train": set(), "val": set()}  # type: ignore[var-annotated]
+    persons: dict[str, set[tuple[str, int]]] = {"train": set(), "val": set()}
     for row in labels.rows:
         for part, frames in (("train", parts.train), ("val", parts.val)):
             if (row.video, row.second) in frames:

@@ -125,6 +125,7 @@ def test_fractions_are_seen_and_told(read):
         (cvat(f"<track id='4' label='p'>{box(3, 20, width=-5)}</track>"), "track 4.*turned over"),
         (cvat(f"<track id='4' label='p'>{box(3, 20)}{box(3, 30)}</track>"), "two boxes at"),
         (cvat("<track label='p'><box frame='1' xtl='a' ytl='1'/></track>"), "xtl='a'"),
+        (cvat("", meta="<task><size>many</size></task>"), "<size> is 'many', expected a number"),
         (cvat(f"<track label='p'>{box(3, 20)}</track>", meta="<task/>"), "does not say the size"),
     ],
 )  # fmt: skip

@@ -200,6 +200,13 @@ def test_predictions_become_a_task_and_training_data_again(street, capsys):
     assert again["action"].tolist() == kept["action"].tolist()
 
 
+def test_the_only_video_is_meant_by_any_name_and_that_is_told(street, capsys):
+    Path("b.xml").write_text(Path("b.xml").read_text().replace("b.mp4", "c.mp4"))
+    given = ["b.xml", "--videos", "films/b.mp4", "--output", "data/street"]
+    assert main(["labels", "import", *given]) == 0
+    assert "c.mp4 is taken to be b.mp4, the only video" in capsys.readouterr().err
+
+
 def test_labels_of_another_video_are_refused(street, capsys):
     given = ["b.xml", "--videos", "films/Straße 1.mp4", "films/b.mp4", "--output", "data/street"]
     Path("b.xml").write_text(Path("b.xml").read_text().replace("b.mp4", "c.mp4"))
